@@ -1,0 +1,66 @@
+# Python 3.11, 3.12 or 3.13: `make PYTHON=/path/to/python3.12 run` picks another than `python3`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DATA   ?= ./data
+PORT   ?= 8080
+
+.DEFAULT_GOAL := help
+
+##@ Start here
+
+.PHONY: run
+run: $(READY) ## Start everything in one process on 127.0.0.1:$(PORT); Ctrl-C stops it
+	@exec $(BIN)/python -m services --data $(DATA) --port $(PORT)
+
+.PHONY: demo
+demo: $(READY) ## Post a few hundred invented responses to the running instance and show what became of each
+	@exec $(BIN)/python -m services demo --port $(PORT) --data $(DATA)
+
+.PHONY: test
+test: $(READY) ## Run the whole suite on real PostgreSQL and a real Apache Kafka
+	$(BIN)/python -m pytest $(ARGS)
+
+##@ Work on it
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, import contracts: what CI runs before the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## Rewrite the files as `make check` wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv on the PATH)
+	uv pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
+	  --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
+	  --custom-compile-command "make lock" -o deploy/requirements.lock
+
+.PHONY: setup
+setup: $(READY) ## Make .venv from requirements.lock and nothing else
+
+.PHONY: clean
+clean: ## Remove .venv and caches (never the data folder)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka
+
+.PHONY: help
+help: ## This text
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  "Python %d.%d is not supported: use 3.11, 3.12 or 3.13, e.g. make PYTHON=python3.12 run" % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

@@ -1,0 +1,1 @@
+"""The services: ingest translates, the segmenter decides, the dispatcher plans and delivers."""

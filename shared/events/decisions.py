@@ -1,0 +1,178 @@
+"""Topic `nps.decisions`: who the customer is now, what may be done, and why."""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events.vocabulary import (
+    Channel,
+    ContactClass,
+    Fact,
+    Identifier,
+    Moment,
+    Segment,
+    Tone,
+    Value,
+)
+
+MoveKind = Literal["first", "up", "down", "same"]
+Trigger = Literal["received", "settled", "updated", "contacted", "timer", "merged"]
+
+
+class Snapshot(Fact):
+    """The customer as the decision sees her: all that a play or a campaign platform may need."""
+
+    score: int | None = None
+    segment: Segment | None = None
+    previous_segment: Segment | None = None
+    response_count: int = 0
+    first_answered_at: Moment | None = None
+    last_answered_at: Moment | None = None
+    comment: str | None = None
+    theme: str | None = None
+    language: str | None = None
+    tone: Tone | None = None
+    title: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    next_survey_at: Moment | None = None
+    attributes: dict[str, Value] = Field(default_factory=dict)
+
+
+class Cause(Fact):
+    """What happened, told the same way by every message about it.
+
+    `id` is `ids.cause_id(...)`: the response with all its revisions, or the single fact. `triggers`
+    says which plays may look at it; `late` that a newer answer is known, so nobody reacts to this
+    one. `deadline_from` is the moment from which maximum ages count (the answer, not its receipt).
+    """
+
+    id: UUID
+    kind: Literal["response", "survey_contact", "customer", "message", "timer", "merge"]
+    triggers: tuple[Trigger, ...]
+    deadline_from: Moment
+    source: str | None = None
+    survey: str | None = None
+    late: bool = False
+
+
+class Move(Fact):
+    """The change of segment that this cause brought."""
+
+    kind: MoveKind
+    before: Segment | None
+    after: Segment
+
+
+class Permit(Fact):
+    """Whether a channel is open for a class of contact, by which basis, or why not."""
+
+    contact_class: ContactClass
+    channel: Channel
+    allowed: bool
+    basis: str | None = None
+    reason: str
+
+
+class RollingWindow(Fact):
+    """The last `hours` hours, whatever the calendar says."""
+
+    kind: Literal["rolling"] = "rolling"
+    hours: Annotated[int, Field(gt=0)]
+
+
+class CalendarWindow(Fact):
+    """The current day, week (from Monday) or month in `zone`."""
+
+    kind: Literal["calendar"] = "calendar"
+    unit: Literal["day", "week", "month"]
+    zone: str
+
+
+Window = Annotated[RollingWindow | CalendarWindow, Field(discriminator="kind")]
+
+
+class Budget(Fact):
+    """At most `limit` contacts per window, counted over classes and channels (None: all).
+
+    `foreign` lists the times of contacts that were not ours and still matter to the window.
+    """
+
+    name: str
+    scope: Literal["person", "group"]
+    classes: tuple[ContactClass, ...]
+    channels: tuple[Channel, ...] | None
+    limit: Annotated[int, Field(gt=0)]
+    window: Window
+    foreign: tuple[Moment, ...] = ()
+
+
+class Hold(Fact):
+    """A refusal that ends: these classes wait until `until`, because of `reason`."""
+
+    rule: str
+    classes: tuple[ContactClass, ...]
+    reason: str
+    until: Moment
+
+
+class TraceLine(Fact):
+    """One rule's answer, kept so that "why (not)?" is a row and not a debugger."""
+
+    rule: str
+    outcome: str
+    reason: str
+    until: Moment | None = None
+
+
+class CustomerDecided(Fact):
+    """One decision. State is taken only from a higher `version`; planned once per `decision_id`."""
+
+    TYPE: ClassVar[str] = "customer.decided"
+    VERSION: ClassVar[str] = "1.0"
+
+    decision_id: UUID
+    customer_id: UUID
+    version: int
+    decided_at: Moment
+    cause: Cause
+    identifiers: tuple[Identifier, ...]
+    group: str | None = None
+    zone: str
+    snapshot: Snapshot
+    move: Move | None = None
+    permits: tuple[Permit, ...]
+    budgets: tuple[Budget, ...]
+    holds: tuple[Hold, ...]
+    trace: tuple[TraceLine, ...]
+    policy: str
+
+
+class CustomerMerged(Fact):
+    """Two customers turned out to be one: everything of `merged_id` now belongs to `customer_id`.
+
+    The survivor's own state follows in a `customer.decided` with a version above both.
+    """
+
+    TYPE: ClassVar[str] = "customer.merged"
+    VERSION: ClassVar[str] = "1.0"
+
+    customer_id: UUID
+    merged_id: UUID
+    merged_at: Moment
+
+
+class SegmenterProgressed(Fact):
+    """How far the segmenter is on one of its input partitions: handled everything up to `upto`."""
+
+    TYPE: ClassVar[str] = "segmenter.progressed"
+    VERSION: ClassVar[str] = "1.0"
+
+    topic: str
+    partition: int
+    partitions: int
+    upto: Moment
+
+
+DecisionData = CustomerDecided | CustomerMerged | SegmenterProgressed

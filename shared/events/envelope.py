@@ -1,0 +1,125 @@
+"""CloudEvents 1.0 structured JSON around our data (https://cloudevents.io, spec 1.0.2).
+
+`dataversion` is our extension attribute: `major.minor` of the data's type. A higher minor version
+is read (unknown fields ignored); an unknown type or major version is `UnknownEvent`, which stops
+the partition for a grace time: a newer release may still be rolling out.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from shared.errors import Unprocessable
+from shared.events import decisions, feedback, outcomes
+from shared.times import iso
+
+EventData = feedback.FeedbackData | decisions.DecisionData | outcomes.OutcomeData
+
+FEEDBACK: Final = "nps.feedback"
+DECISIONS: Final = "nps.decisions"
+OUTCOMES: Final = "nps.outcomes"
+
+_TYPES: Final[dict[str, tuple[type[EventData], str]]] = {
+    **{
+        model.TYPE: (model, FEEDBACK)
+        for model in (
+            feedback.ResponseReceived,
+            feedback.InvitationSent,
+            feedback.SurveyShown,
+            feedback.SurveyDeclined,
+            feedback.SurveyOptedOut,
+            feedback.CustomerUpdated,
+            feedback.TimerDue,
+        )
+    },
+    **{
+        model.TYPE: (model, DECISIONS)
+        for model in (
+            decisions.CustomerDecided,
+            decisions.CustomerMerged,
+            decisions.SegmenterProgressed,
+        )
+    },
+    **{
+        model.TYPE: (model, OUTCOMES)
+        for model in (
+            outcomes.DeliverySettled,
+            outcomes.MessageSent,
+            outcomes.MessageDelivered,
+            outcomes.MessageBounced,
+            outcomes.MessageOpened,
+            outcomes.MessageUnsubscribed,
+        )
+    },
+}
+
+
+class UnknownEvent(Unprocessable):
+    """A type or major version this release cannot read; a later one might."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: who says it, when it happened, and its data."""
+
+    id: UUID
+    source: str
+    time: datetime
+    data: EventData
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type, e.g. `survey.response.received`."""
+        return self.data.TYPE
+
+    @property
+    def topic(self) -> str:
+        """The one topic that carries this type."""
+        return _TYPES[self.data.TYPE][1]
+
+
+def encode(event: Event) -> bytes:
+    """Write an event as the bytes of one record.
+
+    Response patches keep the difference between "not said" and null because answers are plain maps.
+    """
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": str(event.id),
+            "source": event.source,
+            "type": event.type,
+            "time": iso(event.time),
+            "datacontenttype": "application/json",
+            "dataversion": event.data.VERSION,
+            "data": event.data.model_dump(mode="json"),
+        }
+    )
+
+
+def decode(raw: bytes) -> Event:
+    """Read a record. Raises `UnknownEvent` (may be readable later) or `Unprocessable` (never)."""
+    try:
+        envelope = orjson.loads(raw)
+        type_, version = envelope["type"], str(envelope["dataversion"])
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise Unprocessable(f"not a CloudEvent of ours: {type(error).__name__}") from None
+    known = _TYPES.get(type_)
+    if known is None or version.split(".")[0] != known[0].VERSION.split(".")[0]:
+        raise UnknownEvent("unknown event type or major version")
+    try:
+        return Event(
+            id=UUID(envelope["id"]),
+            source=str(envelope["source"]),
+            time=datetime.fromisoformat(envelope["time"]),
+            data=known[0].model_validate(envelope["data"]),
+        )
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors()[:3])
+        raise Unprocessable(f"data does not fit {known[0].TYPE}: {where}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unprocessable(f"envelope does not fit: {type(error).__name__}") from None

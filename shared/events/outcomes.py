@@ -1,0 +1,102 @@
+"""Topic `nps.outcomes`: what became of our deliveries, and what platforms report of messages."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import model_validator
+
+from shared.events.vocabulary import Channel, ContactClass, Fact, Identifier, Moment
+
+DeliveryState = Literal[
+    "planned",
+    "waiting",
+    "sending",
+    "accepted",
+    "in_doubt",
+    "suppressed",
+    "superseded",
+    "expired",
+    "rejected",
+    "parked",
+]
+#: States nothing leaves by itself; each one, and `in_doubt`, is told on `nps.outcomes`.
+SETTLED_STATES: frozenset[DeliveryState] = frozenset(
+    {"accepted", "suppressed", "superseded", "expired", "rejected"}
+)
+MessageState = Literal["none", "sent", "delivered", "bounced", "opened", "unsubscribed"]
+
+
+class DeliverySettled(Fact):
+    """A delivery reached a state worth telling; `change` counts the changes of this delivery."""
+
+    TYPE: ClassVar[str] = "delivery.settled"
+    VERSION: ClassVar[str] = "1.0"
+
+    delivery_id: UUID
+    change: int
+    customer_id: UUID
+    cause_id: UUID
+    play: str
+    action: str
+    channel: Channel
+    contact_class: ContactClass
+    target: str
+    state: DeliveryState
+    message: MessageState
+    reason: str
+    at: Moment
+
+
+class _MessageReported(Fact):
+    """A platform's report about one message: ours (by `delivery_id`) or anybody's (identifiers)."""
+
+    VERSION: ClassVar[str] = "1.0"
+
+    identifiers: tuple[Identifier, ...] = ()
+    delivery_id: UUID | None = None
+    channel: Channel
+    contact_class: ContactClass = "marketing"
+    target: str | None = None
+    occurred_at: Moment
+
+    @model_validator(mode="after")
+    def _is_about_someone(self) -> "_MessageReported":
+        if not self.identifiers and self.delivery_id is None:
+            raise ValueError("needs identifiers or a delivery_id")
+        return self
+
+
+class MessageSent(_MessageReported):
+    """A message left the platform."""
+
+    TYPE: ClassVar[str] = "message.sent"
+
+
+class MessageDelivered(_MessageReported):
+    """A message reached the mailbox or the phone."""
+
+    TYPE: ClassVar[str] = "message.delivered"
+
+
+class MessageBounced(_MessageReported):
+    """A message could not be delivered for good: the channel is closed for this address."""
+
+    TYPE: ClassVar[str] = "message.bounced"
+
+
+class MessageOpened(_MessageReported):
+    """A message was opened."""
+
+    TYPE: ClassVar[str] = "message.opened"
+
+
+class MessageUnsubscribed(_MessageReported):
+    """The customer unsubscribed: an opt-out of marketing and surveys, in all tools."""
+
+    TYPE: ClassVar[str] = "message.unsubscribed"
+
+
+MessageReport = (
+    MessageSent | MessageDelivered | MessageBounced | MessageOpened | MessageUnsubscribed
+)
+OutcomeData = DeliverySettled | MessageReport

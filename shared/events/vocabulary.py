@@ -1,0 +1,49 @@
+"""The closed words of the product that cross service borders (glossary: README)."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from shared.times import iso
+
+Segment = Literal["detractor", "passive", "promoter"]
+Channel = Literal["email", "sms", "call", "post", "ticket", "chat"]
+ContactClass = Literal["service", "marketing", "asked_for", "survey", "internal"]
+Purpose = Literal["marketing", "survey", "service"]
+IdentifierKind = Literal["external_id", "email", "phone", "response"]
+Tone = Literal["tu", "vous"]
+
+#: A moment in UTC; on the wire `2026-11-21T20:00:00.000000Z`, always six fraction digits so that
+#: texts sort as times do and equal moments give equal bytes.
+Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str, when_used="json")]
+
+#: One answer or attribute. A key that is absent was not said; an explicit null was cleared.
+Value = str | bool | int | float | list[str] | None
+
+
+class Fact(BaseModel):
+    """Base of every wire value: frozen, and tolerant of fields a newer writer adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Identifier(Fact):
+    """A normalised way to recognise a customer; `shared.identifiers` makes them.
+
+    `response` (value `source/survey/response id`) is no personal identifier: it only ties the
+    messages of one response together when a later one carries no address.
+    """
+
+    kind: IdentifierKind
+    value: Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class ConsentStatement(Fact):
+    """What a person said about being contacted: yes or no, for a channel (or all) and a purpose."""
+
+    channel: Channel | Literal["all"]
+    purpose: Purpose
+    granted: bool
+    said_at: Moment
+    text_version: str | None = None
+    proof: str | None = None
