@@ -1,1 +1,1 @@
-"""What at least two services need, and no business rule: events, bus, database, HTTP manners, sight."""
+"""What at least two services need, and no business rule: events, bus, database, manners."""

@@ -86,7 +86,9 @@ async def provision(admin_url: str, passwords: Mapping[str, str] | None = None) 
     engine = create_async_engine(admin_url, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('nps provision'))"))
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtext('nps provision'))")
+            )
             for schema in SCHEMAS:
                 role = role_of(schema)
                 known = await connection.scalar(
@@ -97,7 +99,9 @@ async def provision(admin_url: str, passwords: Mapping[str, str] | None = None) 
                 if password := (passwords or {}).get(schema):
                     # ALTER ROLE takes no parameters; format() with %L quotes the secret.
                     statement = await connection.scalar(
-                        text("SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :r ::text, :p ::text)"),
+                        text(
+                            "SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', :r ::text, :p ::text)"
+                        ),
                         {"r": role, "p": password},
                     )
                     await connection.exec_driver_sql(str(statement))

@@ -6,7 +6,7 @@ in place; anything else is a bug → crash, and the message is redelivered.
 
 
 class Unprocessable(Exception):
-    """This message can never be handled. The text holds no personal data: it is stored and logged."""
+    """This message can never be handled. The text is stored and logged: nothing personal in it."""
 
 
 class DependencyAway(Exception):

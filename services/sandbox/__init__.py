@@ -1,0 +1,1 @@
+"""A campaign platform to look at: receives, shows, misbehaves on demand."""

@@ -109,7 +109,7 @@ def decode(raw: bytes) -> Event:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Unprocessable(f"not a CloudEvent of ours: {type(error).__name__}") from None
     known = _TYPES.get(type_)
-    if known is None or version.split(".")[0] != known[0].VERSION.split(".")[0]:
+    if known is None or version.split(".", maxsplit=1)[0] != known[0].VERSION.split(".")[0]:
         raise UnknownEvent("unknown event type or major version")
     try:
         return Event(

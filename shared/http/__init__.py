@@ -1,0 +1,1 @@
+"""HTTP manners that every service shares: problems, bearer tokens with scopes."""

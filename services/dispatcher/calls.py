@@ -1,0 +1,97 @@
+"""What a lane asks of a campaign platform, and what it gets back: values, and one port.
+
+`platforms` implements the port for every preset; `lanes` owns and uses it. The verdict's vocabulary
+is closed: `judge` (pure) turns it into the next state of a delivery or a profile push.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+from shared.events.vocabulary import Channel, Identifier, Value
+
+#: `ok`: done · `accepted`: the platform took it and will act · `suppressed`: the platform's own
+#: consent data forbids it · `throttle`: slow down, `wait` if it said how long · `retry`: nothing
+#: happened, try again · `in_doubt`: bytes left, no answer: it may have happened · `park`: a person
+#: must look (e.g. several profiles match) · `reject`: never possible · `disable_target`:
+#: credentials or account wrong, the whole target waits.
+Outcome = Literal[
+    "ok",
+    "accepted",
+    "suppressed",
+    "throttle",
+    "retry",
+    "in_doubt",
+    "park",
+    "reject",
+    "disable_target",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement of one call. `reason` is stored and shown: nothing personal in it."""
+
+    outcome: Outcome
+    reason: str
+    wait: timedelta | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePush:
+    """Write these attributes (canonical names; None clears) on the platform's profile."""
+
+    customer_id: UUID
+    identifiers: tuple[Identifier, ...]
+    version: int
+    attributes: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """Perform one action towards one customer. `delivery_id` is the idempotency key on the wire.
+
+    `attributes` are the canonical profile attributes (a platform may carry them in the message);
+    `context` the play's own variables (`signed_by`, …).
+    """
+
+    delivery_id: UUID
+    customer_id: UUID
+    identifiers: tuple[Identifier, ...]
+    play: str
+    action: str
+    variant: str
+    template: str
+    channel: Channel
+    contact_class: str
+    deadline: datetime
+    attributes: Mapping[str, Value]
+    context: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Whether repeating an action call is harmless: never (`none`), or while a key is remembered."""
+
+    kind: Literal["none", "key"]
+    remembered: timedelta | None = None
+
+
+class Carrier(Protocol):
+    """One target, ready to be called. A call ends within `budget` and never raises but for bugs.
+
+    `budget` covers sign-in, all steps and the quick retries (tenacity) of this call together, so
+    that it always ends before the claim's lease.
+    """
+
+    name: str
+    action_idempotency: Idempotency
+
+    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
+        """Bring the platform's profile to the wanted attributes (safe to repeat)."""
+
+    async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
+        """Trigger the action once; `in_doubt` when bytes left and no answer came."""

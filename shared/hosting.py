@@ -1,0 +1,197 @@
+"""Hosting parts of the product in one process: one HTTP server, long-running tasks, a clean end.
+
+In: parts (routes, tasks, readiness) built by a `__main__`. Promise: a task that ends or fails ends
+the process (an orchestrator restarts it; nothing limps on), and SIGTERM or Ctrl-C stops in order:
+not ready → no new requests → tasks finish what they hold → resources closed in reverse order.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from shared.errors import ConfigError
+from shared.http import problems
+
+_log = structlog.get_logger(__name__)
+
+#: How long tasks may take to finish what they hold; with the server's own 5 s and the closing of
+#: connections it fits the 30 s that Kubernetes gives by default.
+TASKS_DEADLINE_S = 15.0
+
+#: A loop of the part; returns soon after `stopping` is set, and never before.
+Task = Callable[[asyncio.Event], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """Close nothing."""
+
+
+async def _ready() -> Sequence[str]:
+    """Lack nothing."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One service (or the sandbox) as the host sees it.
+
+    `ready` returns what is missing, in words without personal data (empty: ready). `alive` returns
+    which loops have not moved for too long (empty: alive). `close` frees what `build` opened.
+    """
+
+    name: str
+    routers: Sequence[APIRouter] = ()
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    ready: Callable[[], Awaitable[Sequence[str]]] = _ready
+    alive: Callable[[], Sequence[str]] = tuple
+    close: Callable[[], Awaitable[None]] = _nothing
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, so that the host stops things in its order."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the host."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell that requests are answered."""
+        await super().startup(sockets)
+        self._on_started()
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    """Take the port before anything else starts; a port in use is the operator's to solve."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"cannot listen on {address}:{port}: {error.strerror}: "
+            "stop what uses it, or choose another (NPS_PORT, or make PORT=… run)"
+        ) from None
+    return bound
+
+
+def make_app(parts: Sequence[Part], registry: CollectorRegistry) -> FastAPI:
+    """Put the parts' routes and the three open routes of every process into one app."""
+    app = FastAPI(title="NPS connector", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    problems.install(app)
+    for part in parts:
+        for router in part.routers:
+            app.include_router(router)
+
+    @app.get("/healthz", tags=["sight"])
+    async def healthz() -> JSONResponse:
+        """Alive: the loop answers and every worker loop moves. Says nothing of dependencies."""
+        stuck = [f"{part.name}: {reason}" for part in parts for reason in part.alive()]
+        return JSONResponse({"alive": not stuck, "stuck": stuck}, 503 if stuck else 200)
+
+    @app.get("/readyz", tags=["sight"])
+    async def readyz() -> JSONResponse:
+        """Ready: bus and database answer, consumers are not waiting for a dependency."""
+        missing = [f"{part.name}: {reason}" for part in parts for reason in await part.ready()]
+        if app.state.stopping:
+            missing.append("stopping")
+        return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    @app.get("/metrics", tags=["sight"])
+    async def metrics() -> Response:
+        """Prometheus text; labels are bounded and hold nothing personal."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    app.state.stopping = False
+    return app
+
+
+async def host(
+    parts: Sequence[Part],
+    *,
+    address: str,
+    port: int,
+    registry: CollectorRegistry,
+    on_started: Callable[[int], None] | None = None,
+) -> None:
+    """Run the parts until SIGINT or SIGTERM. Raises what a failed task raised.
+
+    `on_started` is called once with the port really bound, when requests are answered.
+    """
+    listener = _bind(address, port)
+    bound_port: int = listener.getsockname()[1]
+    app = make_app(parts, registry)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=address,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        ),
+        lambda: on_started(bound_port) if on_started else None,
+    )
+    stopping = asyncio.Event()
+    stop_asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_asked.set)
+
+    tasks = [
+        asyncio.create_task(_forever(f"{part.name}.{name}", task, stopping))
+        for part in parts
+        for name, task in part.tasks.items()
+    ]
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    asked = asyncio.create_task(stop_asked.wait())
+    try:
+        done, _ = await asyncio.wait({serving, asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        failures = [t.exception() for t in done if t is not asked and t.exception()]
+    finally:
+        app.state.stopping = True
+        server.should_exit = True
+        await asyncio.wait({serving}, timeout=10)
+        stopping.set()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=TASKS_DEADLINE_S)
+            for task in late:
+                task.cancel()
+        asked.cancel()
+        # A task that failed while others were stopping is told below, too.
+        results = await asyncio.gather(*tasks, serving, asked, return_exceptions=True)
+        for part in reversed(parts):
+            await part.close()
+    failures += [r for r in results if isinstance(r, Exception) and r not in failures]
+    if failures and failures[0] is not None:
+        raise failures[0]
+
+
+async def _forever(name: str, task: Task, stopping: asyncio.Event) -> None:
+    """Run one loop; ending before it was told to is a failure like any other."""
+    try:
+        await task(stopping)
+    except Exception as error:
+        _log.error("task.failed", task=name, error=type(error).__name__, exc_info=error)
+        raise
+    if not stopping.is_set():
+        raise RuntimeError(f"task {name} ended by itself")

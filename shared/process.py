@@ -1,0 +1,179 @@
+"""Starting a process of the product: settings, secrets, bus, engines, then host the parts.
+
+Used by every `__main__`. A wrong setting or file ends the start with its lines on standard error
+and exit code 2; nothing is half started.
+"""
+
+import asyncio
+import os
+import secrets as random
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.bus.kafka import KafkaBus
+from shared.bus.port import Bus
+from shared.bus.postgres import PostgresBus
+from shared.database import connect, migrate
+from shared.errors import ConfigError
+from shared.hosting import Part, host
+from shared.http.auth import Access, AccessConfig
+from shared.observe import configure_logging
+from shared.settings import Secrets, Settings, load_yaml
+from shared.times import utc_now
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service's `build` may use. Engines are made by the service, for its schema only."""
+
+    settings: Settings
+    secrets: Secrets
+    access: Access
+    registry: CollectorRegistry
+    bus: Bus
+    clock: Callable[[], datetime]
+    member: str
+
+    def engine(self, schema: str, *, connections: int = 10) -> AsyncEngine:
+        """Build the engine of one schema; the part's `close` disposes of it."""
+        return connect(self.settings.database_url, schema, connections=connections)
+
+    def config_file(self, name: str) -> Path:
+        """Where a configuration file of this installation is."""
+        return self.settings.config / name
+
+    def route_key(self) -> bytes:
+        """Return the key under which bus routes are made."""
+        return self.secrets.get(self.settings.route_key).encode()
+
+
+Build = Callable[[Context], Awaitable[Part]]
+
+
+def read_settings(**changes: object) -> Settings:
+    """Read `NPS_…` from the environment; `changes` win. Raises `ConfigError`."""
+    try:
+        return Settings(**changes)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(
+                f"NPS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+                for e in error.errors(include_input=False)
+            )
+        ) from None
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Context]:
+    """Connect what all services share; closes it again."""
+    if not settings.database_url:
+        raise ConfigError("NPS_DATABASE_URL is not set: give the PostgreSQL of this installation")
+    secrets = Secrets(os.environ if environ is None else environ)
+    access = Access(load_yaml(settings.config / "access.yaml", AccessConfig).value, secrets)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    member = f"{socket.gethostname()}-{os.getpid()}-{random.token_hex(3)}"
+    bus, close = await _open_bus(settings, member)
+    try:
+        await bus.check()
+        yield Context(settings, secrets, access, registry, bus, utc_now, member)
+    finally:
+        await close()
+
+
+async def _open_bus(settings: Settings, member: str) -> tuple[Bus, Callable[[], Awaitable[None]]]:
+    """Start the bus that the settings name."""
+    if settings.bus == "kafka":
+        if not settings.kafka_bootstrap_servers:
+            raise ConfigError(
+                "NPS_KAFKA_BOOTSTRAP_SERVERS is not set: give the brokers (host:port)"
+            )
+        kafka = KafkaBus(
+            settings.kafka_bootstrap_servers,
+            client_id=member,
+            topic_prefix=settings.kafka_topic_prefix,
+            partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
+        )
+        await kafka.start()
+        return kafka, kafka.close
+    engine = connect(settings.database_url, "bus", connections=8)
+    log = PostgresBus(engine, member=member)
+    await log.start()
+
+    async def close() -> None:
+        await log.close()
+        await engine.dispose()
+
+    return log, close
+
+
+async def serve(
+    settings: Settings,
+    builds: Sequence[Build],
+    *,
+    environ: Mapping[str, str] | None = None,
+    on_started: Callable[[int], None] | None = None,
+) -> None:
+    """Build the parts and host them until told to stop."""
+    async with open_context(settings, environ) as context:
+        parts: list[Part] = []
+        try:
+            for build in builds:
+                parts.append(await build(context))
+        except BaseException:
+            for part in reversed(parts):
+                await part.close()
+            raise
+        await host(
+            parts,
+            address=settings.host,
+            port=settings.port,
+            registry=context.registry,
+            on_started=on_started,
+        )
+
+
+def main(name: str, build: Build) -> None:
+    """Be `python -m services.<name>` (`migrate` as the only argument migrates its schema)."""
+    run_or_explain(lambda: _main(name, build, sys.argv[1:]))
+
+
+async def _main(name: str, build: Build, arguments: Sequence[str]) -> None:
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    if arguments == ["migrate"]:
+        await migrate(settings.database_url, name)
+    elif arguments:
+        raise ConfigError(f"usage: python -m services.{name} [migrate]")
+    else:
+        await serve(settings, [build])
+
+
+def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
+    """Run to the end; a `ConfigError` becomes its lines on standard error and exit code 2."""
+
+    async def runner() -> None:
+        await run()
+
+    try:
+        asyncio.run(runner())
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None

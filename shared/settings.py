@@ -1,0 +1,157 @@
+"""Settings of a process, YAML files of the product, and secrets by reference.
+
+In: environment variables `NPS_…`, the folder of YAML files, references `env:NAME` / `file:/path`.
+Out: frozen values, or `ConfigError` that names file, line and fix. Secrets are never printed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigError
+
+#: Where a secret is: an environment variable, or a file whose content (trimmed) it is.
+SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
+
+
+class Strict(BaseModel):
+    """Base of every configuration value: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Settings(BaseSettings):
+    """What differs from one installation to the next; README has the same list as a table."""
+
+    model_config = SettingsConfigDict(env_prefix="NPS_", frozen=True, extra="ignore")
+
+    database_url: str = Field(
+        default="",
+        description="PostgreSQL, as postgresql+asyncpg://user:password@host:5432/name",
+    )
+    bus: Literal["postgres", "kafka"] = Field(
+        default="postgres", description="`postgres` for one process, `kafka` for production"
+    )
+    kafka_bootstrap_servers: str = Field(default="", description="host:port, comma separated")
+    kafka_topic_prefix: str = Field(default="", description="put before every topic and group name")
+    kafka_partitions: int = Field(default=12, ge=1, description="per topic; chosen once")
+    kafka_replication: int = Field(default=1, ge=1, description="copies of each partition")
+    config: Path = Field(
+        default=Path("deploy/config"),
+        description="folder with sources, policy, playbook, targets and access .yaml",
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="JSON lines on standard error"
+    )
+    route_key: SecretRef = Field(
+        default="env:NPS_ROUTE_SECRET",
+        description="reference to the secret that makes bus keys; the same for all processes",
+    )
+
+
+class Secrets:
+    """Resolves references. `environ` is passed in so that tests and `make run` bring their own."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def get(self, reference: str) -> str:
+        """Return the secret; raises `ConfigError` naming the reference, never a value."""
+        kind, _, where = reference.partition(":")
+        if kind == "env":
+            value = self._environ.get(where, "")
+        else:
+            try:
+                value = Path(where).read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(f"secret {reference}: {error.strerror}") from None
+        if not value.strip():
+            raise ConfigError(f"secret {reference} is empty or not set: set it, then start again")
+        return value.strip()
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[ModelT]):
+    """A configuration file as a value; `version` is the hash of its text, kept by decisions."""
+
+    value: ModelT
+    version: str
+    text: str
+
+
+def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
+    """Read one YAML file into its model. Raises `ConfigError` with `file:line: key: fix` lines."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}: create it, or set NPS_CONFIG") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.load(text, Loader=_UniqueKeys) or {}  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(f"{path}:{line}: {error.problem}: not valid YAML") from None
+    try:
+        value = model.model_validate(data)
+    except ValidationError as error:
+        lines = [
+            f"{path}:{_line_of(node, problem['loc'])}: "
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {_fix(problem)}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigError("\n".join(lines)) from None
+    return Loaded(value=value, version=sha256(text.encode()).hexdigest()[:16], text=text)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key given twice: the last would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen and key_node.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key {key_node.value!r} is given twice",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
+    """Find the line of the deepest part of a pydantic location that the file really has."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                continue  # a discriminator's tag or a missing key: stay at the parent
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _fix(problem: Mapping[str, Any]) -> str:
+    """Say a validation problem as the thing to do."""
+    if problem["type"] == "extra_forbidden":
+        return "unknown key: remove it or correct its spelling"
+    if problem["type"] == "missing":
+        return "missing: add it"
+    message: str = problem["msg"]
+    return message.removeprefix("Value error, ")
