@@ -1,0 +1,240 @@
+"""The embedded PostgreSQL's life: made, started or adopted, waited for, stopped.
+
+In: a data folder. Out: the URL of a database on a server that listens on a private socket only.
+Promised: one server per folder; whatever killed us or it, the next start finds every committed row;
+`stop` leaves no process. Ctrl-C in a terminal does not reach the server: we stop it, last.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from shared.embedded import binaries
+from shared.embedded.account import Account, child_environment, choose
+from shared.embedded.layout import PORT, Layout
+from shared.embedded.process import SUPERUSER, Answer, ask, end, is_ours
+from shared.errors import ConfigError
+
+DATABASE: Final = "nps"
+#: Seconds without an answer, a log line or an end before we give a starting server up. While it
+#: recovers it writes a line every 2 s, so a long recovery is waited for; only the checkpoint at its
+#: end is silent, and a slow disk needs a while for it.
+_SILENCE: Final = 300.0
+#: Seconds that the children of a killed server have to leave before we may start on their memory.
+_ORPHANS: Final = 30.0
+
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": str(PORT),
+    # Small: everything together is to stay under 400 MB. The services hold 10 connections each.
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "max_wal_size": "512MB",
+    "jit": "off",
+    # Nobody replicates from here.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # A statement, a parameter or the DETAIL of a broken constraint can hold personal data.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_startup_progress_interval": "2s",
+    "log_line_prefix": "%m [%p] ",
+}
+_DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+_FORGETFUL: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class EmbeddedPostgres:
+    """One server on one data folder, owned by this process between `start` and `stop`.
+
+    `durable=False` (tests) gives up surviving a power cut for speed; a kill it survives either way.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self._layout = Layout(folder.resolve())
+        self._durable = durable
+        self._lock: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._socket: Path | None = None
+        self.pid: int | None = None
+        """The server's process id while it is ours."""
+
+    async def start(self) -> str:
+        """Bring the server up and return a SQLAlchemy URL of its database `nps`, as superuser.
+
+        Raises `ConfigError` for a folder that cannot serve, naming the folder and the fix.
+        """
+        layout = self._layout
+        account = choose(layout.owner())
+        layout.make_folder(account)
+        self._lock = layout.take_lock(account)
+        try:
+            programs = binaries.reachable(account, layout.folder)
+            if not layout.pgdata.exists():
+                await asyncio.to_thread(self._make_cluster, programs, account)
+            layout.check_version()
+            self._socket = await self._adopt()
+            if self._socket is None:
+                self._socket = layout.socket_folder(account)
+                await self._launch(programs, account, self._socket)
+            await _ensure_database(self._socket)
+        except BaseException:
+            await self.stop()
+            raise
+        return f"postgresql+asyncpg://{SUPERUSER}@/{DATABASE}?host={self._socket}&port={PORT}"
+
+    async def stop(self) -> None:
+        """End the server; afterwards no process works on the folder. Harmless when not started."""
+        if self.pid is not None:
+            await end(self.pid, self._layout.pgdata, self._socket, self._child)
+        self.pid = self._child = self._socket = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _make_cluster(self, programs: Path, account: Account) -> None:
+        unfinished = self._layout.unfinished
+        shutil.rmtree(unfinished, ignore_errors=True)
+        made = subprocess.run(
+            [
+                str(programs / "initdb"),
+                f"--pgdata={unfinished}",
+                f"--username={SUPERUSER}",
+                "--auth-local=trust",  # only the account itself (and root) enters the socket folder
+                "--auth-host=reject",
+                "--locale=C",
+                "--encoding=UTF8",
+                "--no-instructions",
+                *(() if self._durable else ("--no-sync",)),
+            ],
+            cwd=self._layout.folder,
+            env=child_environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            **account.run_as,
+        )
+        if made.returncode:
+            why = made.stderr.strip().rpartition("\n")[2]
+            raise ConfigError(f"initdb could not make {self._layout.pgdata}: {why}")
+        unfinished.rename(self._layout.pgdata)
+
+    async def _adopt(self) -> Path | None:
+        """Take over a server that outlived its parent; None, and a clean slate, if none did."""
+        layout = self._layout
+        while noted := layout.noted():
+            pid, socket = noted
+            if not await is_ours(pid, layout.pgdata, socket):
+                # PostgreSQL itself would believe a recycled pid and refuse to start for ever.
+                layout.pid_file.unlink(missing_ok=True)
+                return None
+            self.pid = pid
+            if socket is None:
+                await asyncio.sleep(0.02)  # it has just begun and not yet written where it listens
+                continue
+            if await self._wait(socket):
+                return socket
+            self.pid = None
+        return None
+
+    async def _launch(self, programs: Path, account: Account, socket: Path) -> None:
+        """Start a server of our own and wait until it answers."""
+        layout = self._layout
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _ORPHANS
+        while True:
+            layout.clear_socket(socket)
+            logged = self._log_size()
+            self._child = self._spawn(programs, account, socket)
+            self.pid = self._child.pid
+            if await self._wait(socket):
+                return
+            self.pid = self._child = None
+            said = self._last_words(logged)
+            # The children of a server killed by -9 notice within moments and leave its memory.
+            if "shared memory block" not in said or loop.time() > deadline:
+                raise ConfigError(f"PostgreSQL did not start on {layout.pgdata}: {said}")
+            await asyncio.sleep(0.1)
+
+    def _spawn(self, programs: Path, account: Account, socket: Path) -> subprocess.Popen[bytes]:
+        settings = _SETTINGS | (_DURABLE if self._durable else _FORGETFUL)
+        settings["unix_socket_directories"] = str(socket)
+        log = self._layout.open_log(account)
+        try:
+            return subprocess.Popen(
+                [
+                    str(programs / "postgres"),
+                    "-D",
+                    str(self._layout.pgdata),
+                    *(
+                        part
+                        for name, value in settings.items()
+                        for part in ("-c", f"{name}={value}")
+                    ),
+                ],
+                cwd=self._layout.folder,
+                env=child_environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us; we stop the server when we are done
+                **account.run_as,
+            )
+        finally:
+            os.close(log)
+
+    async def _wait(self, socket: Path) -> bool:
+        """Wait until the server answers (True) or is gone (False), as long as anything moves."""
+        loop = asyncio.get_running_loop()
+        moved, logged = loop.time(), self._log_size()
+        while await self._lives(socket):
+            answer, _ = await ask(socket)
+            if answer is Answer.READY:
+                return True
+            if (size := self._log_size()) != logged:
+                moved, logged = loop.time(), size
+            if loop.time() - moved > _SILENCE:
+                raise ConfigError(
+                    f"PostgreSQL on {self._layout.pgdata} has not answered nor logged for "
+                    f"{_SILENCE:g} s: see {self._layout.log}"
+                )
+            await asyncio.sleep(0.02)
+        return False
+
+    async def _lives(self, socket: Path) -> bool:
+        if self._child is not None:
+            return self._child.poll() is None
+        return self.pid is not None and await is_ours(self.pid, self._layout.pgdata, socket)
+
+    def _log_size(self) -> int:
+        try:
+            return self._layout.log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _last_words(self, since: int) -> str:
+        """The last failure logged after `since` (bytes), for a message."""
+        with self._layout.log.open("rb") as log:
+            log.seek(since)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line] or lines[-1:]
+        return fatal[-1].rpartition("FATAL:")[2].strip() if fatal else f"see {self._layout.log}"
+
+
+async def _ensure_database(socket: Path) -> None:
+    connection = await asyncpg.connect(
+        host=str(socket), port=PORT, user=SUPERUSER, database="postgres", timeout=10
+    )
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    finally:
+        await connection.close()

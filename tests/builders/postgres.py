@@ -1,0 +1,95 @@
+"""A real PostgreSQL for the tests: one server, and a fresh, migrated database for each test.
+
+`NPS_TEST_DATABASE_URL` (a superuser's URL, `postgresql+asyncpg://…`) chooses a running server
+instead of the embedded one.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared.database import SCHEMAS, migrate, provision
+from shared.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def in_database(url: str, name: str) -> str:
+    """Give the URL of another database on the same server."""
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+async def run_sql(url: str, *statements: str) -> None:
+    """Run statements one by one, each in its own transaction, on a connection of their own."""
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def reachable_folder() -> Iterator[Path]:
+    """A new folder for data folders that any account can enter (pytest's own are private)."""
+    folder = Path(tempfile.mkdtemp(prefix="nps-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def server(reachable_folder: Path) -> AsyncIterator[str]:
+    """The URL of the session's PostgreSQL server, as superuser."""
+    if url := os.environ.get("NPS_TEST_DATABASE_URL"):
+        yield url
+        return
+    postgres = EmbeddedPostgres(reachable_folder / "session", durable=False)
+    url = await postgres.start()
+    try:
+        yield url
+    finally:
+        await postgres.stop()
+
+
+@pytest.fixture(scope="session")
+async def template(server: str) -> AsyncIterator[str]:
+    """The name of a database with every schema migrated, to be copied and never connected to."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    await run_sql(server, f'CREATE DATABASE "{name}"')
+    url = in_database(server, name)
+    await provision(url)
+    for schema, migrations in SCHEMAS.items():
+        if any((ROOT / migrations / "versions").glob("*.py")):
+            await migrate(url, schema)
+    yield name
+    await run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(server: str, template: str) -> AsyncIterator[str]:
+    """The URL of a fresh, migrated database of this test alone, as superuser."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await run_sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield in_database(server, name)
+    await run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def own_postgres(reachable_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """A server of this test alone, not yet started; `pid` is the process to kill."""
+    postgres = EmbeddedPostgres(reachable_folder / uuid.uuid4().hex[:12], durable=False)
+    try:
+        yield postgres
+    finally:
+        await postgres.stop()
