@@ -74,7 +74,7 @@ class ActionCall:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Whether repeating an action call is harmless: never (`none`), or while a key is remembered."""
+    """Whether repeating an action is harmless: never (`none`), or while its key is remembered."""
 
     kind: Literal["none", "key"]
     remembered: timedelta | None = None

@@ -86,6 +86,13 @@ class Consumer(Protocol):
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Undo `pause`."""
 
+    def assigned(self) -> Mapping[Partition, int]:
+        """Tell which partitions are ours now, each with the epoch of its assignment.
+
+        Once the epoch differs (or the partition is gone), records polled before are another
+        member's business, or come again.
+        """
+
     async def progress(self) -> Sequence[Progress]:
         """Tell, for each partition assigned to this member, how far the group is."""
 
