@@ -4,6 +4,7 @@ The wheel's own module is never imported: it prints a warning and brings its own
 """
 
 import shutil
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -32,13 +33,12 @@ def installed() -> Path:
     )
 
 
-def reachable(account: Account, own_folder: Path) -> Path:
-    """Give a folder of the programs that `account` can enter.
+def reachable(binaries: Path, account: Account, own_folder: Path) -> Path:
+    """Give a folder of the same programs that `account` can enter.
 
-    The wheel's where possible. Under a private home folder (root's checkout in /root) it is not:
+    `binaries` itself where possible. In a private home folder (root's checkout in /root) it is not:
     then a copy in `own_folder`, which the account owns anyhow; modes outside stay as they are.
     """
-    binaries = installed()
     if account.first_unreachable(binaries) is None:
         return binaries
     copy = own_folder / f"programs-{MAJOR}"
@@ -60,7 +60,8 @@ def _copy(site: Path, target: Path) -> None:
         )
     if (site / _LIBRARIES).is_dir():
         shutil.copytree(site / _LIBRARIES, unfinished / _LIBRARIES)
-    # Read-only programs in a folder of the account: entered and read by all, written by the owner.
-    for folder in (unfinished, *(path for path in unfinished.rglob("*") if path.is_dir())):
-        folder.chmod(0o755)
+    # The originals may be for root's eyes alone; the copy is in a private folder anyhow.
+    for path in (unfinished, *unfinished.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
     unfinished.rename(target)

@@ -7,11 +7,8 @@
 """
 
 import fcntl
-import hashlib
 import os
-import re
-import stat
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +17,9 @@ from shared.embedded.account import Account
 from shared.embedded.binaries import MAJOR
 from shared.errors import ConfigError
 
-PORT: Final = 5432  # only a part of the socket's name: nothing listens on TCP
-#: A socket's path ends at 107 bytes on Linux and 103 on macOS; the name in it is `/.s.PGSQL.5432`.
-_LONGEST_SOCKET_FOLDER: Final = 103 - len("/.s.PGSQL.5432")
-#: What needs no quoting in a URL nor in PostgreSQL's comma-separated list of folders.
-_PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]+")
+_UNFINISHED: Final = "pgdata.unfinished"
+#: How the names of our own entries begin.
+_OURS: Final = ("pgdata", "postgres.log", "socket", "lock", "programs-")
 #: A log this large (bytes) is put aside at a start, so two of them are kept at most.
 _LARGE_LOG: Final = 8 * 1024 * 1024
 
@@ -42,8 +37,11 @@ class Layout:
 
     @property
     def unfinished(self) -> Path:
-        """The cluster while `initdb` makes it: a kill leaves nothing that looks whole."""
-        return self.folder / "pgdata.unfinished"
+        """The cluster while `initdb` makes it: a kill leaves nothing that looks whole.
+
+        Named after our pid, as an `initdb` that outlived its parent still writes to its own.
+        """
+        return self.folder / f"{_UNFINISHED}.{os.getpid()}"
 
     @property
     def log(self) -> Path:
@@ -66,20 +64,40 @@ class Layout:
         Refuses a folder with other people's files in it, which taking it over would shut away.
         """
         try:
-            return self.pgdata.stat().st_uid
+            if self.pgdata.is_dir():
+                return self.pgdata.stat().st_uid
+            names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
         except PermissionError:
-            return self.folder.stat().st_uid
-        except FileNotFoundError:
-            pass
-        ours = {path.name for path in (self.pgdata, self.unfinished, self.log, self.lock)}
-        ours |= {"socket", f"programs-{MAJOR}", f"programs-{MAJOR}.unfinished", "postgres.log.1"}
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.name not in ours:
-                raise ConfigError(
-                    f"{self.folder} is to hold the database but holds other files ({path.name}): "
-                    "give an empty folder, or one that does not exist"
-                )
+            return self._owner_of_closed()
+        except OSError as error:
+            raise self._unusable(error) from error
+        if others := [name for name in names if not name.startswith(_OURS)]:
+            raise ConfigError(
+                f"{self.folder} is to hold the database but holds other files ({others[0]}): "
+                "give an empty folder, or one that does not exist"
+            )
         return None
+
+    def _owner_of_closed(self) -> int:
+        """Tell whose folder it is that we may not look into."""
+        try:
+            return self.folder.stat().st_uid
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> ConfigError:
+        shut = next(
+            (
+                path
+                for path in (*reversed(self.folder.parents), self.folder)
+                if not _enterable(path)
+            ),
+            self.folder,
+        )
+        return ConfigError(
+            f"the data folder {self.folder} cannot be used ({error.strerror}: {shut}): "
+            "give another data folder, or let this account enter and write there"
+        )
 
     def check_version(self) -> None:
         """Refuse a cluster made by another major version of PostgreSQL."""
@@ -92,11 +110,14 @@ class Layout:
 
     def make_folder(self, account: Account) -> None:
         """Make the data folder private to the account; refuse one that the account cannot reach."""
-        existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        self._refuse_unreachable(account, existing if existing != self.folder else existing.parent)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._refuse_unreachable(account, self.folder.parent)
-        account.take(self.folder, 0o700)
+        existing = next(path for path in self.folder.parents if path.exists())
+        self._refuse_unreachable(account, existing)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_unreachable(account, self.folder.parent)
+            account.take(self.folder, 0o700)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _refuse_unreachable(self, account: Account, folder: Path) -> None:
         if shut := account.first_unreachable(folder):
@@ -106,24 +127,19 @@ class Layout:
                 f"or open the way with: chmod o+x {shut}"
             )
 
-    def socket_folder(self, account: Account) -> Path:
-        """Make the private folder of the socket and name it; the same answer at each start."""
-        beside = self.folder / "socket"
-        if _fits(beside):
-            beside.mkdir(exist_ok=True)
-            account.take(beside, 0o700)
-            return beside
-        name = f"nps-{account.uid}-{hashlib.sha256(bytes(self.folder)).hexdigest()[:16]}"
-        for parent in (Path(tempfile.gettempdir()).resolve(), Path("/tmp")):  # noqa: S108
-            apart = parent / name
-            if _fits(apart) and account.first_unreachable(parent) is None:
-                return _private(apart, account)
-        raise ConfigError(f"no folder for the database's socket: {beside} is too long a path")
+    def clear_unfinished(self) -> None:
+        """Remove what an interrupted `initdb` left."""
+        for left in self.folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
-    def clear_socket(self, socket: Path) -> None:
-        """Remove a dead server's socket and lock file: the pid in it may be reused."""
-        for left in socket.glob(f".s.PGSQL.{PORT}*"):
-            left.unlink()
+    def keep_cluster(self) -> None:
+        """Give the finished cluster its name, for good: the name must survive a power cut too."""
+        self.unfinished.rename(self.pgdata)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def open_log(self, account: Account) -> int:
         """Open the log for appending; the file descriptor is the caller's to close."""
@@ -162,21 +178,5 @@ class Layout:
         return (pid, socket) if pid > 0 else None
 
 
-def _fits(folder: Path) -> bool:
-    return len(bytes(folder)) <= _LONGEST_SOCKET_FOLDER and bool(_PLAIN.fullmatch(str(folder)))
-
-
-def _private(folder: Path, account: Account) -> Path:
-    """Make or accept a folder in a public place only if nobody else can have prepared it."""
-    try:
-        folder.mkdir(mode=0o700)
-        account.take(folder, 0o700)
-    except FileExistsError:
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (account.uid, os.geteuid()):
-            raise ConfigError(
-                f"{folder} is not a folder of account '{account.name}': remove it, the database "
-                "needs the name for its socket"
-            ) from None
-        account.take(folder, 0o700)
-    return folder
+def _enterable(folder: Path) -> bool:
+    return os.access(folder, os.X_OK)

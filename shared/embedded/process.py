@@ -15,7 +15,7 @@ from typing import Final
 
 import asyncpg
 
-from shared.embedded.layout import PORT
+from shared.embedded.sockets import PORT
 
 SUPERUSER: Final = "postgres"
 
@@ -68,14 +68,19 @@ async def is_ours(pid: int, pgdata: Path, socket_folder: Path | None) -> bool:
 
 
 def _works_in(pid: int, pgdata: Path) -> bool | None:
-    """Look at the process's working folder; None where the system does not show it."""
-    if not Path("/proc/self/cwd").exists():
+    """Look at the process's working folder or arguments; None where the system shows neither."""
+    process = Path("/proc") / str(pid)
+    if not process.parent.joinpath("self", "cwd").exists():
         return None
     try:
-        return os.path.samefile(f"/proc/{pid}/cwd", pgdata)
-    except PermissionError:
-        return None
+        return process.joinpath("cwd").samefile(pgdata)
+    except PermissionError:  # root in a container may lack the right to look; arguments are public
+        pass
     except OSError:  # no such process, or a zombie
+        return False
+    try:
+        return bytes(pgdata) in process.joinpath("cmdline").read_bytes().split(b"\0")
+    except OSError:
         return False
 
 

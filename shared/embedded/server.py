@@ -7,17 +7,17 @@ Promised: one server per folder; whatever killed us or it, the next start finds 
 
 import asyncio
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from shared.embedded import binaries
+from shared.embedded import binaries, sockets
 from shared.embedded.account import Account, child_environment, choose
-from shared.embedded.layout import PORT, Layout
+from shared.embedded.layout import Layout
 from shared.embedded.process import SUPERUSER, Answer, ask, end, is_ours
+from shared.embedded.sockets import PORT
 from shared.errors import ConfigError
 
 DATABASE: Final = "nps"
@@ -77,13 +77,13 @@ class EmbeddedPostgres:
         layout.make_folder(account)
         self._lock = layout.take_lock(account)
         try:
-            programs = binaries.reachable(account, layout.folder)
+            programs = binaries.reachable(binaries.installed(), account, layout.folder)
             if not layout.pgdata.exists():
                 await asyncio.to_thread(self._make_cluster, programs, account)
             layout.check_version()
             self._socket = await self._adopt()
             if self._socket is None:
-                self._socket = layout.socket_folder(account)
+                self._socket = sockets.prepare(layout.folder, account)
                 await self._launch(programs, account, self._socket)
             await _ensure_database(self._socket)
         except BaseException:
@@ -95,18 +95,19 @@ class EmbeddedPostgres:
         """End the server; afterwards no process works on the folder. Harmless when not started."""
         if self.pid is not None:
             await end(self.pid, self._layout.pgdata, self._socket, self._child)
+        if self._socket is not None:
+            sockets.leave(self._socket, self._layout.folder)
         self.pid = self._child = self._socket = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def _make_cluster(self, programs: Path, account: Account) -> None:
-        unfinished = self._layout.unfinished
-        shutil.rmtree(unfinished, ignore_errors=True)
+        self._layout.clear_unfinished()
         made = subprocess.run(
             [
                 str(programs / "initdb"),
-                f"--pgdata={unfinished}",
+                f"--pgdata={self._layout.unfinished}",
                 f"--username={SUPERUSER}",
                 "--auth-local=trust",  # only the account itself (and root) enters the socket folder
                 "--auth-host=reject",
@@ -123,9 +124,10 @@ class EmbeddedPostgres:
             **account.run_as,
         )
         if made.returncode:
-            why = made.stderr.strip().rpartition("\n")[2]
-            raise ConfigError(f"initdb could not make {self._layout.pgdata}: {why}")
-        unfinished.rename(self._layout.pgdata)
+            lines = made.stderr.strip().splitlines()
+            why = [line for line in lines if "FATAL:" in line or "error:" in line] or lines[-1:]
+            raise ConfigError(f"initdb could not make {self._layout.pgdata}: {' '.join(why)}")
+        self._layout.keep_cluster()
 
     async def _adopt(self) -> Path | None:
         """Take over a server that outlived its parent; None, and a clean slate, if none did."""
@@ -151,7 +153,6 @@ class EmbeddedPostgres:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _ORPHANS
         while True:
-            layout.clear_socket(socket)
             logged = self._log_size()
             self._child = self._spawn(programs, account, socket)
             self.pid = self._child.pid

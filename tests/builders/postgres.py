@@ -5,7 +5,7 @@ instead of the embedded one.
 """
 
 import os
-import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +20,16 @@ from sqlalchemy.pool import NullPool
 from shared.database import SCHEMAS, migrate, provision
 from shared.embedded import EmbeddedPostgres
 
+#: Waits until we end, however we end, then stops the servers we left and removes the folder.
+_GUARD = """
+read -r _
+for pid_file in "$1"/*/pgdata/postmaster.pid; do
+  [ -f "$pid_file" ] || continue
+  pid=$(head -n 1 "$pid_file")
+  kill -QUIT "$pid" 2>/dev/null && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+done
+rm -rf "$1"
+"""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -42,10 +52,13 @@ async def run_sql(url: str, *statements: str) -> None:
 @pytest.fixture(scope="session")
 def reachable_folder() -> Iterator[Path]:
     """A new folder for data folders that any account can enter (pytest's own are private)."""
-    folder = Path(tempfile.mkdtemp(prefix="nps-"))
+    folder = Path(tempfile.mkdtemp(prefix="nps-")).resolve()
     folder.chmod(0o755)
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    guard.communicate()
 
 
 @pytest.fixture(scope="session")
