@@ -1,0 +1,123 @@
+"""The host of parts: a failing loop ends the process, a signal stops everything in order."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Sequence
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry, Counter
+
+from shared.errors import ConfigError
+from shared.hosting import Part, host, make_app
+
+
+async def until_stopped(stopping: asyncio.Event) -> None:
+    """Be the simplest correct task."""
+    await stopping.wait()
+
+
+async def run(*parts: Part, ask_to_stop: bool = False) -> None:
+    """Host on a free port; where asked, a SIGTERM comes as soon as requests are answered."""
+
+    def started(_port: int) -> None:
+        if ask_to_stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    await host(parts, address="127.0.0.1", port=0, registry=CollectorRegistry(), on_started=started)
+
+
+async def test_a_task_that_fails_ends_the_host_with_its_error() -> None:
+    """Nothing limps on: an orchestrator restarts the process."""
+
+    async def failing(_stopping: asyncio.Event) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run(Part(name="a", tasks={"loop": until_stopped, "bad": failing}))
+
+
+async def test_a_task_that_ends_by_itself_is_a_failure() -> None:
+    """A consumer that returned early would look like an idle one."""
+
+    async def ending(_stopping: asyncio.Event) -> None:
+        return
+
+    with pytest.raises(RuntimeError, match=r"task a\.early ended by itself"):
+        await run(Part(name="a", tasks={"early": ending}))
+
+
+async def test_a_signal_stops_tasks_and_then_closes_parts_in_reverse_order() -> None:
+    """What was built on something is closed before it."""
+    told: list[str] = []
+
+    def part(name: str) -> Part:
+        async def task(stopping: asyncio.Event) -> None:
+            await stopping.wait()
+            told.append(f"{name} finished")
+
+        async def close() -> None:
+            told.append(f"{name} closed")
+
+        return Part(name=name, tasks={"loop": task}, close=close)
+
+    await run(part("first"), part("second"), ask_to_stop=True)
+
+    assert sorted(told[:2]) == ["first finished", "second finished"]
+    assert told[2:] == ["second closed", "first closed"]
+
+
+async def test_parts_are_closed_when_a_task_fails() -> None:
+    """Leases are given back even then."""
+    closed: list[str] = []
+
+    async def failing(_stopping: asyncio.Event) -> None:
+        raise ZeroDivisionError
+
+    async def close() -> None:
+        closed.append("a")
+
+    with pytest.raises(ZeroDivisionError):
+        await run(Part(name="a", tasks={"bad": failing}, close=close))
+
+    assert closed == ["a"]
+
+
+async def test_a_port_in_use_is_refused_with_the_fix() -> None:
+    """The most frequent first mistake gets one clear line."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*NPS_PORT"):
+            await host([], address="127.0.0.1", port=port, registry=CollectorRegistry())
+
+
+async def test_health_readiness_and_metrics_tell_what_is_missing() -> None:
+    """Alive says nothing of dependencies; ready names them."""
+    registry = CollectorRegistry()
+    Counter("nps_example", "an example", registry=registry).inc()
+    missing: list[str] = ["bus away"]
+    stuck: list[str] = []
+
+    async def ready() -> Sequence[str]:
+        return missing
+
+    part = Part(name="a", routers=[APIRouter()], ready=ready, alive=lambda: stuck)
+    transport = httpx.ASGITransport(make_app([part], registry))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        before = await client.get("/readyz")
+        health = await client.get("/healthz")
+        missing.clear()
+        stuck.append("loop has not moved for 70 s")
+        after = await client.get("/readyz")
+        unwell = await client.get("/healthz")
+        metrics = await client.get("/metrics")
+
+    assert (before.status_code, before.json()["missing"]) == (503, ["a: bus away"])
+    assert (health.status_code, after.status_code, unwell.status_code) == (200, 200, 503)
+    assert "nps_example_total 1.0" in metrics.text
