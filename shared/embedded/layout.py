@@ -25,6 +25,15 @@ _LARGE_LOG: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What `postmaster.pid` says; true only as long as that process lives and is ours."""
+
+    pid: int
+    socket: Path | None
+    ready: bool
+
+
+@dataclass(frozen=True)
 class Layout:
     """The paths in one data folder (absolute, without symbolic links)."""
 
@@ -86,14 +95,8 @@ class Layout:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> ConfigError:
-        shut = next(
-            (
-                path
-                for path in (*reversed(self.folder.parents), self.folder)
-                if not _enterable(path)
-            ),
-            self.folder,
-        )
+        way = (*reversed(self.folder.parents), self.folder)
+        shut = next((path for path in way if not os.access(path, os.X_OK)), self.folder)
         return ConfigError(
             f"the data folder {self.folder} cannot be used ({error.strerror}: {shut}): "
             "give another data folder, or let this account enter and write there"
@@ -166,17 +169,14 @@ class Layout:
             ) from None
         return lock
 
-    def noted(self) -> tuple[int, Path | None] | None:
-        """Read who is noted as running: pid and socket folder (None while it is starting)."""
+    def noted(self) -> Noted | None:
+        """Read who is noted as running, if anybody; a half-written note gives what it has."""
         try:
             lines = self.pid_file.read_text(encoding="utf-8").splitlines()
             pid = int(lines[0])
         except (FileNotFoundError, ValueError, IndexError):
             return None
-        # Line 5 of the file, from PostgreSQL's miscadmin.h: the first socket folder.
-        socket = Path(lines[4]) if len(lines) > 4 and lines[4] else None
-        return (pid, socket) if pid > 0 else None
-
-
-def _enterable(folder: Path) -> bool:
-    return os.access(folder, os.X_OK)
+        # Lines 5 and 8 by PostgreSQL's pidfile.h: the first socket folder, and the state.
+        lines += [""] * 8
+        socket = Path(lines[4]) if lines[4] else None
+        return Noted(pid, socket, lines[7].strip() == "ready") if pid > 0 else None

@@ -36,10 +36,12 @@ _SETTINGS: Final = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_wal_size": "512MB",
+    "synchronous_commit": "on",
     "jit": "off",
     # Nobody replicates from here.
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A statement, a parameter or the DETAIL of a broken constraint can hold personal data.
@@ -48,8 +50,8 @@ _SETTINGS: Final = {
     "log_startup_progress_interval": "2s",
     "log_line_prefix": "%m [%p] ",
 }
-_DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-_FORGETFUL: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+#: Without these two a commit survives every kill, but no power cut.
+_POWER_CUT: Final = ("fsync", "full_page_writes")
 
 
 class EmbeddedPostgres:
@@ -59,7 +61,8 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self._layout = Layout(folder.resolve())
+        self.folder = folder.resolve()
+        self._layout = Layout(self.folder)
         self._durable = durable
         self._lock: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -133,17 +136,16 @@ class EmbeddedPostgres:
         """Take over a server that outlived its parent; None, and a clean slate, if none did."""
         layout = self._layout
         while noted := layout.noted():
-            pid, socket = noted
-            if not await is_ours(pid, layout.pgdata, socket):
+            if not await is_ours(noted.pid, layout.pgdata, noted.socket):
                 # PostgreSQL itself would believe a recycled pid and refuse to start for ever.
                 layout.pid_file.unlink(missing_ok=True)
                 return None
-            self.pid = pid
-            if socket is None:
+            if noted.socket is None:
                 await asyncio.sleep(0.02)  # it has just begun and not yet written where it listens
                 continue
-            if await self._wait(socket):
-                return socket
+            self.pid = noted.pid
+            if await self._wait(noted.socket):
+                return noted.socket
             self.pid = None
         return None
 
@@ -166,8 +168,8 @@ class EmbeddedPostgres:
             await asyncio.sleep(0.1)
 
     def _spawn(self, programs: Path, account: Account, socket: Path) -> subprocess.Popen[bytes]:
-        settings = _SETTINGS | (_DURABLE if self._durable else _FORGETFUL)
-        settings["unix_socket_directories"] = str(socket)
+        settings = _SETTINGS | {"unix_socket_directories": str(socket)}
+        settings |= dict.fromkeys(_POWER_CUT, "on" if self._durable else "off")
         log = self._layout.open_log(account)
         try:
             return subprocess.Popen(
@@ -197,9 +199,12 @@ class EmbeddedPostgres:
         loop = asyncio.get_running_loop()
         moved, logged = loop.time(), self._log_size()
         while await self._lives(socket):
-            answer, _ = await ask(socket)
-            if answer is Answer.READY:
-                return True
+            noted = self._layout.noted()
+            # Asked only once it says so: each refused connection would be a line in the log.
+            if noted and noted.ready and noted.pid == self.pid:
+                answer, _ = await ask(socket)
+                if answer is Answer.READY:
+                    return True
             if (size := self._log_size()) != logged:
                 moved, logged = loop.time(), size
             if loop.time() - moved > _SILENCE:

@@ -38,6 +38,11 @@ def in_database(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
+def permissions(path: Path) -> int:
+    """Take the permission bits of a file or folder."""
+    return path.stat().st_mode & 0o777
+
+
 async def run_sql(url: str, *statements: str) -> None:
     """Run statements one by one, each in its own transaction, on a connection of their own."""
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -45,6 +50,16 @@ async def run_sql(url: str, *statements: str) -> None:
         async with engine.connect() as connection:
             for statement in statements:
                 await connection.execute(text(statement))
+    finally:
+        await engine.dispose()
+
+
+async def read_sql(url: str, query: str) -> list[tuple[object, ...]]:
+    """Run one query on a connection of its own."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(query))]
     finally:
         await engine.dispose()
 
