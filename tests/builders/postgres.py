@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,22 @@ async def read_sql(url: str, query: str) -> list[tuple[object, ...]]:
         await engine.dispose()
 
 
+def has_migrations(schema: str) -> bool:
+    """Tell whether a schema has any migration yet."""
+    return any((ROOT / SCHEMAS[schema] / "versions").glob("*.py"))
+
+
+@asynccontextmanager
+async def bare_database(server: str, template: str = "template1") -> AsyncIterator[str]:
+    """Make a database, give its URL, and drop it whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await run_sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield in_database(server, name)
+    finally:
+        await run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(scope="session")
 def reachable_folder() -> Iterator[Path]:
     """A new folder for data folders that any account can enter (pytest's own are private)."""
@@ -93,24 +110,19 @@ async def server(reachable_folder: Path) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def template(server: str) -> AsyncIterator[str]:
     """The name of a database with every schema migrated, to be copied and never connected to."""
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    await run_sql(server, f'CREATE DATABASE "{name}"')
-    url = in_database(server, name)
-    await provision(url)
-    for schema, migrations in SCHEMAS.items():
-        if any((ROOT / migrations / "versions").glob("*.py")):
-            await migrate(url, schema)
-    yield name
-    await run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with bare_database(server) as url:
+        await provision(url)
+        for schema in SCHEMAS:
+            if has_migrations(schema):
+                await migrate(url, schema)
+        yield str(make_url(url).database)
 
 
 @pytest.fixture
 async def database(server: str, template: str) -> AsyncIterator[str]:
     """The URL of a fresh, migrated database of this test alone, as superuser."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await run_sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield in_database(server, name)
-    await run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with bare_database(server, template=template) as url:
+        yield url
 
 
 @pytest.fixture
