@@ -1,0 +1,128 @@
+"""What a call to the sandbox did, as the value that is kept and shown. Pure."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.sandbox.switches import Account, Kind, Mode, Switch
+
+#: Modes that refuse before anything is done.
+_REFUSING: Final = frozenset({"503", "429"})
+_UNANSWERED: Final = frozenset({"hang", "reset"})
+
+
+class ProfileCall(BaseModel):
+    """The body of a profile push: attributes to write for one customer."""
+
+    KIND: ClassVar[Kind] = "profile"
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customer: str = Field(max_length=200)
+    email: str | None = Field(default=None, max_length=320)
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+class ActionCall(BaseModel):
+    """The body of an action: what to send to one customer, and until when it makes sense."""
+
+    KIND: ClassVar[Kind] = "action"
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customer: str = Field(max_length=200)
+    email: str | None = Field(default=None, max_length=320)
+    delivery_id: str = Field(max_length=200)
+    play: str = Field(max_length=200)
+    action: str = Field(max_length=200)
+    variant: str | None = Field(default=None, max_length=200)
+    template: str | None = Field(default=None, max_length=200)
+    channel: str | None = Field(default=None, max_length=50)
+    deadline: AwareDatetime | None = None
+    context: dict[str, Any] = Field(default_factory=dict)
+
+
+class Entry(BaseModel):
+    """One call as the page shows it.
+
+    `repeat`: the key had taken effect before. `effect`: this call did something. `status`: the HTTP
+    status answered, None where the sandbox never answered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    at: AwareDatetime
+    account: Account
+    kind: Kind
+    key: str | None = None
+    repeat: bool
+    effect: bool
+    mode: Mode
+    status: int | None
+    call: dict[str, Any]
+
+
+class Counters(BaseModel):
+    """What happened at one account since its record was last cleared."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profiles: int = 0
+    actions: int = 0
+    repeats: int = 0
+    refused: int = 0
+    unanswered: int = 0
+
+    def add(self, entry: Entry) -> "Counters":
+        """Count one more call; `profiles` and `actions` count effects, not calls."""
+        return Counters(
+            profiles=self.profiles + (entry.kind == "profile" and entry.effect),
+            actions=self.actions + (entry.kind == "action" and entry.effect),
+            repeats=self.repeats + entry.repeat,
+            refused=self.refused + (entry.mode in _REFUSING),
+            unanswered=self.unanswered + (entry.status is None),
+        )
+
+
+def receive(
+    account: Account,
+    call: ProfileCall | ActionCall,
+    *,
+    key: str | None,
+    switch: Switch,
+    known_keys: Collection[str],
+    number: int,
+    at: datetime,
+) -> Entry:
+    """Decide what one call does. `known_keys` are those that took effect at this account."""
+    repeat = call.KIND == "action" and key is not None and key in known_keys
+    refused = switch.mode in _REFUSING
+    # Only `main` honours keys; writing a profile twice is harmless, so it needs none.
+    ignored = repeat and account == "main"
+    return Entry(
+        number=number,
+        at=at,
+        account=account,
+        kind=call.KIND,
+        key=key,
+        repeat=repeat,
+        effect=not refused and not ignored,
+        mode=switch.mode,
+        status=_status(call.KIND, switch.mode, ignored=ignored),
+        call=call.model_dump(mode="json"),
+    )
+
+
+def _status(kind: Kind, mode: Mode, *, ignored: bool) -> int | None:
+    if mode in _UNANSWERED:
+        return None
+    if mode in _REFUSING:
+        return int(mode)
+    return 200 if kind == "profile" or ignored else 202
+
+
+#: Which part of the record a reader wants.
+Which = Account | Literal["all"]
