@@ -1,3 +1,3 @@
 """What every test may ask for: a real PostgreSQL and, where the bus matters, a real Kafka."""
 
-pytest_plugins = ["tests.builders.postgres", "tests.builders.buses"]
+pytest_plugins = ["tests.builders.postgres", "tests.builders.kafka", "tests.builders.buses"]

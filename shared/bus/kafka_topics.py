@@ -1,0 +1,125 @@
+"""Topics on Kafka: making the missing ones, and comparing all with their declaration."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.bus.topics import Topic
+from shared.errors import ConfigError, DependencyAway
+
+_DEADLINE: Final = 20.0
+
+
+def wanted_configs(topic: Topic) -> dict[str, str]:
+    """Say a declaration in Kafka's words."""
+    return {
+        "retention.ms": _ms(topic.retention),
+        "segment.ms": _ms(topic.segment),
+        "cleanup.policy": topic.cleanup,
+        "max.message.bytes": str(topic.max_message_bytes),
+    }
+
+
+def differences(
+    topic: Topic, name: str, partitions: int | None, configs: Mapping[str, str]
+) -> list[str]:
+    """Compare one topic with its declaration; each line names the difference and the fix. Pure.
+
+    A shorter retention is the operator's right, and so are more partitions than none: but the
+    number must be the one the settings say, because lag and staleness count on it.
+    """
+    if partitions is None:
+        return [f"topic {name} does not exist: create it with `python -m services topics`"]
+    lines = []
+    if partitions != topic.partitions:
+        lines.append(
+            f"topic {name} has {partitions} partitions, not {topic.partitions}: add partitions, "
+            "or set NPS_KAFKA_PARTITIONS to the number all topics have"
+        )
+    for key, wanted in wanted_configs(topic).items():
+        found = configs.get(key, "")
+        if found != wanted:
+            lines.append(
+                f"topic {name} has {key}={found}, not {wanted}: "
+                f"kafka-configs.sh --alter --topic {name} --add-config {key}={wanted}"
+            )
+    return lines
+
+
+async def create_missing(
+    servers: str, client_id: str, prefix: str, topics: Sequence[Topic], replication: int
+) -> list[str]:
+    """Create the topics that do not exist; returns their names. Raises `DependencyAway`."""
+    async with _admin(servers, client_id) as admin:
+        known = set(await admin.list_topics())
+        missing = [topic for topic in topics if prefix + topic.name not in known]
+        if not missing:
+            return []
+        answer = await admin.create_topics(
+            [
+                NewTopic(
+                    prefix + topic.name,
+                    topic.partitions,
+                    replication,
+                    topic_configs=wanted_configs(topic),
+                )
+                for topic in missing
+            ]
+        )
+    for error in answer.topic_errors:
+        name, kind = error[0], for_code(error[1])
+        if error[1] and kind is not TopicAlreadyExistsError:
+            raise ConfigError(f"cannot create topic {name}: {kind.__name__}: {error[2]}")
+    return [prefix + topic.name for topic in missing]
+
+
+async def compare(servers: str, client_id: str, prefix: str, topics: Sequence[Topic]) -> None:
+    """Raise `ConfigError` naming each difference; `DependencyAway` if the broker does not say."""
+    async with _admin(servers, client_id) as admin:
+        described = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
+        existing = [topic for topic in topics if prefix + topic.name in described]
+        configs = await _configs(admin, [prefix + topic.name for topic in existing])
+    lines = [
+        line
+        for topic in topics
+        for name in [prefix + topic.name]
+        for line in differences(topic, name, described.get(name), configs.get(name, {}))
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    )
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for _code, _message, _type, name, entries in answer.resources
+    }
+
+
+@asynccontextmanager
+async def _admin(servers: str, client_id: str) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=client_id)
+    try:
+        async with asyncio.timeout(_DEADLINE):
+            await admin.start()
+            yield admin
+    except (KafkaError, TimeoutError) as error:
+        raise DependencyAway(f"Kafka: {type(error).__name__}") from None
+    finally:
+        await admin.close()
+
+
+def _ms(span: timedelta) -> str:
+    return str(int(span.total_seconds() * 1000))
