@@ -65,15 +65,22 @@ class Account:
         Tried by a child that runs as the account, so access lists and mounts count as they are.
         """
         way = [*reversed(folder.parents), folder]
-        answer = subprocess.run(
-            ["/bin/sh", "-c", _ENTER, "sh", *map(str, way)],
-            cwd="/",
-            env={},
-            capture_output=True,
-            text=True,
-            check=False,
-            **self.run_as,
-        )
+        try:
+            answer = subprocess.run(
+                ["/bin/sh", "-c", _ENTER, "sh", *map(str, way)],
+                cwd="/",
+                env={},
+                capture_output=True,
+                text=True,
+                check=False,
+                **self.run_as,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            # Root without the right to change its account, as in a container without capabilities.
+            raise ConfigError(
+                f"PostgreSQL does not run as root, and this root cannot run it as '{self.name}': "
+                "start as an ordinary user"
+            ) from error
         return Path(answer.stdout) if answer.returncode else None
 
 

@@ -25,8 +25,11 @@ DATABASE: Final = "nps"
 #: recovers it writes a line every 2 s, so a long recovery is waited for; only the checkpoint at its
 #: end is silent, and a slow disk needs a while for it.
 _SILENCE: Final = 300.0
-#: Seconds that the children of a killed server have to leave before we may start on their memory.
-_ORPHANS: Final = 30.0
+#: PostgreSQL's words for a predecessor that is about to leave or to appear: children of a server
+#: killed by -9, which end with their statement, and a server whose parent was killed just as it
+#: began. Statements are limited to 30 s.
+_STILL_THERE: Final = ("shared memory block", "lock file")
+_PREDECESSOR: Final = 35.0  # seconds
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -48,7 +51,7 @@ _SETTINGS: Final = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_startup_progress_interval": "2s",
-    "log_line_prefix": "%m [%p] ",
+    "log_line_prefix": "%m [%p] ",  # `_last_words` looks for the pid
 }
 #: Without these two a commit survives every kill, but no power cut.
 _POWER_CUT: Final = ("fsync", "full_page_writes")
@@ -84,10 +87,7 @@ class EmbeddedPostgres:
             if not layout.pgdata.exists():
                 await asyncio.to_thread(self._make_cluster, programs, account)
             layout.check_version()
-            self._socket = await self._adopt()
-            if self._socket is None:
-                self._socket = sockets.prepare(layout.folder, account)
-                await self._launch(programs, account, self._socket)
+            self._socket = await self._adopt_or_launch(programs, account)
             await _ensure_database(self._socket)
         except BaseException:
             await self.stop()
@@ -132,6 +132,20 @@ class EmbeddedPostgres:
             raise ConfigError(f"initdb could not make {self._layout.pgdata}: {' '.join(why)}")
         self._layout.keep_cluster()
 
+    async def _adopt_or_launch(self, programs: Path, account: Account) -> Path:
+        """Take over the server that runs on the folder, or start one; gives where it listens."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PREDECESSOR
+        while True:
+            if socket := await self._adopt():
+                return socket
+            socket, why = await self._launch(programs, account)
+            if socket:
+                return socket
+            if not any(sign in why for sign in _STILL_THERE) or loop.time() > deadline:
+                raise ConfigError(f"PostgreSQL did not start on {self._layout.pgdata}: {why}")
+            await asyncio.sleep(0.1)
+
     async def _adopt(self) -> Path | None:
         """Take over a server that outlived its parent; None, and a clean slate, if none did."""
         layout = self._layout
@@ -149,23 +163,16 @@ class EmbeddedPostgres:
             self.pid = None
         return None
 
-    async def _launch(self, programs: Path, account: Account, socket: Path) -> None:
-        """Start a server of our own and wait until it answers."""
-        layout = self._layout
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _ORPHANS
-        while True:
-            logged = self._log_size()
-            self._child = self._spawn(programs, account, socket)
-            self.pid = self._child.pid
-            if await self._wait(socket):
-                return
-            self.pid = self._child = None
-            said = self._last_words(logged)
-            # The children of a server killed by -9 notice within moments and leave its memory.
-            if "shared memory block" not in said or loop.time() > deadline:
-                raise ConfigError(f"PostgreSQL did not start on {layout.pgdata}: {said}")
-            await asyncio.sleep(0.1)
+    async def _launch(self, programs: Path, account: Account) -> tuple[Path | None, str]:
+        """Start a server of our own; gives where it answers, or why it ended instead."""
+        socket = sockets.prepare(self._layout.folder, account)
+        logged = self._log_size()
+        self._child = self._spawn(programs, account, socket)
+        self.pid = pid = self._child.pid
+        if await self._wait(socket):
+            return socket, ""
+        self.pid = self._child = None
+        return None, self._last_words(pid, logged)
 
     def _spawn(self, programs: Path, account: Account, socket: Path) -> subprocess.Popen[bytes]:
         settings = _SETTINGS | {"unix_socket_directories": str(socket)}
@@ -226,13 +233,18 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return 0
 
-    def _last_words(self, since: int) -> str:
-        """The last failure logged after `since` (bytes), for a message."""
+    def _last_words(self, pid: int, since: int) -> str:
+        """The last failure that server `pid` logged after byte `since`, for a message.
+
+        Its own first: children of a predecessor may have their last words in the same log.
+        """
         with self._layout.log.open("rb") as log:
             log.seek(since)
             lines = log.read().decode("utf-8", "replace").splitlines()
-        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line] or lines[-1:]
-        return fatal[-1].rpartition("FATAL:")[2].strip() if fatal else f"see {self._layout.log}"
+        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+        own = [line for line in fatal if f"[{pid}]" in line]
+        found = own or fatal or lines
+        return found[-1].rpartition("FATAL:")[2].strip() if found else f"see {self._layout.log}"
 
 
 async def _ensure_database(socket: Path) -> None:

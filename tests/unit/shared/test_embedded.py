@@ -212,3 +212,29 @@ async def test_an_interrupted_first_start_is_begun_anew(own_postgres: EmbeddedPo
     url = await own_postgres.start()
     assert await read_sql(url, "SELECT 1") == [(1,)]
     assert not unfinished.exists()
+
+
+async def test_a_start_waits_for_the_children_of_a_killed_server(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    """A backend in the middle of a computation outlives its killed server for a moment; starting
+    beside it would ruin the data, refusing to start would need a person."""
+    url = await own_postgres.start()
+
+    async def compute() -> None:
+        # Some tenths of a second of pure computation, in which nothing else is noticed.
+        with suppress(SQLAlchemyError, OSError):
+            await read_sql(url, "SELECT count(*) FROM generate_series(1, 3000000)")
+
+    async def computes() -> bool:
+        active = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT count%'"
+        return bool(await read_sql(url, active))
+
+    computing = asyncio.create_task(compute())
+    await eventually(computes, what="the computation")
+    assert own_postgres.pid is not None
+    os.kill(own_postgres.pid, 9)
+    await own_postgres.stop()
+    assert await own_postgres.start() == url
+    await computing
+    assert await read_sql(url, "SELECT 1") == [(1,)]
