@@ -1,0 +1,248 @@
+"""A target ready to be called: drives exchanges over a transport, with sign-in and quick retries.
+
+In: `ProfilePush`, `ActionCall`, a budget. Out: a `Verdict`, always within the budget. Nothing here
+decides what an answer means (`verdict`) or what is asked (`exchange`): only when, and how long.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
+
+from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
+from services.dispatcher.exchange import Account, Asked, Deal, SignIn, Told, exchange
+from services.dispatcher.fields import Written, in_message, moment, written
+from services.dispatcher.preset import ClientCredentials
+from services.dispatcher.signin import Tokens
+from services.dispatcher.verdict import Failure
+from services.dispatcher.wire import failure_of
+from shared.events.vocabulary import Identifier
+from shared.times import iso
+
+#: Two quick repeats heal a dropped connection or a restarting instance; longer outages are rows.
+_ATTEMPTS = 3
+#: Seconds between them, at random, so that many workers do not knock together.
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
+#: Not worth beginning a request with less time than this.
+_LEAST_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How one target names things: what it lists is all that is ever written."""
+
+    attributes: Mapping[str, Written] = field(default_factory=dict)
+    message: Mapping[str, Written] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One attempt's verdict, and whether another attempt could do harm."""
+
+    verdict: Verdict
+    repeatable: bool
+
+
+class PlatformCarrier:
+    """One target. Implements `calls.Carrier` for every preset."""
+
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        names: Names,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        idempotency: Idempotency,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self.action_idempotency = idempotency
+        self._account = account
+        self._names = names
+        self._transport = transport
+        self._clock = clock
+        self._sleep = sleep
+        auth = account.preset.auth
+        self._tokens = (
+            Tokens(auth, account.vars, self._sign_in, clock)
+            if isinstance(auth, ClientCredentials)
+            else None
+        )
+
+    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
+        """Bring the platform's profile to the wanted attributes (safe to repeat)."""
+        return await self._do(push_deal(self._account, self._names, push, now=now), budget)
+
+    async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
+        """Trigger the action once; `in_doubt` when bytes left and no answer came."""
+        deal = action_deal(
+            self._account, self._names, call, keyed=self.action_idempotency.kind == "key", now=now
+        )
+        return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
+
+    async def close(self) -> None:
+        """End what is under way and close the connections."""
+        if self._tokens is not None:
+            await self._tokens.close()
+        await self._transport.aclose()
+
+    async def _do(self, deal: Deal, budget: timedelta) -> Verdict:
+        """Attempt, and attempt again while that is quick, harmless and promising."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + budget.total_seconds()
+
+        def again(tried: _Tried) -> bool:
+            # The next attempt must have time left after the longest wait before it.
+            hopeful = tried.verdict.outcome == "retry" and tried.verdict.wait is None
+            return hopeful and tried.repeatable and until - loop.time() > _LONGEST_WAIT_S * 2
+
+        # One object per call: a shared one mixes up the state of concurrent calls.
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random(_SHORTEST_WAIT_S, _LONGEST_WAIT_S),
+            retry=retry_if_result(again),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+            sleep=self._sleep,
+        )
+        tried: _Tried = await retrying(self._attempt, deal, until)
+        return tried.verdict
+
+    async def _attempt(self, deal: Deal, until: float) -> _Tried:
+        """Hold the exchange once, from its beginning."""
+        flow = exchange(self._account, deal, at=self._clock())
+        repeatable = True
+        try:
+            asked = next(flow)
+            while True:
+                told = await self._tell(asked, until)
+                if isinstance(asked, httpx.Request) and asked.extensions["once"]:
+                    # Only what certainly never left us may be sent again without a second thought.
+                    repeatable = isinstance(told, Failure) and told.phase == "connect"
+                asked = flow.send(told)
+        except StopIteration as stop:
+            return _Tried(stop.value, repeatable)
+
+    async def _tell(self, asked: Asked, until: float) -> Told:
+        if isinstance(asked, httpx.Request):
+            return await self._call(asked, until - asyncio.get_running_loop().time())
+        return await self._token(asked, until - asyncio.get_running_loop().time())
+
+    async def _token(self, asked: SignIn, left_s: float) -> Told:
+        if self._tokens is None:
+            raise TypeError("only a preset that signs in asks for tokens")
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._tokens.get(stale=asked.stale)
+        except TimeoutError:
+            return Verdict("retry", "sign-in: no answer in time")
+
+    async def _sign_in(self, request: httpx.Request) -> httpx.Response | Failure:
+        """Make the shared sign-in call, under its own time and not that of who came first."""
+        limits = self._account.preset.limits
+        return await self._call(request, limits.connect_s + limits.answer_s)
+
+    async def _call(self, request: httpx.Request, left_s: float) -> httpx.Response | Failure:
+        """Make one call within `left_s`; tells by phase what went wrong."""
+        if left_s < _LEAST_S:
+            return Failure("connect", "no time left for this call")
+        limits = self._account.preset.limits
+        total = min(left_s, limits.connect_s + limits.answer_s)
+        request.extensions["timeout"] = {
+            "connect": min(total, limits.connect_s),
+            "read": limits.answer_s,
+            "write": limits.answer_s,
+            "pool": min(total, limits.connect_s),
+            "total": total,
+        }
+        try:
+            # The wire ends by itself and knows the phase; this is for a transport that does not.
+            async with asyncio.timeout(total + _LEAST_S):
+                response = await self._transport.handle_async_request(request)
+                await response.aread()
+        except httpx.TransportError as error:
+            return failure_of(error)
+        except TimeoutError:
+            return Failure("sent", "no answer in time")
+        return response
+
+
+def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetime) -> Deal:
+    """Put a profile push into the names that templates use."""
+    preset = account.preset
+    # The same push tried again is the same message; a newer version is another.
+    message_id = f"{push.customer_id}-{push.version}"
+    said = {
+        **_common(account, push.customer_id, push.identifiers, now),
+        "message_id": message_id,
+        "version": push.version,
+        "attributes": written(push.attributes, names.attributes, preset.formats),
+    }
+    return Deal(operation=preset.push_profile, names=said, once=False, message_id=message_id)
+
+
+def action_deal(
+    account: Account, names: Names, call: ActionCall, *, keyed: bool, now: datetime
+) -> Deal | Verdict:
+    """Put an action into the names that templates use, or say why this target cannot perform it."""
+    preset = account.preset
+    common = _common(account, call.customer_id, call.identifiers, now)
+    served = preset.act.channels
+    address: str | None = None
+    if served is not None:
+        address = served.get(call.channel)
+        if address is None:
+            return Verdict("reject", f"this target does not serve the channel {call.channel}")
+        if not common[address]:
+            return Verdict(
+                "reject", f"the customer has no {address} for the channel {call.channel}"
+            )
+    event = names.events.get(f"{call.action}/{call.variant}", names.events.get(call.action))
+    if event is None and preset.uses("event"):
+        return Verdict("park", f"targets.yaml names no event for the action {call.action}")
+    context = {**written(call.attributes, names.message, preset.formats), **call.context}
+    delivery = str(call.delivery_id)
+    said = {
+        **common,
+        "message_id": delivery,
+        "delivery_id": delivery,
+        "idempotency_key": delivery if keyed else None,
+        "play": call.play,
+        "action": call.action,
+        "variant": call.variant,
+        "template": names.templates.get(call.template, call.template),
+        "event": event,
+        "channel": call.channel,
+        "contact_class": call.contact_class,
+        "deadline": moment(call.deadline, preset.formats.deadline),
+        "attributes": written(call.attributes, names.attributes, preset.formats),
+        "context": in_message(context, preset.formats),
+        "to.email": common["email"] if call.channel == "email" else None,
+        "to.sms": common["phone"] if call.channel == "sms" else None,
+    }
+    return Deal(
+        operation=preset.act,
+        names=said,
+        once=not keyed,
+        message_id=delivery,
+        channel=call.channel,
+        contact_class=call.contact_class,
+    )
+
+
+def _common(
+    account: Account, customer_id: object, identifiers: tuple[Identifier, ...], now: datetime
+) -> dict[str, Any]:
+    """Name the account and the person; the first identifier of each kind is the one in use."""
+    known: dict[str, str | None] = {"email": None, "phone": None, "external_id": None}
+    for identifier in reversed(identifiers):
+        if identifier.kind in known:
+            known[identifier.kind] = identifier.value
+    return {**account.vars, **known, "customer": str(customer_id), "sent_at": iso(now)}

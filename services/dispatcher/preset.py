@@ -1,0 +1,267 @@
+"""A platform preset: everything about one campaign platform, as data (`platforms/<name>.yaml`).
+
+In: YAML. Out: a frozen `Preset`, checked as a whole (every step and every name it mentions exists),
+or `ConfigError`. `exchange` interprets it; no platform has code of its own.
+"""
+
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path as File
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from services.dispatcher import render
+from services.dispatcher.pick import Path
+from services.dispatcher.verdict import Regex, Rule
+from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
+from shared.settings import Strict, load_yaml
+
+_FOLDER = File(__file__).parent / "platforms"
+
+#: Names every request template may use.
+COMMON = frozenset({"customer", "email", "phone", "external_id", "sent_at"})
+#: Names of a profile push, and of an action.
+PUSH = COMMON | {"message_id", "version", "attributes"}
+ACT = COMMON | {
+    *("message_id", "delivery_id", "idempotency_key", "play", "action", "variant", "template"),
+    *("event", "channel", "contact_class", "deadline", "context", "attributes"),
+    *("to.email", "to.sms"),
+}
+
+#: Consent is the customer's, and the platform's to keep: whatever a target maps, never these.
+NEVER_WRITTEN = ("*blacklist*", "*optout*", "*opt_out*", "*optin*", "*opt_in*", "*unsubscri*")
+
+
+class Var(Strict):
+    """What an account must tell: shown in errors, so that a newcomer knows what to fill in."""
+
+    about: str = Field(description="what it is and where to find it")
+    secret: bool = Field(False, description="only by reference: env:NAME or file:/path")
+    url: bool = Field(False, description="an absolute URL (https, unless the target allows http)")
+    pattern: Regex | None = Field(None, description="the whole value matches this")
+    default: str | None = Field(None, description="used when the target does not give it")
+
+
+class NoSignIn(Strict):
+    """The headers say all."""
+
+    kind: Literal["none"] = "none"
+
+
+class ClientCredentials(Strict):
+    """OAuth 2 client credentials: one token for all workers, renewed before it expires."""
+
+    kind: Literal["oauth2_client_credentials"]
+    token_url: str
+    form: dict[str, str] = Field(description="form fields, in the order they are written")
+    renew_before_s: int = Field(3600, ge=0, description="seconds before expiry; at most half")
+
+
+class StandardWebhooks(Strict):
+    """Signature by the Standard Webhooks specification, with one secret or two in turn-over."""
+
+    kind: Literal["standard_webhooks"]
+    secrets: tuple[str, ...] = Field(description="names of the vars that hold whsec_… secrets")
+
+
+Auth = Annotated[NoSignIn | ClientCredentials | StandardWebhooks, Field(discriminator="kind")]
+
+
+class Limits(Strict):
+    """How hard this platform may be driven; a target may ask for another concurrency."""
+
+    concurrency: int = Field(4, ge=1, le=256, description="calls in flight")
+    connect_s: float = Field(5, gt=0, description="seconds to a connection, TLS included")
+    answer_s: float = Field(20, gt=0, description="seconds from there to the whole answer")
+
+
+class Formats(Strict):
+    """How the platform writes values."""
+
+    moment: str = Field("iso", description="`iso`, or a strftime pattern in UTC")
+    deadline: str = Field("iso", description="the same, for the deadline of a message")
+    nulls: Literal["keep", "omit"] = Field("keep", description="a cleared attribute")
+    context: Literal["keep", "text"] = Field("keep", description="numbers in a message's context")
+
+
+class Request(Strict):
+    """One request; `{{name}}` stands for a value."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str | None = Field(None, description="below base_url")
+    url: str | None = Field(None, description="the name of an extracted link, same origin only")
+    query: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: Any = Field(None, description="JSON")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> "Request":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either `path` or `url`")
+        return self
+
+
+class Select(Strict):
+    """Which of the found items are really hers: platforms search by prefix and ignore case."""
+
+    items: Path
+    field: Path = Field(description="in each item")
+    equal: str = Field(description="the name it must equal; `email` compares as addresses")
+
+
+class Branch(Strict):
+    """Where to go by how many were selected."""
+
+    none: str
+    one: str
+    many: str
+
+
+class Skip(Strict):
+    """Classes of contact that go straight to another step."""
+
+    classes: tuple[ContactClass, ...]
+    to: str
+
+
+class Step(Strict):
+    """One request of an operation and what follows from its answer."""
+
+    id: str
+    needs: tuple[IdentifierKind, ...] = Field((), description="identifiers she must have")
+    skip: Skip | None = None
+    request: Request
+    select: Select | None = None
+    refused_by: dict[Channel | Literal["any"], tuple[Path, ...]] = Field(
+        default_factory=dict,
+        description="consent fields read by the way: true suppresses the message",
+    )
+    extract: dict[str, Path] = Field(
+        default_factory=dict, description="name → where in the one item"
+    )
+    branch: Branch | None = None
+    goto: str | None = Field(None, description="the next step; else the operation is done")
+    after: dict[Literal["conflict", "not_found"], str] = Field(
+        default_factory=dict, description="where to go, once, after such an answer"
+    )
+
+    def targets(self) -> frozenset[str]:
+        """Return every step it may lead to."""
+        branch = (self.branch.none, self.branch.one, self.branch.many) if self.branch else ()
+        others = (self.goto, self.skip.to if self.skip else None)
+        return frozenset({*branch, *self.after.values(), *(o for o in others if o)})
+
+
+class Key(Strict):
+    """The platform recognises a repeat by the key we send."""
+
+    kind: Literal["key"]
+    remembered_h: float | None = Field(None, gt=0, description="hours; null: always")
+
+
+class NoKey(Strict):
+    """A repeat is a second effect."""
+
+    kind: Literal["none"]
+
+
+class Operation(Strict):
+    """What is done for one push or one action: steps, from the first."""
+
+    success: Literal["ok", "accepted"]
+    repeatable: Annotated[Key | NoKey, Field(discriminator="kind")] | None = Field(
+        None, description="actions only: whether a repeat is harmless"
+    )
+    channels: dict[Channel, IdentifierKind] | None = Field(
+        None, description="actions only: channels served and the address each needs; null: all"
+    )
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _steps_exist(self) -> "Operation":
+        ids = [step.id for step in self.steps]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two steps share one id")
+        for step in self.steps:
+            missing = step.targets() - {*ids, "park"}
+            if missing:
+                raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
+        return self
+
+    def step(self, step_id: str) -> Step:
+        """Return the step of that id."""
+        return next(step for step in self.steps if step.id == step_id)
+
+
+class Preset(Strict):
+    """One campaign platform."""
+
+    name: str
+    verified: Literal["live", "recorded", "documented"]
+    vars: dict[str, Var] = Field(default_factory=dict)
+    base_url: str
+    auth: Auth = NoSignIn()
+    headers: dict[str, str] = Field(default_factory=dict, description="sent with every request")
+    limits: Limits = Limits(concurrency=4, connect_s=5, answer_s=20)
+    formats: Formats = Formats()
+    never_written: tuple[str, ...] = Field((), description="fields a target may not map (globs)")
+    push_profile: Operation
+    act: Operation
+    classify: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Preset":
+        given = frozenset(self.vars)
+        token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
+        _known("base_url", self.base_url, given)
+        if isinstance(self.auth, ClientCredentials):
+            _known("auth", [self.auth.token_url, self.auth.form], given)
+        if isinstance(self.auth, StandardWebhooks) and not given.issuperset(self.auth.secrets):
+            raise ValueError("auth: every secret is one of the vars")
+        for label, operation, own in (
+            ("push_profile", self.push_profile, PUSH),
+            ("act", self.act, ACT),
+        ):
+            extracted = frozenset(name for step in operation.steps for name in step.extract)
+            known = given | own | token | extracted
+            _known("headers", self.headers, known)
+            for step in operation.steps:
+                request = step.request
+                asked = [request.path or "", request.query, request.headers, request.body]
+                _known(f"{label}.{step.id}", asked, known)
+                if request.url is not None and request.url not in extracted:
+                    raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
+        if self.act.repeatable is None or self.push_profile.repeatable is not None:
+            raise ValueError("`repeatable` is said of act, and only of it")
+        return self
+
+    def uses(self, name: str) -> bool:
+        """Tell whether any action's request asks for this name."""
+        return any(
+            name in render.names([s.request.path or "", s.request.query, s.request.body])
+            for s in self.act.steps
+        )
+
+    def may_write(self, field: str) -> bool:
+        """Tell whether a target may map an attribute to this field: never one of consent."""
+        lower = field.lower()
+        forbidden = (*NEVER_WRITTEN, *(glob.lower() for glob in self.never_written))
+        return not any(fnmatchcase(lower, glob) for glob in forbidden)
+
+
+def _known(place: str, template: object, known: frozenset[str]) -> None:
+    unknown = render.names(template) - known
+    if unknown:
+        raise ValueError(f"{place}: unknown name {sorted(unknown)}: one of {sorted(known)}")
+
+
+def preset_names() -> tuple[str, ...]:
+    """List the presets that come with the product."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+
+
+@cache
+def load_preset(name: str) -> Preset:
+    """Read one of `preset_names()`. Raises `ConfigError` when its file is wrong."""
+    return load_yaml(_FOLDER / f"{name}.yaml", Preset).value

@@ -1,0 +1,153 @@
+"""Judging one HTTP answer: rules over status, header, JSON and text, in order; the first wins.
+
+In: what came back (`httpx.Response`, or the `Failure` of the wire) and a preset's rules. Out: a
+`Ruling`, whose vocabulary is the verdict's plus what only the exchange understands (`conflict`,
+`not_found`, `auth_refresh`). Pure. Reasons are ours, never the platform's words: an error text may
+quote the customer.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import AfterValidator, Field, model_validator
+
+from services.dispatcher.calls import Outcome
+from services.dispatcher.pick import Path, parse, pick
+from shared.settings import Strict
+
+#: `connect`: nothing left us · `sent`: bytes left, no whole answer · `refused`: not a place to go.
+Phase = Literal["connect", "sent", "refused"]
+RuledOutcome = Outcome | Literal["conflict", "not_found", "auth_refresh"]
+
+#: Error texts are short; a regular expression is not let loose on a megabyte.
+_TEXT_LIMIT = 64 * 1024
+#: A platform that asks for more is not throttling, it is closed: the row comes back and asks again.
+_LONGEST_WAIT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The wire brought no answer. `reason` holds nothing of the request."""
+
+    phase: Phase
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one answer means to the exchange."""
+
+    outcome: RuledOutcome
+    reason: str
+    wait: timedelta | None = None
+
+
+def _regex(text: str) -> str:
+    re.compile(text)
+    return text
+
+
+Regex = Annotated[str, AfterValidator(_regex)]
+#: A status (`404`) or a class of them (`4xx`).
+Status = Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")]
+
+
+class Rule(Strict):
+    """One line of a classification: all that is given must match."""
+
+    status: tuple[Status, ...] = Field((), description="statuses, any of them; empty: every one")
+    header: dict[str, Regex] = Field(
+        default_factory=dict, description="header → pattern found in its value"
+    )
+    path: Path | None = Field(None, description="where in the JSON body to look")
+    values: tuple[str, ...] = Field((), description="texts, one of which is at `path`")
+    text: Regex | None = Field(None, description="pattern found in the body; group `code` is told")
+    steps: tuple[str, ...] = Field((), description="steps this rule is for; empty: every one")
+    then: RuledOutcome
+    reason: str = Field("", description="in our words; else the status")
+
+    @model_validator(mode="after")
+    def _path_and_values_together(self) -> "Rule":
+        if (self.path is None) != (not self.values):
+            raise ValueError("`path` and `values` go together")
+        return self
+
+
+#: What is true of every platform unless its preset says otherwise before.
+DEFAULT_RULES = (
+    Rule(status=("2xx",), then="ok"),
+    Rule(status=("425", "429"), then="throttle", reason="the platform asks to slow down"),
+    Rule(status=("408", "5xx"), then="retry"),
+    # A redirect is never followed: it would carry credentials and customers elsewhere.
+    Rule(status=("3xx",), then="park", reason="the platform redirects: correct the target's URL"),
+    Rule(status=("1xx", "4xx"), then="reject"),
+)
+
+
+def classify(
+    heard: httpx.Response | Failure,
+    rules: tuple[Rule, ...],
+    *,
+    step: str,
+    once: bool,
+    now: datetime,
+) -> Ruling:
+    """Rule on what came back for `step`; `once`: this request must not take effect twice."""
+    if isinstance(heard, Failure):
+        return _classify_failure(heard, once=once)
+    for rule in (*rules, *DEFAULT_RULES):
+        found = _match(rule, heard, step)
+        if found is not None:
+            return _ruling(rule, heard, found, now)
+    return Ruling("reject", f"HTTP {heard.status_code}")
+
+
+def _classify_failure(failure: Failure, *, once: bool) -> Ruling:
+    if failure.phase == "refused":
+        return Ruling("disable_target", failure.reason)
+    if failure.phase == "sent" and once:
+        return Ruling("in_doubt", f"sent, but not answered: {failure.reason}")
+    return Ruling("retry", failure.reason)
+
+
+def _match(rule: Rule, response: httpx.Response, step: str) -> str | None:
+    """Return the code that the rule's text names (maybe empty), or None where it does not match."""
+    code = str(response.status_code)
+    if rule.status and not any(s in (code, f"{code[0]}xx") for s in rule.status):
+        return None
+    if rule.steps and step not in rule.steps:
+        return None
+    if not all(re.search(p, response.headers.get(h, "")) for h, p in rule.header.items()):
+        return None
+    if rule.path is not None and str(pick(parse(response.content), rule.path)) not in rule.values:
+        return None
+    if rule.text is None:
+        return ""
+    found = re.search(rule.text, response.text[:_TEXT_LIMIT])
+    return None if found is None else found.groupdict().get("code") or ""
+
+
+def _ruling(rule: Rule, response: httpx.Response, code: str, now: datetime) -> Ruling:
+    reason = ": ".join(part for part in (f"HTTP {response.status_code}", code, rule.reason) if part)
+    outcome: RuledOutcome = rule.then
+    wait = retry_after(response, now) if outcome in ("retry", "throttle") else None
+    # 503 with Retry-After is a throttle whatever the rule called it: the platform named its time.
+    return Ruling("throttle" if wait is not None else outcome, reason, wait)
+
+
+def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Read `Retry-After` (seconds or a date); None when absent, past or unreadable; ≤ 24 h."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=min(int(text[:9]), _LONGEST_WAIT.total_seconds()))
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    return min(wait, _LONGEST_WAIT) if wait > timedelta(0) else None
