@@ -115,6 +115,11 @@ def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
     return Loaded(value=value, version=sha256(text.encode()).hexdigest()[:16], text=text)
 
 
+def line_in(text: str, location: Sequence[int | str]) -> int:
+    """Find the line of a key in a loaded file, for a problem that only shows after loading."""
+    return _line_of(yaml.compose(text, Loader=yaml.SafeLoader), location)
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key given twice: the last would silently win."""
 
