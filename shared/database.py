@@ -114,13 +114,18 @@ async def provision(admin_url: str, passwords: Mapping[str, str] | None = None) 
 
 
 async def migrate(url: str, schema: str) -> None:
-    """Bring one schema to its newest migration; replicas that start together take turns."""
+    """Bring one schema to its newest migration; replicas that start together take turns.
+
+    So do the schemas: Alembic keeps the migration under way in a global of the process, and all
+    services may be in one. A migration may take its time, and so may waiting for another's.
+    """
     engine = connect(url, schema, connections=1)
     config = Config()
     config.set_main_option("script_location", str(_ROOT / SCHEMAS[schema]))
 
     def upgrade(connection: Connection) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:s))"), {"s": schema})
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('nps migrate'))"))
         config.attributes["connection"] = connection
         config.attributes["schema"] = schema
         command.upgrade(config, "head")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -109,6 +109,21 @@ async def test_only_a_server_of_the_tests_may_forget(
         assert await read_sql(url, "SHOW lc_messages") == [("C",)]
     finally:
         await postgres.stop()
+
+
+async def test_the_log_holds_no_row_and_no_statement(own_postgres: EmbeddedPostgres) -> None:
+    """PostgreSQL would log the values of a broken constraint and the text of a failed statement."""
+    url = await own_postgres.start()
+    await run_sql(url, "CREATE TABLE known (address text PRIMARY KEY)")
+    insert = "INSERT INTO known VALUES ('ann@example.com')"
+    await run_sql(url, insert)
+    with pytest.raises(IntegrityError):
+        await run_sql(url, insert)
+    await own_postgres.stop()
+    log = (own_postgres.folder / "postgres.log").read_text()
+    assert "duplicate key value" in log
+    assert "ann@" not in log
+    assert "INSERT" not in log
 
 
 async def test_a_server_that_outlived_its_killed_parent_is_adopted(
