@@ -5,23 +5,20 @@ decides what an answer means (`verdict`) or what is asked (`exchange`): only whe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
 from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
+from services.dispatcher.deals import Names, action_deal, push_deal
 from services.dispatcher.exchange import Account, Asked, Deal, SignIn, Told, exchange
-from services.dispatcher.fields import Written, in_message, moment, written
 from services.dispatcher.preset import ClientCredentials
 from services.dispatcher.signin import Tokens
 from services.dispatcher.verdict import Failure
 from services.dispatcher.wire import failure_of
-from shared.events.vocabulary import Identifier
-from shared.times import iso
 
 #: Two quick repeats heal a dropped connection or a restarting instance; longer outages are rows.
 _ATTEMPTS = 3
@@ -29,16 +26,6 @@ _ATTEMPTS = 3
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
 #: Not worth beginning a request with less time than this.
 _LEAST_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How one target names things: what it lists is all that is ever written."""
-
-    attributes: Mapping[str, Written] = field(default_factory=dict)
-    message: Mapping[str, Written] = field(default_factory=dict)
-    events: Mapping[str, str] = field(default_factory=dict)
-    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,77 +159,3 @@ class PlatformCarrier:
         except TimeoutError:
             return Failure("sent", "no answer in time")
         return response
-
-
-def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetime) -> Deal:
-    """Put a profile push into the names that templates use."""
-    preset = account.preset
-    # The same push tried again is the same message; a newer version is another.
-    message_id = f"{push.customer_id}-{push.version}"
-    said = {
-        **_common(account, push.customer_id, push.identifiers, now),
-        "message_id": message_id,
-        "version": push.version,
-        "attributes": written(push.attributes, names.attributes, preset.formats),
-    }
-    return Deal(operation=preset.push_profile, names=said, once=False, message_id=message_id)
-
-
-def action_deal(
-    account: Account, names: Names, call: ActionCall, *, keyed: bool, now: datetime
-) -> Deal | Verdict:
-    """Put an action into the names that templates use, or say why this target cannot perform it."""
-    preset = account.preset
-    common = _common(account, call.customer_id, call.identifiers, now)
-    served = preset.act.channels
-    address: str | None = None
-    if served is not None:
-        address = served.get(call.channel)
-        if address is None:
-            return Verdict("reject", f"this target does not serve the channel {call.channel}")
-        if not common[address]:
-            return Verdict(
-                "reject", f"the customer has no {address} for the channel {call.channel}"
-            )
-    event = names.events.get(f"{call.action}/{call.variant}", names.events.get(call.action))
-    if event is None and preset.uses("event"):
-        return Verdict("park", f"targets.yaml names no event for the action {call.action}")
-    context = {**written(call.attributes, names.message, preset.formats), **call.context}
-    delivery = str(call.delivery_id)
-    said = {
-        **common,
-        "message_id": delivery,
-        "delivery_id": delivery,
-        "idempotency_key": delivery if keyed else None,
-        "play": call.play,
-        "action": call.action,
-        "variant": call.variant,
-        "template": names.templates.get(call.template, call.template),
-        "event": event,
-        "channel": call.channel,
-        "contact_class": call.contact_class,
-        "deadline": moment(call.deadline, preset.formats.deadline),
-        "attributes": written(call.attributes, names.attributes, preset.formats),
-        "context": in_message(context, preset.formats),
-        "to.email": common["email"] if call.channel == "email" else None,
-        "to.sms": common["phone"] if call.channel == "sms" else None,
-    }
-    return Deal(
-        operation=preset.act,
-        names=said,
-        once=not keyed,
-        message_id=delivery,
-        channel=call.channel,
-        contact_class=call.contact_class,
-    )
-
-
-def _common(
-    account: Account, customer_id: object, identifiers: tuple[Identifier, ...], now: datetime
-) -> dict[str, Any]:
-    """Name the account and the person; the first identifier of each kind is the one in use."""
-    known: dict[str, str | None] = {"email": None, "phone": None, "external_id": None}
-    for identifier in reversed(identifiers):
-        if identifier.kind in known:
-            known[identifier.kind] = identifier.value
-    return {**account.vars, **known, "customer": str(customer_id), "sent_at": iso(now)}

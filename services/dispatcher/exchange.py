@@ -239,7 +239,9 @@ def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:
     if template.url is None:
         query = render.query(template.query, names)
         path = render.path(template.path or "", names)
-        return httpx.URL(f"{account.base_url}{path}{'?' + query if query else ''}")
+        # A receiver's own URL is kept to the letter, a last slash included.
+        base = account.base_url.rstrip("/") if path else account.base_url
+        return httpx.URL(f"{base}{path}{'?' + query if query else ''}")
     return same_origin(account.base_url, names.get(template.url))
 
 

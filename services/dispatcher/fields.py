@@ -23,6 +23,9 @@ class Written(Strict):
     values: dict[str, str] = Field(
         default_factory=dict, description="our value → the platform's; others go as they are"
     )
+    empty: str | int | float | None = Field(
+        None, description="what clears the field, where a platform takes no null"
+    )
 
 
 def written(
@@ -52,7 +55,7 @@ def moment(at: datetime, pattern: str) -> str:
 
 def _write(value: Value, field: Written, formats: Formats) -> Any:
     if value is None:
-        return None
+        return field.empty
     if field.values:
         return field.values.get(_text(value), value)
     if field.kind == "moment" and isinstance(value, str):

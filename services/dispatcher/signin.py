@@ -51,8 +51,8 @@ def read_token(
     """Read the answer: a token with its life, or why there is none."""
     ruling = classify(heard, (), step="sign-in", once=False, now=now)
     reason = f"sign-in: {ruling.reason}"
-    if ruling.outcome in ("retry", "throttle"):
-        return Verdict("throttle" if ruling.wait else "retry", reason, ruling.wait)
+    if ruling.outcome == "retry" or ruling.outcome == "throttle":  # noqa: PLR1714 - narrows
+        return Verdict(ruling.outcome, reason, ruling.wait)
     if ruling.outcome != "ok" or isinstance(heard, Failure):
         # A refused credential is refused for every customer: the target waits, not the delivery.
         return Verdict("disable_target", f"{reason}: check the credentials")

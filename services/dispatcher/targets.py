@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, Field
 
 from services.dispatcher import render
 from services.dispatcher.calls import Carrier, Idempotency
-from services.dispatcher.carrier import Names, PlatformCarrier
+from services.dispatcher.carrier import PlatformCarrier
+from services.dispatcher.deals import Names
 from services.dispatcher.exchange import Account
 from services.dispatcher.fields import Written
 from services.dispatcher.preset import (
@@ -211,7 +212,7 @@ def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> 
     keys: tuple[bytes, ...] = ()
     if isinstance(preset.auth, StandardWebhooks):
         keys = tuple(_key(name, known[name]) for name in preset.auth.secrets if known[name])
-    base_url = render.text(preset.base_url, known).rstrip("/")
+    base_url = render.text(preset.base_url, known)
     return Account(preset=preset, base_url=base_url, vars=known, webhook_keys=keys)
 
 

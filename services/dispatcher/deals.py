@@ -1,0 +1,100 @@
+"""A push or an action in the words of one target: the names that its request templates use. Pure.
+
+In: `ProfilePush` or `ActionCall`, the account, how the target names things. Out: a `Deal` for the
+exchange, or the `Verdict` where this target cannot do it at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
+from services.dispatcher.exchange import Account, Deal
+from services.dispatcher.fields import Written, in_message, moment, written
+from shared.events.vocabulary import Identifier
+from shared.times import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How one target names things: what it lists is all that is ever written."""
+
+    attributes: Mapping[str, Written] = field(default_factory=dict)
+    message: Mapping[str, Written] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+
+def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetime) -> Deal:
+    """Put a profile push into the names that templates use."""
+    preset = account.preset
+    # The same push tried again is the same message; a newer version is another.
+    message_id = f"{push.customer_id}-{push.version}"
+    said = {
+        **_common(account, push.customer_id, push.identifiers, now),
+        "message_id": message_id,
+        "version": push.version,
+        "attributes": written(push.attributes, names.attributes, preset.formats),
+    }
+    return Deal(operation=preset.push_profile, names=said, once=False, message_id=message_id)
+
+
+def action_deal(
+    account: Account, names: Names, call: ActionCall, *, keyed: bool, now: datetime
+) -> Deal | Verdict:
+    """Put an action into the names that templates use, or say why this target cannot perform it."""
+    preset = account.preset
+    common = _common(account, call.customer_id, call.identifiers, now)
+    served = preset.act.channels
+    address: str | None = None
+    if served is not None:
+        address = served.get(call.channel)
+        if address is None:
+            return Verdict("reject", f"this target does not serve the channel {call.channel}")
+        if not common[address]:
+            return Verdict(
+                "reject", f"the customer has no {address} for the channel {call.channel}"
+            )
+    event = names.events.get(f"{call.action}/{call.variant}", names.events.get(call.action))
+    if event is None and preset.uses("event"):
+        return Verdict("park", f"targets.yaml names no event for the action {call.action}")
+    context = {**written(call.attributes, names.message, preset.formats), **call.context}
+    delivery = str(call.delivery_id)
+    said = {
+        **common,
+        "message_id": delivery,
+        "delivery_id": delivery,
+        "idempotency_key": delivery if keyed else None,
+        "play": call.play,
+        "action": call.action,
+        "variant": call.variant,
+        "template": names.templates.get(call.template, call.template),
+        "event": event,
+        "channel": call.channel,
+        "contact_class": call.contact_class,
+        "deadline": moment(call.deadline, preset.formats.deadline),
+        "attributes": written(call.attributes, names.attributes, preset.formats),
+        "context": in_message(context, preset.formats),
+        "to.email": common["email"] if call.channel == "email" else None,
+        "to.sms": common["phone"] if call.channel == "sms" else None,
+    }
+    return Deal(
+        operation=preset.act,
+        names=said,
+        once=not keyed,
+        message_id=delivery,
+        channel=call.channel,
+        contact_class=call.contact_class,
+    )
+
+
+def _common(
+    account: Account, customer_id: object, identifiers: tuple[Identifier, ...], now: datetime
+) -> dict[str, Any]:
+    """Name the account and the person; the first identifier of each kind is the one in use."""
+    known: dict[str, str | None] = {"email": None, "phone": None, "external_id": None}
+    for identifier in reversed(identifiers):
+        if identifier.kind in known:
+            known[identifier.kind] = identifier.value
+    return {**account.vars, **known, "customer": str(customer_id), "sent_at": iso(now)}
