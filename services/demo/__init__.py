@@ -1,0 +1,1 @@
+"""The demonstration: invented answers, really posted and signed, and what became of each."""
