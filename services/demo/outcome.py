@@ -70,7 +70,7 @@ def case_differences(case: Case, facts: Facts) -> list[str]:
     customer = facts.customers.get(case.email)
     if (customer is None) != ("accepted" not in wanted):
         lines.append("a customer was made" if customer else "no customer was made")
-    if customer and customer.segment != case.segment:
+    elif customer and customer.segment != case.segment:
         lines.append(f"segment {customer.segment}, expected {case.segment}")
     return [f"{case.name}: {line}" for line in lines]
 
