@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.ingest.catalogue import Catalogue
 from services.ingest.decoders import Undecodable, decode_json
-from services.ingest.intake import Intake, in_time
+from services.ingest.intake import Intake
 from services.ingest.outside import Refused, read_all
 from services.ingest.quarantine import Quarantine
 from services.ingest.settings import SourceName
@@ -88,7 +88,7 @@ def api_router(
         """List what was authentic and could not be mapped: where and why, never the content."""
         if source is not None and source not in catalogue.sources:
             raise Problem(404, "unknown-source", "no source of this name is configured")
-        rows = await in_time(quarantine.newest(source=source, limit=limit))
+        rows = await intake.in_time(quarantine.newest(source=source, limit=limit))
         return QuarantinePage(
             rows=[
                 QuarantineRow(

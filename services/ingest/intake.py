@@ -8,9 +8,8 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -24,6 +23,7 @@ from shared.http.problems import Problem
 _BODY_DEADLINE_S: Final = 15.0
 #: Below the publisher's own 5 s: our answer must be out by then.
 _STORE_DEADLINE_S: Final = 4.5
+_PING_DEADLINE_S: Final = 1.0
 #: How long a failed publication makes us not ready; then the next one may show that all is well.
 _DOUBT_S: Final = 10.0
 
@@ -47,6 +47,7 @@ class Intake:
         self._route_key = route_key
         self._body_bytes = body_bytes
         self._failed_at: float | None = None
+        self._left_behind: set[asyncio.Future[Any]] = set()
         self.clock = clock
 
     async def body(self, request: Request) -> bytes:
@@ -71,7 +72,7 @@ class Intake:
         """Return when every event is durable. Raises `RecordTooLarge`, and the 503 problem."""
         messages = [message(item, self._route_key) for item in told]
         try:
-            await in_time(self._publisher.publish(messages))
+            await self.in_time(self._publisher.publish(messages))
         except Problem:
             self._failed_at = time.monotonic()
             raise
@@ -82,14 +83,41 @@ class Intake:
         missing: list[str] = []
         if self._failed_at is not None and time.monotonic() - self._failed_at < _DOUBT_S:
             missing.append("the bus did not acknowledge")
-        answered = False
-        with suppress(DependencyAway, TimeoutError):
-            async with asyncio.timeout(1):
-                await self._ping()
-                answered = True
-        if not answered:
+        try:
+            await self.in_time(self._ping(), _PING_DEADLINE_S)
+        except Problem:
             missing.append("the database does not answer")
         return missing
+
+    async def in_time(self, work: Awaitable[T], seconds: float = _STORE_DEADLINE_S) -> T:
+        """Do work that needs bus or database; away or late becomes the 503 problem.
+
+        What is late is left behind, not waited for: a driver whose server hangs, hangs in its own
+        cleaning up as well.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        finally:
+            if not task.done():
+                self._leave_behind(task)
+        if not task.done():
+            raise come_again()
+        try:
+            return task.result()
+        except DependencyAway:
+            raise come_again() from None
+
+    def _leave_behind(self, task: asyncio.Future[T]) -> None:
+        self._left_behind.add(task)  # the loop alone would let it be collected half-way
+
+        def ended(late: asyncio.Future[T]) -> None:
+            self._left_behind.discard(late)
+            if not late.cancelled():
+                late.exception()  # looked at: the sender has its answer already
+
+        task.add_done_callback(ended)
+        task.cancel()
 
     def _too_large(self) -> Problem:
         return Problem(413, "too-large", f"send at most {self._body_bytes} bytes")
@@ -98,15 +126,6 @@ class Intake:
 def _exceeds(digits: str, limit: int) -> bool:
     # Python refuses to read a number of thousands of digits; fifteen say enough.
     return len(digits) > 15 or int(digits) > limit
-
-
-async def in_time(work: Awaitable[T]) -> T:
-    """Do work that needs bus or database; away or late becomes the 503 problem."""
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_S):
-            return await work
-    except (DependencyAway, TimeoutError):
-        raise come_again() from None
 
 
 def come_again() -> Problem:

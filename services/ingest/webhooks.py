@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 
 from services.ingest.catalogue import Catalogue, Source
 from services.ingest.decoders import Undecodable, decode_json
-from services.ingest.intake import Intake, in_time
+from services.ingest.intake import Intake
 from services.ingest.quarantine import Quarantine
 from services.ingest.sight import Sight
 from services.ingest.translate import Ignored, Translated, Unmappable, translate
@@ -112,7 +112,7 @@ class Webhooks:
     async def _keep(
         self, source: Source, body: bytes, request: Request, now: datetime, why: Unmappable
     ) -> _Answer:
-        row = await in_time(
+        row = await self._intake.in_time(
             self._quarantine.put(
                 source=source.name,
                 body=body,

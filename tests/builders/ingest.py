@@ -1,0 +1,127 @@
+"""A real ingest over a real PostgreSQL log, called in process; and looks at what it left behind."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from services.ingest.__main__ import build
+from services.ingest.examples import SignedRequest
+from shared.bus.postgres import PostgresBus
+from shared.database import connect
+from shared.events import envelope
+from shared.events.envelope import Event
+from shared.hosting import Part, make_app
+from shared.http.auth import Access, AccessConfig, Token
+from shared.process import Context
+from shared.settings import Secrets, Settings
+from shared.times import utc_now
+from tests.builders.responses import SECRETS
+
+CONFIG = Path(__file__).resolve().parent.parent.parent / "deploy" / "config"
+ENVIRON: Mapping[str, str] = {
+    **SECRETS,
+    "NPS_ROUTE_SECRET": "route key of the tests",
+    "TELLER": "token that may tell",
+    "LOOKER": "token that may look",
+}
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """One running ingest and the ways to look at it."""
+
+    client: httpx.AsyncClient
+    part: Part
+    registry: CollectorRegistry
+    engine: AsyncEngine
+
+    async def post(self, request: SignedRequest, **headers: str) -> httpx.Response:
+        """Send one signed webhook; `headers` replace the request's own."""
+        return await self.client.post(
+            request.path,
+            content=request.body,
+            headers={**request.headers, **{k.replace("_", "-"): v for k, v in headers.items()}},
+        )
+
+    async def tell(self, told: object, *, token: str = ENVIRON["TELLER"]) -> httpx.Response:
+        """Send one or several outside events."""
+        return await self.client.post(
+            "/v1/events", json=told, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    async def look(self, *, token: str = ENVIRON["LOOKER"], **query: str | int) -> httpx.Response:
+        """Ask for the quarantine."""
+        return await self.client.get(
+            "/v1/quarantine", params=query, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    async def rows(self, query: str) -> Sequence[tuple[object, ...]]:
+        """Read the database as its superuser."""
+        async with self.engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(query))]
+
+    async def change(self, statement: str) -> None:
+        """Change the database as its superuser."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement))
+
+    async def published(self) -> list[Event]:
+        """Read every event on the log, in order."""
+        found = await self.rows('SELECT value FROM bus.records ORDER BY topic, "offset"')
+        return [envelope.decode(bytes(row[0])) for row in found]  # type: ignore[call-overload]
+
+    async def kept(self) -> int:
+        """Count the rows in quarantine."""
+        return len(await self.rows("SELECT 1 FROM ingest.quarantine"))
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Read one sample; 0 if it was never set."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+@asynccontextmanager
+async def running_ingest(
+    url: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    config: Path = CONFIG,
+    wrap: Callable[[Context], Awaitable[Context]] | None = None,
+) -> AsyncIterator[Ingest]:
+    """Run ingest by its own `build` on a database with all schemas migrated."""
+    secrets = Secrets(ENVIRON)
+    bus_engine = connect(url, "bus")
+    bus = PostgresBus(bus_engine, member="tests")
+    await bus.start()
+    access = Access(
+        AccessConfig(
+            tokens=(
+                Token(name="teller", scopes=frozenset({"events"}), token="env:TELLER"),
+                Token(name="looker", scopes=frozenset({"read"}), token="env:LOOKER"),
+            )
+        ),
+        secrets,
+    )
+    registry = CollectorRegistry()
+    settings = Settings(database_url=url, config=config)
+    context = Context(settings, secrets, access, registry, bus, clock, "tests")
+    if wrap is not None:
+        context = await wrap(context)
+    part = await build(context)
+    engine = create_async_engine(url, poolclass=NullPool)
+    transport = httpx.ASGITransport(make_app([part], registry), raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+            yield Ingest(client, part, registry, engine)
+    finally:
+        await part.close()
+        await bus.close()
+        await bus_engine.dispose()
+        await engine.dispose()
