@@ -1,0 +1,68 @@
+"""Wiring of the segmenter: `python -m services.segmenter` (`migrate` migrates its schema)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from services.segmenter.api import make_router
+from services.segmenter.decide import Rulebook
+from services.segmenter.handle import Handler
+from services.segmenter.metrics import Metrics
+from services.segmenter.policy import Policy
+from services.segmenter.progress import ProgressTeller
+from services.segmenter.themes import ThemeFinder
+from services.segmenter.timers import Timers
+from shared import process
+from shared.bus.consume import ConsumeLoop
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway
+from shared.events.envelope import FEEDBACK, OUTCOMES
+from shared.hosting import Part
+from shared.settings import load_yaml
+
+#: Large enough to amortise a transaction, small enough for the 250 ms from webhook to push.
+_BATCH = 200
+#: A batch that waits for the database still shows life every 2 s; a minute means stuck.
+_STUCK = timedelta(minutes=1)
+
+
+async def build(context: process.Context) -> Part:
+    """Build the segmenter: consumer loop, timers, progress, API."""
+    loaded = load_yaml(context.config_file("policy.yaml"), Policy)
+    rulebook = Rulebook(loaded.value, loaded.version, ThemeFinder(loaded.value))
+    metrics = Metrics(context.registry)
+    engine = context.engine("segmenter")
+    publisher, clock = context.bus.publisher, context.clock
+    consumer = await context.bus.subscribe("segmenter", [FEEDBACK, OUTCOMES])
+    handler = Handler(engine, publisher, rulebook, loaded.text, clock=clock, metrics=metrics)
+    loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
+    timers = Timers(engine, publisher, clock=clock, metrics=metrics)
+    progress = ProgressTeller(consumer, publisher, clock=clock, metrics=metrics)
+
+    async def ready() -> Sequence[str]:
+        missing = [reason for reason in (loop.waiting_for, timers.waiting_for) if reason]
+        missing += [f"halted before an unknown event: {p.topic}/{p.number}" for p in loop.halted]
+        try:
+            with away_as_dependency():
+                async with engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except DependencyAway as error:
+            missing.append(str(error))
+        return missing
+
+    def alive() -> Sequence[str]:
+        return ("consume",) if clock() - loop.moved_at > _STUCK else ()
+
+    return Part(
+        name="segmenter",
+        routers=[make_router(engine, rulebook, context.access, clock)],
+        tasks={"consume": loop.run, "timers": timers.run, "progress": progress.run},
+        ready=ready,
+        alive=alive,
+        close=engine.dispose,
+    )
+
+
+if __name__ == "__main__":
+    process.main("segmenter", build)

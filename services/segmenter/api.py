@@ -1,0 +1,109 @@
+"""The read API: one customer whole, and the search by an identifier (in the body only).
+
+In: bearer tokens with the scope `read`. Out: `views`, or a problem document without personal data.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.segmenter import reading
+from services.segmenter.decide import Rulebook
+from services.segmenter.views import CustomerView, FoundCustomer, customer_view, found_view
+from shared import identifiers
+from shared.database import away_as_dependency
+from shared.events.vocabulary import Identifier
+from shared.http.auth import Access
+from shared.http.problems import Problem
+
+_Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Search(BaseModel):
+    """Whom to look for: one identifier or several; a customer matches by any of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    external_id: _Text | None = None
+    email: _Text | None = None
+    phone: _Text | None = None
+
+
+class Found(BaseModel):
+    """The customers found."""
+
+    customers: tuple[FoundCustomer, ...]
+
+
+def make_router(
+    engine: AsyncEngine, rulebook: Rulebook, access: Access, clock: Callable[[], datetime]
+) -> APIRouter:
+    """Build the routes below `/v1/customers`."""
+    router = APIRouter(
+        prefix="/v1/customers", tags=["customers"], dependencies=[Depends(access.require("read"))]
+    )
+
+    @router.get("/{customer_id}")
+    async def customer(customer_id: UUID) -> CustomerView:
+        """Show one customer: profile, answers, consents, next dates, decisions with reasons.
+
+        An id that was merged into another answers with the survivor.
+        """
+        with away_as_dependency():
+            async with engine.connect() as connection:
+                row = await reading.customer(connection, customer_id)
+        if row is None or not row.customer.profile.known:
+            raise Problem(404, "unknown-customer", "no customer has this id")
+        found = row.customer
+        return customer_view(
+            found.profile,
+            rulebook,
+            clock(),
+            customer_id=found.customer_id,
+            aliases=row.aliases,
+            version=found.version,
+            created_at=found.created_at,
+            decisions=row.decisions,
+        )
+
+    @router.post("/search")
+    async def search(wanted: Search) -> Found:
+        """Find customers by an identifier."""
+        keys = _keys(wanted)
+        with away_as_dependency():
+            async with engine.connect() as connection:
+                customers = await reading.by_identifiers(connection, keys)
+        return Found(
+            customers=tuple(
+                found_view(customer.customer_id, customer.profile, rulebook)
+                for customer in customers
+            )
+        )
+
+    return router
+
+
+def _keys(wanted: Search) -> list[tuple[str, str]]:
+    """Normalise what is looked for. Raises `Problem`."""
+    makers: dict[str, Callable[[str], Identifier | None]] = {
+        "external_id": identifiers.external_id,
+        "email": identifiers.email,
+        "phone": identifiers.phone,
+    }
+    keys: list[tuple[str, str]] = []
+    for kind, make in makers.items():
+        value = getattr(wanted, kind)
+        if value is None:
+            continue
+        identifier = None if "\x00" in value else make(value)
+        if identifier is None:
+            raise Problem(422, "invalid-identifier", f"correct `{kind}`: it is no valid {kind}")
+        keys.append((identifier.kind, identifier.value))
+    if not keys:
+        raise Problem(422, "invalid-request", "give external_id, email or phone (E.164)")
+    return keys

@@ -1,0 +1,156 @@
+"""Survey clocks and rests: what must wait, why, and until when. Pure.
+
+Each rule tells its hold from the facts alone, even one that has ended: so the next date is the same
+whenever it is asked, and every rule can be shown. A hold stands while `now < until`.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+from services.segmenter.echoes import foreign
+from services.segmenter.policy import Policy
+from services.segmenter.segments import segment_of
+from services.segmenter.state import Profile
+from shared.events.decisions import Hold, TraceLine
+
+Rule = Callable[[Profile, Policy], Hold | None]
+
+#: The attribute in which the operator's own systems put a hold: an ISO moment.
+CONTACT_HOLD: Final = "contact_hold_until"
+#: The attribute that says since when she is a customer: an ISO date or moment.
+CUSTOMER_SINCE: Final = "customer_since"
+
+
+def relational(profile: Profile, policy: Policy) -> Hold | None:
+    """Space out surveys about the relationship: sent, shown, declined and answered all count."""
+    return _survey_clock(
+        profile,
+        "relational",
+        policy.clocks.relational_days,
+        lambda survey: not _transactional(survey, policy),
+    )
+
+
+def any_survey(profile: Profile, policy: Policy) -> Hold | None:
+    """Space out surveys of whatever kind."""
+    return _survey_clock(profile, "any_survey", policy.clocks.any_survey_days, lambda _survey: True)
+
+
+def after_contact(profile: Profile, policy: Policy) -> Hold | None:
+    """Do not ask right after a message, ours or anybody's."""
+    contacts = [contact.at for contact in (*profile.own.values(), *foreign(profile))]
+    days = policy.clocks.after_contact_days
+    if not contacts or not days:
+        return None
+    return _hold("after_contact", max(contacts), days, f"contacted less than {days} days ago")
+
+
+def new_customer(profile: Profile, policy: Policy) -> Hold | None:
+    """Let a new customer see something before she is asked."""
+    since, days = moment(profile.attribute(CUSTOMER_SINCE)), policy.clocks.new_customer_days
+    if since is None or not days:
+        return None
+    return _hold("new_customer", since, days, f"a customer for less than {days} days")
+
+
+def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
+    """Do not sell to someone who has just complained."""
+    scored, days = profile.scored(), policy.rests.marketing_after_detractor_days
+    if not days or not scored or segment_of(scored[-1], policy) != "detractor":
+        return None
+    return Hold(
+        rule="marketing_rest",
+        classes=("marketing",),
+        reason=f"the newest answer, less than {days} days ago, is a detractor's",
+        until=scored[-1].answered_at + timedelta(days=days),
+    )
+
+
+def contact_hold(profile: Profile, _policy: Policy) -> Hold | None:
+    """Obey a hold that the operator's own systems set."""
+    until = moment(profile.attribute(CONTACT_HOLD))
+    if until is None:
+        return None
+    return Hold(
+        rule="contact_hold",
+        classes=("survey", "marketing", "service"),
+        reason=f"held by the attribute {CONTACT_HOLD}",
+        until=until,
+    )
+
+
+#: In the order asked.
+RULES: Final[tuple[Rule, ...]] = (
+    contact_hold,
+    relational,
+    any_survey,
+    after_contact,
+    new_customer,
+    marketing_rest,
+)
+
+
+def holds(profile: Profile, policy: Policy) -> tuple[Hold, ...]:
+    """List the holds of all rules, standing or over."""
+    found = (rule(profile, policy) for rule in RULES)
+    return tuple(hold for hold in found if hold is not None)
+
+
+def standing(found: tuple[Hold, ...], now: datetime) -> tuple[Hold, ...]:
+    """Keep the holds that still refuse."""
+    return tuple(hold for hold in found if now < hold.until)
+
+
+def next_survey_at(found: tuple[Hold, ...]) -> datetime | None:
+    """Tell when the last hold on surveys ends; None: nothing ever held her."""
+    return max((hold.until for hold in found if "survey" in hold.classes), default=None)
+
+
+def trace(profile: Profile, policy: Policy, now: datetime) -> tuple[TraceLine, ...]:
+    """Tell every rule's answer, in the order asked."""
+    lines = []
+    for rule in RULES:
+        hold = rule(profile, policy)
+        if hold is None:
+            line = TraceLine(rule=rule.__name__, outcome="open", reason="nothing to wait for")
+        elif now < hold.until:
+            line = TraceLine(rule=hold.rule, outcome="holds", reason=hold.reason, until=hold.until)
+        else:
+            line = TraceLine(
+                rule=hold.rule, outcome="open", reason="its time is over", until=hold.until
+            )
+        lines.append(line)
+    return tuple(lines)
+
+
+def moment(value: object) -> datetime | None:
+    """Read an attribute as a moment (a date means its midnight, no zone means UTC)."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        # Near the ends of the calendar neither another zone nor a policy's days would fit.
+        return found.astimezone(UTC) if 1970 < found.year < 2200 else None
+    except ValueError:
+        return None
+
+
+def _survey_clock(
+    profile: Profile, rule: str, days: int, counts: Callable[[str], bool]
+) -> Hold | None:
+    asked = [at for survey, at in profile.asked.items() if counts(survey)]
+    answered = [r.answered_at for r in profile.responses.values() if counts(r.survey)]
+    if not days or not (asked or answered):
+        return None
+    return _hold(rule, max(asked + answered), days, f"asked or answered less than {days} days ago")
+
+
+def _transactional(survey: str, policy: Policy) -> bool:
+    return any(fnmatchcase(survey, name) for name in policy.clocks.transactional_surveys)
+
+
+def _hold(rule: str, since: datetime, days: int, reason: str) -> Hold:
+    return Hold(rule=rule, classes=("survey",), reason=reason, until=since + timedelta(days=days))

@@ -1,0 +1,180 @@
+"""What is known, as values. Pure.
+
+In: an event. Out: a `Fact` with the key that orders it, and the keys by which its customer is
+found; or `Unprocessable`. Promise: equal events give equal facts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, cast
+from uuid import UUID
+
+from shared import identifiers
+from shared.errors import Unprocessable
+from shared.events import feedback, outcomes
+from shared.events.envelope import Event
+from shared.events.vocabulary import Identifier
+
+SurveyContact = (
+    feedback.InvitationSent
+    | feedback.SurveyShown
+    | feedback.SurveyDeclined
+    | feedback.SurveyOptedOut
+)
+FactData = (
+    feedback.ResponseReceived
+    | SurveyContact
+    | feedback.CustomerUpdated
+    | outcomes.DeliverySettled
+    | outcomes.MessageReport
+)
+MODELS: Final[dict[str, type[FactData]]] = {
+    model.TYPE: model
+    for model in (
+        feedback.ResponseReceived,
+        feedback.InvitationSent,
+        feedback.SurveyShown,
+        feedback.SurveyDeclined,
+        feedback.SurveyOptedOut,
+        feedback.CustomerUpdated,
+        outcomes.DeliverySettled,
+        outcomes.MessageSent,
+        outcomes.MessageDelivered,
+        outcomes.MessageBounced,
+        outcomes.MessageOpened,
+        outcomes.MessageUnsubscribed,
+    )
+}
+
+#: How a customer is found: (kind, value). Beside the identifiers of the wire there is `delivery`:
+#: a delivery of ours leads to the customer it went to, whichever report of it comes first.
+Key = tuple[str, str]
+#: The order in which keys are asked: the customer of the first one owns the fact.
+ORDER: Final = (*identifiers.ORDER, "delivery")
+PERSONAL: Final = frozenset({"external_id", "email", "phone"})
+
+#: Moments outside are mistakes; inside, adding a policy's days can never overflow.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
+_BIGINT: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing known. `received_at` is the least of all copies' receipts."""
+
+    event_id: UUID
+    occurred_at: datetime
+    identity: str
+    revision: int | None
+    received_at: datetime
+    keys: tuple[Key, ...]
+    data: FactData
+
+    @property
+    def kind(self) -> str:
+        """The event's type."""
+        return self.data.TYPE
+
+    @property
+    def order(self) -> tuple[datetime, str, int, datetime, str]:
+        """Place among all facts: occurred at, identity, revision or receipt, event id."""
+        answer = isinstance(self.data, feedback.ResponseReceived)
+        revision = -1 if self.revision is None else self.revision
+        # Only an answer's receipt is a fact; other events' receipts differ from copy to copy.
+        received = self.received_at if answer else self.occurred_at
+        return (self.occurred_at, self.identity, revision, received, str(self.event_id))
+
+
+def fact_of(event: Event) -> Fact:
+    """Read an event as a fact. Raises `Unprocessable` for what can be none."""
+    data = event.data
+    if not isinstance(data, tuple(MODELS.values())):
+        raise Unprocessable(f"{event.type} is no fact about a customer")
+    return make(event.id, cast(FactData, data), event.time)
+
+
+def make(event_id: UUID, data: FactData, received_at: datetime) -> Fact:
+    """Build the fact that `data` tells. Raises `Unprocessable`."""
+    _refuse_odd_moments(data)
+    keys = _keys(data)
+    if any("\x00" in value for _, value in keys):
+        raise Unprocessable("an identifier holds a NUL character")
+    if isinstance(data, feedback.ResponseReceived):
+        if data.revision is not None and not -_BIGINT <= data.revision < _BIGINT:
+            raise Unprocessable("revision does not fit 64 bits")
+        identity = f"{data.source}/{data.survey}/{data.response_id}"
+        return Fact(
+            event_id,
+            data.answered_at,
+            identity,
+            data.revision,
+            data.received_at,
+            keys,
+            without_nul(data),
+        )
+    at = data.at if isinstance(data, outcomes.DeliverySettled) else data.occurred_at
+    return Fact(event_id, at, str(event_id), None, received_at, keys, without_nul(data))
+
+
+def without_nul(data: FactData) -> FactData:
+    """Take NUL characters out of texts: PostgreSQL stores none."""
+    if "\\u0000" not in data.model_dump_json():
+        return data
+    return type(data).model_validate(_clean(data.model_dump(mode="python")))
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _keys(data: FactData) -> tuple[Key, ...]:
+    """List all keys of an event in `ORDER`; every one of them links to the others."""
+    found: set[Key] = set()
+    if isinstance(data, outcomes.DeliverySettled):
+        return (("delivery", str(data.delivery_id)),)
+    found.update((identifier.kind, identifier.value) for identifier in data.identifiers)
+    if isinstance(data, feedback.ResponseReceived):
+        found.add(_response_key(data))
+    elif isinstance(data, outcomes.MessageReport) and data.delivery_id is not None:
+        found.add(("delivery", str(data.delivery_id)))
+    return tuple(sorted(found, key=lambda key: (ORDER.index(key[0]), key[1])))
+
+
+def _response_key(data: feedback.ResponseReceived) -> Key:
+    try:
+        identifier = identifiers.response(data.source, data.survey, data.response_id)
+    except ValueError:
+        raise Unprocessable("source, survey and response id are too long together") from None
+    return identifier.kind, identifier.value
+
+
+def personal(keys: tuple[Key, ...]) -> tuple[Identifier, ...]:
+    """Keep the identifiers that name a person."""
+    return tuple(
+        Identifier.model_validate({"kind": kind, "value": value})
+        for kind, value in keys
+        if kind in PERSONAL
+    )
+
+
+def _moments(data: FactData) -> Iterator[datetime]:
+    if isinstance(data, feedback.ResponseReceived):
+        yield from (data.answered_at, data.received_at)
+    elif isinstance(data, outcomes.DeliverySettled):
+        yield data.at
+    else:
+        yield data.occurred_at
+    if isinstance(data, feedback.ResponseReceived | feedback.CustomerUpdated):
+        yield from (statement.said_at for statement in data.consents)
+
+
+def _refuse_odd_moments(data: FactData) -> None:
+    if any(not _FIRST_YEAR < moment.year < _LAST_YEAR for moment in _moments(data)):
+        raise Unprocessable(f"a moment lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")

@@ -1,0 +1,235 @@
+"""The segmenter's entry: a batch of events becomes facts, customers and decisions.
+
+Gather (rows, locked) → decide (pure) → apply (one transaction) → publish what is stored. Promised:
+an event is decided once; told again, its stored decision is published again, byte by byte; nothing
+is published before it is durable.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.segmenter import store
+from services.segmenter.batch import Changes, Decision, Gathered, decide_batch, in_order
+from services.segmenter.decide import Due, Rulebook
+from services.segmenter.facts import Fact, fact_of
+from services.segmenter.identity import Assignment, Subject, assign
+from services.segmenter.metrics import Metrics
+from shared.bus.consume import Received, Rejected
+from shared.bus.port import Message, Publisher
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway, Unprocessable
+from shared.events import feedback, outcomes
+from shared.events.envelope import DECISIONS
+
+_log = structlog.get_logger(__name__)
+
+#: How often a batch is repeated at once because identities moved under it; each time somebody else
+#: got ahead, so more than a few in a row mean that something else is wrong.
+_TRIES = 20
+
+
+class _Moved(Exception):
+    """Another handler created or merged one of our customers meanwhile: gather again."""
+
+
+class Handler:
+    """Handles batches. `new_id` names new customers; `clock` tells aware times."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        publisher: Publisher,
+        rulebook: Rulebook,
+        policy_text: str,
+        *,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._rulebook = rulebook
+        self._policy_text = policy_text
+        self._policy_kept = False
+        self._clock = clock
+        self._metrics = metrics
+        self._new_id = new_id
+
+    async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
+        """Handle a batch wholly; return what can never be handled. Raises `DependencyAway`."""
+        started = time.perf_counter()
+        events, rejected = _read(batch)
+        if events:
+            changes = await self._decided(events)
+            await self._publisher.publish(_messages(changes, events))
+            self._tell(changes, events, time.perf_counter() - started)
+        self._metrics.refused(len(rejected))
+        return rejected
+
+    async def _decided(self, events: Sequence[Fact | Due]) -> Changes:
+        """Repeat the transaction until nobody got ahead of it."""
+        for _ in range(_TRIES):
+            try:
+                with away_as_dependency(), _refusals():
+                    async with self._engine.begin() as connection:
+                        changes = await self._once(connection, events)
+            except _Moved:
+                self._metrics.moved()
+            except DependencyAway as error:
+                if not _rolled_back(error):
+                    raise
+                self._metrics.moved()
+            else:
+                self._policy_kept = True
+                return changes
+        raise DependencyAway("database: identities keep moving")
+
+    async def _once(self, connection: AsyncConnection, events: Sequence[Fact | Due]) -> Changes:
+        now = self._clock()
+        if not self._policy_kept:
+            await store.keep_policy(connection, self._rulebook.version, self._policy_text, now)
+        assigned, gathered = await self._gather(connection, events, now)
+        changes = decide_batch(events, assigned, gathered, self._rulebook, now)
+        await store.save(connection, changes, now)
+        return changes
+
+    async def _gather(
+        self, connection: AsyncConnection, events: Sequence[Fact | Due], now: datetime
+    ) -> tuple[Assignment, Gathered]:
+        """Find or make the customers, lock them, and read what the decision needs.
+
+        Keys are inserted before any customer is locked, both in order: so handlers never wait for
+        each other in a ring. What was read before the locks is read again after them.
+        """
+        named = {customer_id for event in events if (customer_id := _named(event)) is not None}
+        existing = await store.existing(connection, named)
+        subjects = [
+            Subject(event.event_id, event.keys, _named(event))
+            for event in events
+            if isinstance(event, Fact)
+        ]
+        keys = {key for subject in subjects for key in subject.keys}
+        known = await store.customers_of(connection, keys)
+        assigned = assign(subjects, known, existing, self._new_id)
+        if not await store.add_keys(connection, assigned.added, assigned.created, now):
+            raise _Moved
+        touched = {c for linked in assigned.linked.values() for c in linked} | existing
+        survivors = await store.survivors(connection, touched)
+        customers = await store.lock(connection, survivors.values())
+        if await store.survivors(connection, touched) != survivors:
+            raise _Moved
+        done, received = await store.done(connection, [event.event_id for event in events])
+        gathered = Gathered(
+            customers=customers,
+            survivors=survivors,
+            done=done,
+            received=received,
+            facts={},
+            timers=await store.timers(connection, {*customers, *existing}),
+        )
+        gathered.facts = await store.facts(connection, _to_rebuild(events, assigned, gathered))
+        return assigned, gathered
+
+    def _tell(self, changes: Changes, events: Sequence[Fact | Due], seconds: float) -> None:
+        """Write one wide line per message, and count."""
+        fresh = {decision.event_id for decision in changes.decisions}
+        self._metrics.batch(seconds, len(changes.aliases))
+        for event in events:
+            decision = changes.answers[event.event_id]
+            new = event.event_id in fresh
+            self._metrics.decided(decision.kind, new=new, published=decision.payload is not None)
+            _log.info(
+                "segmenter.handled",
+                event_id=str(event.event_id),
+                type=decision.kind,
+                customer_id=str(decision.customer_id),
+                decision_id=str(decision.decision_id),
+                version=decision.version,
+                fate="decided" if new else "published again",
+                silent=decision.note,
+                policy=self._rulebook.version,
+                batch=len(events),
+                seconds=round(seconds, 4),
+            )
+
+
+def _named(event: Fact | Due) -> UUID | None:
+    """Tell the customer id of ours that an event carries."""
+    if isinstance(event, Due):
+        return event.data.customer_id
+    return event.data.customer_id if isinstance(event.data, outcomes.DeliverySettled) else None
+
+
+def _to_rebuild(
+    events: Sequence[Fact | Due], assigned: Assignment, gathered: Gathered
+) -> set[UUID]:
+    """List the customers of whom a new fact alone may not tell the new state."""
+    found = {
+        customer.customer_id
+        for customer in gathered.customers.values()
+        if customer.profile.forgotten.responses or customer.profile.forgotten.deliveries
+    }
+    for event in events:
+        if not isinstance(event, Fact):
+            continue
+        linked = {gathered.survivors[c] for c in assigned.linked[event.event_id]}
+        earlier = gathered.received.get(event.event_id, event.received_at) > event.received_at
+        if len(linked) > 1 or earlier:
+            found |= linked
+    return found
+
+
+def _read(batch: Sequence[Received]) -> tuple[list[Fact | Due], list[Rejected]]:
+    """Read events as facts and timers, in order; refuse what is neither."""
+    events: list[Fact | Due] = []
+    rejected: list[Rejected] = []
+    for received in batch:
+        event = received.event
+        try:
+            if isinstance(event.data, feedback.TimerDue):
+                events.append(Due(event.id, event.data))
+            else:
+                events.append(fact_of(event))
+        except Unprocessable as error:
+            rejected.append(Rejected(received.record, str(error)))
+    return in_order(events), rejected
+
+
+def _messages(changes: Changes, events: Sequence[Fact | Due]) -> list[Message]:
+    """Make the records to publish, each customer's in the order of her versions."""
+    answers = [changes.answers[event.event_id] for event in events]
+    return [
+        Message(topic=DECISIONS, key=str(decision.customer_id), value=line.encode())
+        for decision in sorted(answers, key=_version)
+        if decision.payload
+        for line in decision.payload.split("\n")
+    ]
+
+
+def _version(decision: Decision) -> int:
+    return decision.version
+
+
+def _rolled_back(error: DependencyAway) -> bool:
+    """Tell whether the server only ended a deadlock or a lost race."""
+    state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+    return state in {"40P01", "40001"}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn data that PostgreSQL cannot store (class 22) into `Unprocessable`."""
+    try:
+        yield
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state.startswith("22"):
+            raise Unprocessable(f"the database cannot store it: {state}") from None
+        raise

@@ -1,0 +1,71 @@
+"""What the segmenter counts. Labels are closed words: nothing personal."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The segmenter's meters, on the registry of the process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "nps_segmenter_events_total", "Events handled", ["type", "fate"], registry=registry
+        )
+        self._decisions = Counter(
+            "nps_segmenter_decisions_total",
+            "Decisions made, published or kept silently",
+            ["published"],
+            registry=registry,
+        )
+        self._refused = Counter(
+            "nps_segmenter_refused_total", "Events that can never be handled", registry=registry
+        )
+        self._batch = Histogram(
+            "nps_segmenter_batch_seconds",
+            "Time from the first query of a batch to the acknowledgement of its decisions",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self._merges = Counter(
+            "nps_segmenter_merges_total", "Customers merged into another", registry=registry
+        )
+        self._repeats = Counter(
+            "nps_segmenter_repeats_total",
+            "Transactions repeated because another handler got ahead",
+            registry=registry,
+        )
+        self._timers = Counter(
+            "nps_segmenter_timers_due_total", "Due timers told on the bus", registry=registry
+        )
+        self._lag = Gauge(
+            "nps_segmenter_lag_seconds",
+            "Age of the oldest input record not yet handled",
+            ["topic", "partition"],
+            registry=registry,
+        )
+
+    def batch(self, seconds: float, merges: int) -> None:
+        """Count one batch and the customers that it merged away."""
+        self._batch.observe(seconds)
+        self._merges.inc(merges)
+
+    def decided(self, kind: str, *, new: bool, published: bool) -> None:
+        """Count one event and its decision."""
+        self._events.labels(kind, "decided" if new else "repeated").inc()
+        if new:
+            self._decisions.labels("yes" if published else "no").inc()
+
+    def refused(self, events: int) -> None:
+        """Count events that can never be handled."""
+        self._refused.inc(events)
+
+    def moved(self) -> None:
+        """Count a transaction that must be repeated."""
+        self._repeats.inc()
+
+    def timers_due(self, timers: int) -> None:
+        """Count timers told."""
+        self._timers.inc(timers)
+
+    def lag(self, topic: str, partition: int, seconds: float) -> None:
+        """Set how old the oldest waiting record of a partition is."""
+        self._lag.labels(topic, str(partition)).set(seconds)

@@ -1,0 +1,233 @@
+"""Folding facts into a profile. Pure.
+
+`step` adds one fact, `rebuild` folds from nothing, and they agree whatever the order: every part of
+a profile is a join. What is stored is trimmed; where a fact could touch what was left out, `step`
+says None and the caller rebuilds from all facts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import reduce
+from typing import Final, TypeVar
+
+from services.segmenter.facts import PERSONAL, Fact, SurveyContact
+from services.segmenter.state import (
+    Answer,
+    Attribute,
+    Contact,
+    Forgotten,
+    Profile,
+    Response,
+    Revision,
+    Seen,
+    Statement,
+)
+from shared.events import feedback, outcomes
+from shared.events.vocabulary import ConsentStatement, Purpose
+
+#: How much a stored profile keeps: far above what a person answers or is sent in the longest window
+#: of a policy, far below what would make one row slow.
+KEPT_RESPONSES: Final = 100
+KEPT_CONTACTS: Final = 200
+
+_T = TypeVar("_T")
+#: Which identifier is the address of a channel.
+ADDRESS: Final = {"email": "email", "sms": "phone", "call": "phone"}
+#: "Everything that is not needed" is what an opt-out stops, whichever tool it was told to.
+_OPT_OUT: Final[tuple[Purpose, ...]] = ("marketing", "survey")
+
+
+def step(profile: Profile, fact: Fact) -> Profile | None:
+    """Add one fact; None: only `rebuild` knows, because the profile was trimmed."""
+    data = fact.data
+    if profile.forgotten.responses and isinstance(data, feedback.ResponseReceived):
+        return None
+    if profile.forgotten.deliveries and isinstance(data, outcomes.DeliverySettled):
+        return None
+    return _add(profile, fact)
+
+
+def rebuild(facts: Iterable[Fact]) -> Profile:
+    """Fold all facts of a customer, untrimmed."""
+    return reduce(_add, facts, Profile())
+
+
+def trim(profile: Profile) -> Profile:
+    """Leave out what is too old to matter, keeping count of it."""
+    reported = _newest(profile.reported, KEPT_CONTACTS)
+    own = _newest(profile.own, KEPT_CONTACTS)
+    if len(own) < len(profile.own):
+        forgotten = replace(profile.forgotten, deliveries=True)
+        profile = replace(profile, own=own, forgotten=forgotten)
+    if len(reported) < len(profile.reported):
+        profile = replace(profile, reported=reported)
+    if len(profile.responses) <= KEPT_RESPONSES:
+        return profile
+    ordered = sorted(profile.responses.values(), key=lambda response: response.place)
+    old, kept = ordered[:-KEPT_RESPONSES], ordered[-KEPT_RESPONSES:]
+    asked = dict(profile.asked)
+    for response in old:
+        _latest(asked, response.survey, response.answered_at)
+    return replace(
+        profile,
+        responses={response.identity: response for response in kept},
+        asked=asked,
+        forgotten=_forget(profile.forgotten, old),
+    )
+
+
+def _forget(forgotten: Forgotten, old: list[Response]) -> Forgotten:
+    scored = [response.answered_at for response in old if response.score is not None]
+    firsts = [at for at in (forgotten.first_answered_at, *scored) if at is not None]
+    return replace(
+        forgotten,
+        responses=forgotten.responses + len(old),
+        scored=forgotten.scored + len(scored),
+        first_answered_at=min(firsts, default=None),
+    )
+
+
+def _add(profile: Profile, fact: Fact) -> Profile:
+    data = fact.data
+    profile = _add_identifiers(profile, fact)
+    if isinstance(data, feedback.ResponseReceived):
+        profile = _add_response(profile, fact, data)
+        said = dict(data.attributes)
+        if "language" in data.answers:
+            said["language"] = data.answers["language"]
+        profile = _add_attributes(profile, fact, said)
+        return _add_consents(profile, fact, data.consents)
+    if isinstance(data, feedback.CustomerUpdated):
+        profile = _add_attributes(profile, fact, data.attributes)
+        return _add_consents(profile, fact, data.consents)
+    if isinstance(data, SurveyContact):
+        asked = dict(profile.asked)
+        _latest(asked, data.survey, data.occurred_at)
+        profile = replace(profile, asked=asked)
+    if isinstance(data, feedback.SurveyOptedOut | outcomes.MessageUnsubscribed):
+        refusals = tuple(
+            ConsentStatement(channel="all", purpose=p, granted=False, said_at=data.occurred_at)
+            for p in _OPT_OUT
+        )
+        return _add_consents(profile, fact, refusals)
+    if isinstance(data, outcomes.MessageBounced):
+        return _add_bounce(profile, fact, data)
+    if isinstance(data, outcomes.MessageSent | outcomes.DeliverySettled):
+        return _add_contact(profile, fact, data)
+    return profile
+
+
+def _add_identifiers(profile: Profile, fact: Fact) -> Profile:
+    named = [f"{kind}:{value}" for kind, value in fact.keys if kind in PERSONAL]
+    if not named:
+        return profile
+    at, found = fact.occurred_at, dict(profile.identifiers)
+    for name in named:
+        seen = found.get(name, Seen(at, at))
+        found[name] = Seen(min(seen.first, at), max(seen.last, at))
+    return replace(profile, identifiers=found)
+
+
+def _add_response(profile: Profile, fact: Fact, data: feedback.ResponseReceived) -> Profile:
+    revision: Revision = fact.order[2:]
+    before = profile.responses.get(fact.identity)
+    told = Response(
+        source=data.source,
+        survey=data.survey,
+        response_id=data.response_id,
+        earliest=(data.answered_at, data.answered_at_origin),
+        platform=(revision, data.answered_at) if data.answered_at_origin == "platform" else None,
+        complete=data.complete,
+        answers={name: Answer(revision, value) for name, value in data.answers.items()},
+    )
+    merged = told if before is None else _merge(before, told)
+    return replace(profile, responses={**profile.responses, fact.identity: merged})
+
+
+def _merge(one: Response, other: Response) -> Response:
+    """Join two states of one response, field by field: the higher revision wins."""
+    answers = dict(one.answers)
+    for name, answer in other.answers.items():
+        known = answers.get(name)
+        if known is None or known.revision < answer.revision:
+            answers[name] = answer
+    times = [time for time in (one.platform, other.platform) if time is not None]
+    return replace(
+        one,
+        earliest=min(one.earliest, other.earliest),
+        platform=max(times, default=None),
+        complete=one.complete or other.complete,
+        answers=answers,
+    )
+
+
+def _add_attributes(profile: Profile, fact: Fact, said: Mapping[str, object]) -> Profile:
+    if not said:
+        return profile
+    found = dict(profile.attributes)
+    for name, value in said.items():
+        known = found.get(name)
+        if known is None or known.order < fact.order:
+            found[name] = Attribute(fact.order, value)  # type: ignore[arg-type]
+    return replace(profile, attributes=found)
+
+
+def _add_consents(
+    profile: Profile, fact: Fact, statements: tuple[ConsentStatement, ...]
+) -> Profile:
+    if not statements:
+        return profile
+    found = dict(profile.consents)
+    keys = tuple(f"{kind}:{value}" for kind, value in fact.keys)
+    for said in statements:
+        statement = Statement(said.said_at, said.granted, str(fact.event_id), keys)
+        for key in keys:
+            register = f"{said.channel}|{said.purpose}|{key}"
+            known = found.get(register)
+            if known is None or known.rank < statement.rank:
+                found[register] = statement
+    return replace(profile, consents=found)
+
+
+def _add_bounce(profile: Profile, fact: Fact, data: outcomes.MessageBounced) -> Profile:
+    kind = ADDRESS.get(data.channel)
+    addresses = [f"{k}:{value}" for k, value in fact.keys if k == kind] or [""]
+    bounces = dict(profile.bounces)
+    for address in addresses:
+        _latest(bounces, f"{data.channel}|{address}", data.occurred_at)
+    return replace(profile, bounces=bounces)
+
+
+def _add_contact(
+    profile: Profile, fact: Fact, data: outcomes.MessageSent | outcomes.DeliverySettled
+) -> Profile:
+    """Count what reached out to her. A report with our delivery id tells of one counted already."""
+    contact = Contact(fact.occurred_at, data.channel, data.contact_class, data.target)
+    if data.contact_class == "internal":
+        return profile
+    if isinstance(data, outcomes.MessageSent):
+        if data.delivery_id is not None:
+            return profile
+        return replace(profile, reported={**profile.reported, str(fact.event_id): contact})
+    if data.state != "accepted":
+        return profile
+    known = profile.own.get(str(data.delivery_id), contact)
+    first = known if _place(known) <= _place(contact) else contact
+    return replace(profile, own={**profile.own, str(data.delivery_id): first})
+
+
+def _place(contact: Contact) -> tuple[datetime, str, str, str]:
+    return contact.at, contact.channel, contact.contact_class, contact.target or ""
+
+
+def _newest(contacts: dict[str, Contact], most: int) -> dict[str, Contact]:
+    if len(contacts) <= most:
+        return contacts
+    ordered = sorted(contacts.items(), key=lambda item: (item[1].at, item[0]))
+    return dict(ordered[-most:])
+
+
+def _latest(moments: dict[str, datetime], name: str, at: datetime) -> None:
+    known = moments.get(name)
+    moments[name] = at if known is None else max(known, at)

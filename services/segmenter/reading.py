@@ -1,0 +1,66 @@
+"""Reading customers for the API, without locks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.segmenter import store
+from services.segmenter.batch import Customer, Decision
+from services.segmenter.facts import Key
+from services.segmenter.state import load
+
+#: Enough to explain the last weeks; the rest stays in the table.
+_RECENT: Final = 50
+
+_CUSTOMERS = text("""
+    SELECT customer_id, created_at, version, CAST(state AS text) AS state FROM profiles
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, customer_id
+""")
+_ALIASES = text("""
+    SELECT customer_id FROM aliases WHERE survivor_id = :id ORDER BY merged_at, customer_id
+""")
+_DECISIONS = text("""
+    SELECT event_id, decision_id, customer_id, version, kind, decided_at, payload, note
+    FROM decisions
+    WHERE customer_id = :id OR customer_id = ANY(CAST(:aliases AS uuid[]))
+    ORDER BY version DESC, decided_at DESC LIMIT :most
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One customer, the ids merged into her, and her newest decisions, newest first."""
+
+    customer: Customer
+    aliases: Sequence[UUID]
+    decisions: Sequence[Decision]
+
+
+async def customer(connection: AsyncConnection, customer_id: UUID) -> Found | None:
+    """Read a customer by her id or by one that was merged into it."""
+    survivors = await store.survivors(connection, [customer_id])
+    survivor = survivors[customer_id]
+    row = (await connection.execute(_CUSTOMERS, {"ids": [survivor]})).one_or_none()
+    if row is None:
+        return None
+    aliases = list(await connection.scalars(_ALIASES, {"id": survivor}))
+    decisions = await connection.execute(
+        _DECISIONS, {"id": survivor, "aliases": aliases, "most": _RECENT}
+    )
+    return Found(_customer(row), aliases, [Decision(*decision) for decision in decisions])
+
+
+async def by_identifiers(connection: AsyncConnection, keys: Sequence[Key]) -> list[Customer]:
+    """Read the customers (merged ones as their survivor) that any of the keys leads to."""
+    named = await store.customers_of(connection, keys)
+    survivors = await store.survivors(connection, set(named.values()))
+    rows = await connection.execute(_CUSTOMERS, {"ids": sorted(set(survivors.values()))})
+    return [_customer(row) for row in rows]
+
+
+def _customer(row: Row[tuple[object, ...]]) -> Customer:
+    return Customer(row.customer_id, row.created_at, row.version, load(row.state))

@@ -1,0 +1,104 @@
+"""The customer as plays and campaign platforms see her. Pure."""
+
+from datetime import datetime
+from typing import Final, get_args
+from zoneinfo import available_timezones
+
+from services.segmenter.facts import ORDER
+from services.segmenter.permits import bounced
+from services.segmenter.policy import Policy
+from services.segmenter.segments import segment_of
+from services.segmenter.state import Profile
+from services.segmenter.themes import ThemeFinder
+from shared.events.decisions import Snapshot
+from shared.events.vocabulary import Channel, Identifier, Tone, Value
+
+#: Attributes with a field of their own, here or in the decision.
+_NAMED: Final = frozenset(
+    {"title", "first_name", "last_name", "tone", "language", "group", "zone", "contact_hold_until"}
+)
+#: A platform's field holds no novel, and a decision must fit one record of the bus.
+_LONGEST_COMMENT: Final = 5000
+_CHANNEL_OF: Final[dict[str, tuple[Channel, ...]]] = {"email": ("email",), "phone": ("sms", "call")}
+
+
+def snapshot(
+    profile: Profile, policy: Policy, themes: ThemeFinder, next_survey_at: datetime | None
+) -> Snapshot:
+    """Build the snapshot; segment and theme are read under this policy."""
+    scored = profile.scored()
+    latest = scored[-1] if scored else None
+    previous = scored[-2] if len(scored) > 1 else None
+    firsts = [r.answered_at for r in scored[:1]]
+    if profile.forgotten.first_answered_at is not None:
+        firsts.append(profile.forgotten.first_answered_at)
+    comment = latest.said("comment") if latest else None
+    tone = profile.attribute("tone")
+    return Snapshot(
+        score=latest.score if latest else None,
+        segment=segment_of(latest, policy) if latest else None,
+        previous_segment=segment_of(previous, policy) if previous else None,
+        response_count=len(scored) + profile.forgotten.scored,
+        first_answered_at=min(firsts, default=None),
+        last_answered_at=latest.answered_at if latest else None,
+        comment=comment[:_LONGEST_COMMENT] if isinstance(comment, str) and comment else None,
+        theme=_theme(profile, themes),
+        language=_text(profile, "language"),
+        tone=tone if tone in get_args(Tone) else None,
+        title=_text(profile, "title"),
+        first_name=_text(profile, "first_name"),
+        last_name=_text(profile, "last_name"),
+        next_survey_at=next_survey_at,
+        attributes=attributes(profile),
+    )
+
+
+def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
+    scored = profile.scored()
+    if not scored:
+        return None
+    return themes.find({name: answer.value for name, answer in scored[-1].answers.items()})
+
+
+def attributes(profile: Profile) -> dict[str, Value]:
+    """List the attributes without a field of their own; None was cleared and must be told so."""
+    return {
+        name: attribute.value
+        for name, attribute in sorted(profile.attributes.items())
+        if name not in _NAMED
+    }
+
+
+def group(profile: Profile) -> str | None:
+    """Name her household or account."""
+    return _text(profile, "group")
+
+
+def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
+    """Tell her time zone and where it comes from."""
+    said = profile.attribute("zone")
+    if isinstance(said, str) and said in available_timezones():
+        return said, "attribute"
+    country = profile.attribute("country")
+    if isinstance(country, str) and (found := policy.zones.countries.get(country.upper())):
+        return found, "country"
+    return policy.zones.default, "default"
+
+
+def identifiers(profile: Profile) -> tuple[Identifier, ...]:
+    """List how she is known: by kind, an address that works first, then the one named last."""
+
+    def rank(name: str) -> tuple[int, bool, float, str]:
+        kind = name.partition(":")[0]
+        closed = any(bounced(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ()))
+        return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
+
+    found = [name.partition(":") for name in sorted(profile.identifiers, key=rank)]
+    return tuple(Identifier.model_validate({"kind": k, "value": v}) for k, _, v in found)
+
+
+def _text(profile: Profile, name: str) -> str | None:
+    value = profile.attribute(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value) or None

@@ -1,0 +1,178 @@
+"""The profile: everything that the facts about one customer add up to, as values. Pure.
+
+Each part is a join: adding a fact twice, or facts in another order, gives the same value. Nothing
+here depends on the policy or on the time, so neither ever makes a stored profile wrong.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from shared.events.feedback import TimeOrigin
+from shared.events.vocabulary import Channel, ContactClass, Value
+
+#: Place among the messages of one response: revision (-1: none), receipt, event id.
+Revision = tuple[int, datetime, str]
+#: Place of a fact among all: see `facts.Fact.order`.
+Order = tuple[datetime, str, int, datetime, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a response, and by which message it was said."""
+
+    revision: Revision
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answered survey: all messages about it, merged field by field in revision order.
+
+    `platform` is the newest revision's time by the platform, `earliest` the least of all times
+    told, with its origin.
+    """
+
+    source: str
+    survey: str
+    response_id: str
+    earliest: tuple[datetime, TimeOrigin]
+    platform: tuple[Revision, datetime] | None
+    complete: bool
+    answers: dict[str, Answer]
+
+    @property
+    def identity(self) -> str:
+        """Name it as its facts do."""
+        return f"{self.source}/{self.survey}/{self.response_id}"
+
+    @property
+    def answered_at(self) -> datetime:
+        """The platform's time; where it gave none (that is possible), the earliest receipt."""
+        return self.platform[1] if self.platform else self.earliest[0]
+
+    @property
+    def origin(self) -> TimeOrigin:
+        """Where `answered_at` comes from."""
+        return "platform" if self.platform else self.earliest[1]
+
+    @property
+    def place(self) -> tuple[datetime, str]:
+        """Place among the customer's responses."""
+        return self.answered_at, self.identity
+
+    def said(self, name: str) -> Value:
+        """One answer's value; None: not said, or cleared."""
+        answer = self.answers.get(name)
+        return answer.value if answer else None
+
+    @property
+    def score(self) -> int | None:
+        """The score from 0 to 10; anything else is none."""
+        value = self.said("score")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return int(value) if value == int(value) and 0 <= value <= 10 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A customer attribute and the fact that said it last."""
+
+    order: Order
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When an identifier was first and last named."""
+
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A consent or a refusal. `keys` are all the identifiers of the event that told it."""
+
+    said_at: datetime
+    granted: bool
+    event_id: str
+    keys: tuple[str, ...]
+
+    @property
+    def rank(self) -> tuple[datetime, bool, str]:
+        """The newer wins; said at one moment, the stricter."""
+        return self.said_at, not self.granted, self.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One contact, ours or not."""
+
+    at: datetime
+    channel: Channel
+    contact_class: ContactClass
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was left out to keep the stored profile small; `facts` still has it."""
+
+    responses: int = 0
+    scored: int = 0
+    first_answered_at: datetime | None = None
+    deliveries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The fold of a customer's facts."""
+
+    #: By identity (`source/survey/response id`).
+    responses: dict[str, Response] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    #: `kind:value` → when it was named; personal identifiers only.
+    identifiers: dict[str, Seen] = field(default_factory=dict)
+    #: `channel|purpose|kind:value` → the newest statement about it by this identifier.
+    consents: dict[str, Statement] = field(default_factory=dict)
+    #: `channel|kind:value`, or `channel|` where the report named no address → the newest bounce.
+    bounces: dict[str, datetime] = field(default_factory=dict)
+    #: Survey → when she was last asked (sent, shown, declined).
+    asked: dict[str, datetime] = field(default_factory=dict)
+    #: Delivery id → our own contact.
+    own: dict[str, Contact] = field(default_factory=dict)
+    #: Event id → a send that a platform reported without a delivery id of ours.
+    reported: dict[str, Contact] = field(default_factory=dict)
+    forgotten: Forgotten = Forgotten()
+
+    def scored(self) -> list[Response]:
+        """Responses with a score, the newest last."""
+        found = [response for response in self.responses.values() if response.score is not None]
+        return sorted(found, key=lambda response: response.place)
+
+    @property
+    def known(self) -> bool:
+        """Whether a personal identifier makes a customer of this."""
+        return bool(self.identifiers)
+
+    def attribute(self, name: str) -> Value:
+        """One attribute's value; None: never said, or cleared."""
+        found = self.attributes.get(name)
+        return found.value if found else None
+
+
+_ADAPTER: Final = TypeAdapter(Profile)
+
+
+def dump(profile: Profile) -> str:
+    """Write a profile as JSON for the database."""
+    return _ADAPTER.dump_json(profile, exclude_defaults=True).decode()
+
+
+def load(text: str | bytes) -> Profile:
+    """Read what `dump` wrote."""
+    return _ADAPTER.validate_json(text)

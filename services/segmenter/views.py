@@ -1,0 +1,231 @@
+"""Customers as the API shows them: values only. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from services.segmenter import clocks, consents, snapshot
+from services.segmenter.batch import Decision
+from services.segmenter.decide import Rulebook
+from services.segmenter.echoes import foreign
+from services.segmenter.permits import permits
+from services.segmenter.segments import move_of, segment_of
+from services.segmenter.state import Profile
+from shared.events.decisions import Cause, Hold, Move, Permit, Snapshot, TraceLine
+from shared.events.feedback import TimeOrigin
+from shared.events.vocabulary import Channel, Identifier, Purpose, Segment, Value
+
+
+class View(BaseModel):
+    """Base of what the API answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ResponseView(View):
+    """One answered survey, all its revisions merged, and the move it brought."""
+
+    source: str
+    survey: str
+    response_id: str
+    answered_at: datetime
+    answered_at_origin: TimeOrigin
+    complete: bool
+    score: int | None
+    segment: Segment | None
+    move: Move | None
+    answers: dict[str, Value]
+
+
+class ConsentView(View):
+    """What the customer's statements about one channel and purpose add up to."""
+
+    channel: Channel
+    purpose: Purpose
+    state: consents.Consent
+    said_at: datetime | None
+
+
+class ContactView(View):
+    """One contact that counts, ours or another's."""
+
+    at: datetime
+    channel: Channel
+    contact_class: str
+    target: str | None
+    origin: Literal["ours", "foreign"]
+
+
+class DecisionView(View):
+    """One decision with its reasons; `note` says why one was kept but not published."""
+
+    decision_id: UUID
+    event_id: UUID
+    event_type: str
+    version: int
+    decided_at: datetime
+    published: bool
+    note: str | None
+    cause: Cause | None = None
+    move: Move | None = None
+    holds: tuple[Hold, ...] = ()
+    trace: tuple[TraceLine, ...] = ()
+    policy: str | None = None
+
+
+class CustomerView(View):
+    """Everything known about one customer, in one answer.
+
+    `aliases` are ids merged into this one. `holds` stand now; `next` has every rule's next date.
+    """
+
+    customer_id: UUID
+    aliases: tuple[UUID, ...]
+    version: int
+    created_at: datetime
+    identifiers: tuple[Identifier, ...]
+    group: str | None
+    zone: str
+    profile: Snapshot
+    responses: tuple[ResponseView, ...]
+    consents: tuple[ConsentView, ...]
+    permits: tuple[Permit, ...]
+    contacts: tuple[ContactView, ...]
+    holds: tuple[Hold, ...]
+    next: tuple[TraceLine, ...]
+    decisions: tuple[DecisionView, ...]
+    policy: str
+
+
+class FoundCustomer(View):
+    """One customer that a search found."""
+
+    customer_id: UUID
+    segment: Segment | None
+    score: int | None
+    last_answered_at: datetime | None
+
+
+_CHANNELS: tuple[Channel, ...] = ("email", "sms", "call", "post")
+_PURPOSES: tuple[Purpose, ...] = ("marketing", "survey", "service")
+
+
+def customer_view(
+    profile: Profile,
+    rulebook: Rulebook,
+    now: datetime,
+    *,
+    customer_id: UUID,
+    aliases: Sequence[UUID],
+    version: int,
+    created_at: datetime,
+    decisions: Sequence[Decision],
+) -> CustomerView:
+    """Show one customer as of `now`."""
+    policy = rulebook.policy
+    found = clocks.holds(profile, policy)
+    return CustomerView(
+        customer_id=customer_id,
+        aliases=tuple(aliases),
+        version=version,
+        created_at=created_at,
+        identifiers=snapshot.identifiers(profile),
+        group=snapshot.group(profile),
+        zone=snapshot.zone(profile, policy)[0],
+        profile=snapshot.snapshot(profile, policy, rulebook.themes, clocks.next_survey_at(found)),
+        responses=_responses(profile, rulebook),
+        consents=tuple(
+            _consent(profile, channel, purpose) for purpose in _PURPOSES for channel in _CHANNELS
+        ),
+        permits=permits(profile, policy),
+        contacts=_contacts(profile),
+        holds=clocks.standing(found, now),
+        next=clocks.trace(profile, policy, now),
+        decisions=tuple(decision_view(decision) for decision in decisions),
+        policy=rulebook.version,
+    )
+
+
+def decision_view(decision: Decision) -> DecisionView:
+    """Show a stored decision; its last line is the `customer.decided`."""
+    line = (decision.payload or "").rpartition("\n")[2]
+    data = orjson.loads(line)["data"] if line else {}
+    reasons = {
+        name: data[name] for name in ("cause", "move", "holds", "trace", "policy") if name in data
+    }
+    return DecisionView.model_validate(
+        {
+            "decision_id": decision.decision_id,
+            "event_id": decision.event_id,
+            "event_type": decision.kind,
+            "version": decision.version,
+            "decided_at": decision.decided_at,
+            "published": decision.payload is not None,
+            "note": decision.note,
+            **reasons,
+        }
+    )
+
+
+def found_view(customer_id: UUID, profile: Profile, rulebook: Rulebook) -> FoundCustomer:
+    """Show one customer in a list."""
+    scored = profile.scored()
+    latest = scored[-1] if scored else None
+    return FoundCustomer(
+        customer_id=customer_id,
+        segment=segment_of(latest, rulebook.policy) if latest else None,
+        score=latest.score if latest else None,
+        last_answered_at=latest.answered_at if latest else None,
+    )
+
+
+def _responses(profile: Profile, rulebook: Rulebook) -> tuple[ResponseView, ...]:
+    scored = profile.scored()
+    ordered = sorted(profile.responses.values(), key=lambda response: response.place, reverse=True)
+    return tuple(
+        ResponseView(
+            source=response.source,
+            survey=response.survey,
+            response_id=response.response_id,
+            answered_at=response.answered_at,
+            answered_at_origin=response.origin,
+            complete=response.complete,
+            score=response.score,
+            segment=segment_of(response, rulebook.policy),
+            move=move_of(scored, response.identity, rulebook.policy),
+            answers={name: answer.value for name, answer in response.answers.items()},
+        )
+        for response in ordered
+    )
+
+
+def _consent(profile: Profile, channel: Channel, purpose: Purpose) -> ConsentView:
+    said = [statement.said_at for statement in consents.standing(profile, channel, purpose)]
+    return ConsentView(
+        channel=channel,
+        purpose=purpose,
+        state=consents.consent(profile, channel, purpose),
+        said_at=max(said, default=None),
+    )
+
+
+def _contacts(profile: Profile) -> tuple[ContactView, ...]:
+    ours = [("ours", contact) for contact in profile.own.values()]
+    others = [("foreign", contact) for contact in foreign(profile)]
+    ordered = sorted([*ours, *others], key=lambda item: item[1].at, reverse=True)
+    return tuple(
+        ContactView.model_validate(
+            {
+                "at": contact.at,
+                "channel": contact.channel,
+                "contact_class": contact.contact_class,
+                "target": contact.target,
+                "origin": origin,
+            }
+        )
+        for origin, contact in ordered
+    )

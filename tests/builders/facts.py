@@ -1,0 +1,246 @@
+"""Events as the segmenter receives them, with invented people; and a segmenter to feed them to."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.segmenter.decide import Rulebook
+from services.segmenter.facts import Fact, fact_of
+from services.segmenter.handle import Handler
+from services.segmenter.metrics import Metrics
+from services.segmenter.policy import Policy
+from services.segmenter.themes import ThemeFinder
+from shared import identifiers
+from shared.bus.consume import Received
+from shared.bus.port import Message, Partition, Record
+from shared.errors import BusAway
+from shared.events import feedback, ids, outcomes
+from shared.events.decisions import CustomerDecided, CustomerMerged
+from shared.events.envelope import Event, EventData, decode, encode
+from shared.events.vocabulary import Channel, ConsentStatement, Identifier, Purpose, Value
+from shared.settings import Loaded, load_yaml
+
+SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
+#: The day of most tests.
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+ANNA = "anna@example.com"
+BEN = "ben@example.org"
+
+
+def day(number: float) -> datetime:
+    """`NOON`, so many days later (or earlier)."""
+    return NOON + timedelta(days=number)
+
+
+def ids_of(
+    email: str | None = None, external_id: str | None = None, phone: str | None = None
+) -> tuple[Identifier, ...]:
+    """Identifiers as ingest normalises them."""
+    found = (
+        identifiers.external_id(external_id) if external_id else None,
+        identifiers.email(email) if email else None,
+        identifiers.phone(phone) if phone else None,
+    )
+    return tuple(identifier for identifier in found if identifier)
+
+
+def event(data: EventData, *name: object, received: datetime = NOON) -> Event:
+    """Wrap data as an event whose id comes from `name` (from the data itself, where none)."""
+    parts = name or (data.model_dump_json(),)
+    return Event(id=ids.name_id("test", data.TYPE, *parts), source="test", time=received, data=data)
+
+
+def answered(
+    response_id: str,
+    score: int | None = None,
+    *,
+    email: str | None = ANNA,
+    at: datetime = NOON,
+    received: datetime | None = None,
+    revision: int | None = None,
+    complete: bool = True,
+    origin: feedback.TimeOrigin = "platform",
+    survey: str = "nps",
+    attributes: dict[str, Value] | None = None,
+    consents: tuple[ConsentStatement, ...] = (),
+    **answers: Value,
+) -> Event:
+    """One message about a response; `at` is the platform's time, or the receipt by `origin`."""
+    receipt = received or at
+    told = dict(answers) if score is None else {"score": score, **answers}
+    data = feedback.ResponseReceived(
+        source="demo",
+        survey=survey,
+        response_id=response_id,
+        revision=revision,
+        answered_at=at if origin == "platform" else receipt,
+        answered_at_origin=origin,
+        received_at=receipt,
+        complete=complete,
+        identifiers=ids_of(email),
+        answers=told,
+        attributes=attributes or {},
+        consents=consents,
+    )
+    # As ingest names it: the receipt is no part of the name.
+    content = data.model_dump(mode="json", exclude={"received_at", "answered_at"})
+    return event(data, response_id, revision, ids.content_hash(content), received=receipt)
+
+
+def says(
+    *, granted: bool, at: datetime = NOON, purpose: Purpose = "marketing", channel: Any = "email"
+) -> ConsentStatement:
+    """A consent statement."""
+    return ConsentStatement(channel=channel, purpose=purpose, granted=granted, said_at=at)
+
+
+def updated(
+    *named: Identifier,
+    at: datetime = NOON,
+    attributes: dict[str, Value] | None = None,
+    consents: tuple[ConsentStatement, ...] = (),
+) -> Event:
+    """What a CRM tells."""
+    return event(
+        feedback.CustomerUpdated(
+            identifiers=named or ids_of(ANNA),
+            occurred_at=at,
+            attributes=attributes or {},
+            consents=consents,
+        )
+    )
+
+
+def invited(email: str = ANNA, *, at: datetime = NOON, survey: str = "nps") -> Event:
+    """A survey invitation was sent."""
+    return event(feedback.InvitationSent(survey=survey, identifiers=ids_of(email), occurred_at=at))
+
+
+def opted_out(email: str = ANNA, *, at: datetime = NOON) -> Event:
+    """A customer wants no more surveys."""
+    return event(feedback.SurveyOptedOut(survey="nps", identifiers=ids_of(email), occurred_at=at))
+
+
+def settled(
+    customer_id: UUID,
+    delivery: str = "delivery-1",
+    *,
+    state: outcomes.DeliveryState = "accepted",
+    at: datetime = NOON,
+    channel: Channel = "email",
+    target: str = "sandbox",
+    change: int = 1,
+) -> Event:
+    """A delivery of ours reached a state."""
+    return event(
+        outcomes.DeliverySettled(
+            delivery_id=ids.name_id("delivery", delivery),
+            change=change,
+            customer_id=customer_id,
+            cause_id=ids.name_id("cause", delivery),
+            play="reassurance",
+            action="reassure",
+            channel=channel,
+            contact_class="service",
+            target=target,
+            state=state,
+            message="none",
+            reason="taken",
+            at=at,
+        )
+    )
+
+
+def reported(
+    model: Callable[..., outcomes.MessageReport],
+    email: str | None = ANNA,
+    *,
+    delivery: str | None = None,
+    at: datetime = NOON,
+    channel: Channel = "email",
+    target: str | None = "newsletter",
+) -> Event:
+    """A platform's report about one message."""
+    return event(
+        model(
+            identifiers=ids_of(email),
+            delivery_id=ids.name_id("delivery", delivery) if delivery else None,
+            channel=channel,
+            target=target,
+            occurred_at=at,
+        )
+    )
+
+
+def fact(told: Event) -> Fact:
+    """Read an event as a fact."""
+    return fact_of(told)
+
+
+def shipped_policy() -> Loaded[Policy]:
+    """The shipped example policy."""
+    return load_yaml(SHIPPED, Policy)
+
+
+def rulebook(policy: Policy | None = None) -> Rulebook:
+    """A policy made ready; the shipped one by default."""
+    policy = policy or shipped_policy().value
+    return Rulebook(policy, "test-policy", ThemeFinder(policy))
+
+
+class Shelf:
+    """A publisher that keeps what is published; `away` is how many calls fail first."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.messages: list[Message] = []
+        self.away = away
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Keep the messages, or raise `BusAway`."""
+        if self.away:
+            self.away -= 1
+            raise BusAway("the bus is away")
+        self.messages.extend(messages)
+
+    def events(self) -> list[Event]:
+        """Everything published, decoded."""
+        return [decode(message.value) for message in self.messages]
+
+    def decided(self) -> list[CustomerDecided]:
+        """Every decision published, in order."""
+        return [e.data for e in self.events() if isinstance(e.data, CustomerDecided)]
+
+    def merged(self) -> list[CustomerMerged]:
+        """Every merge published, in order."""
+        return [e.data for e in self.events() if isinstance(e.data, CustomerMerged)]
+
+
+def received(*events: Event) -> list[Received]:
+    """Events as the consumer loop hands them over."""
+    return [
+        Received(Record(Partition(told.topic, 0), offset, "key", encode(told), told.time), told)
+        for offset, told in enumerate(events)
+    ]
+
+
+def handler(
+    engine: AsyncEngine,
+    shelf: Shelf,
+    *,
+    now: datetime | Callable[[], datetime] = NOON,
+    policy: Policy | None = None,
+) -> Handler:
+    """A segmenter's handler whose clock stands at `now`."""
+    return Handler(
+        engine,
+        shelf,
+        rulebook(policy),
+        "the text of the policy",
+        clock=now if callable(now) else lambda: now,
+        metrics=Metrics(CollectorRegistry()),
+    )
