@@ -3,11 +3,16 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from services.demo.data import Counts, Response, cases, expected, responses
+from services.segmenter.policy import Policy
+from services.segmenter.themes import ThemeFinder
+from shared.settings import load_yaml
 
+CONFIG = Path(__file__).resolve().parents[3] / "deploy" / "config"
 INVENTED = re.compile(r"[a-z.]+@(example\.(com|org|net)|[a-z]+\.example)", re.IGNORECASE)
 
 
@@ -21,8 +26,7 @@ def deliveries_of(response: Response) -> Iterable[str]:
     assert score is not None
     permitted = "accepted" if response.consent == "yes" else "suppressed"
     if score <= 6:
-        variant = "price" if response.theme == "price" else "default"
-        yield f"reassurance/{variant}: accepted"
+        yield f"reassurance/{response.theme or 'default'}: accepted"
         yield "internal_alert/default: accepted"
     elif score <= 8:
         yield f"discount/default: {permitted}"
@@ -83,6 +87,17 @@ def test_the_answers_vary() -> None:
     assert {r.consent for r in ordinary} == {None, "yes", "no"}
     comments = Counter(r.comment for r in ordinary if r.comment)
     assert max(comments.values()) <= 4
+
+
+def test_the_shipped_policy_finds_the_reason_that_was_meant() -> None:
+    """Each bad answer's comment names its theme in words the policy knows, or none at all."""
+    finder = ThemeFinder(load_yaml(CONFIG / "policy.yaml", Policy).value)
+    wrong = [
+        r.comment
+        for r in everything()
+        if r.score is not None and r.score <= 6 and finder.find({"comment": r.comment}) != r.theme
+    ]
+    assert wrong == []
 
 
 def test_only_detractors_name_a_pain() -> None:
