@@ -31,8 +31,7 @@ def differences(
 ) -> list[str]:
     """Compare one topic with its declaration; each line names the difference and the fix. Pure.
 
-    A shorter retention is the operator's right, and so are more partitions than none: but the
-    number must be the one the settings say, because lag and staleness count on it.
+    `partitions` is what the broker has, None if there is no such topic; `configs` its settings.
     """
     if partitions is None:
         return [f"topic {name} does not exist: create it with `python -m services topics`"]

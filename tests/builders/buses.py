@@ -29,6 +29,7 @@ class Buses:
     kind: Literal["postgres", "kafka"]
     url: str
     prefix: str = ""
+    partitions: int = PARTITIONS
     _opened: list[PostgresBus | KafkaBus] = field(default_factory=list)
     _engines: list[AsyncEngine] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Buses:
             self.url,
             client_id=f"test-{len(self._opened)}",
             topic_prefix=self.prefix,
-            partitions=PARTITIONS,
+            partitions=self.partitions,
             session=timedelta(seconds=6),  # the least that a broker allows by default
             poll_interval=patience or timedelta(minutes=2),
         )
