@@ -47,7 +47,10 @@ class Ruling:
 
 
 def _regex(text: str) -> str:
-    re.compile(text)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
     return text
 
 

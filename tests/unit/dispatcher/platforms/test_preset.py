@@ -1,0 +1,94 @@
+"""Presets are data, checked as a whole when they are read."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from services.dispatcher.preset import Preset, load_preset, preset_names
+
+GOOD = yaml.safe_load(
+    """
+name: one
+verified: documented
+vars: {url: {about: where, url: true}}
+base_url: "{{url}}"
+push_profile:
+  success: ok
+  steps:
+    - id: find
+      request: {method: GET, path: /p, query: {email: "{{email}}"}}
+      select: {items: $.items, field: $.email, equal: email}
+      extract: {link: $.href}
+      branch: {none: park, one: update, many: park}
+    - id: update
+      request: {method: PATCH, url: link, body: {"...": "{{attributes}}"}}
+act:
+  success: accepted
+  repeatable: {kind: none}
+  steps:
+    - id: send
+      request: {method: POST, path: /s, body: {id: "{{delivery_id}}"}}
+"""
+)
+
+
+def test_the_example_is_good() -> None:
+    """So that each of the next cases is wrong in one thing only."""
+    assert Preset.model_validate(GOOD).name == "one"
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "told"),
+    [
+        ("base_url", "{{host}}", "unknown name"),
+        ("verified", "surely", "live"),
+        ("headers", {"X": "{{token}}"}, "unknown name"),
+        ("auth", {"kind": "standard_webhooks", "secrets": ["key"]}, "one of the vars"),
+        ("classify", [{"then": "maybe"}], "classify"),
+        ("push_profile.steps.0.branch.one", "elsewhere", "unknown step"),
+        ("push_profile.steps.0.id", "update", "share one id"),
+        ("push_profile.steps.1.request.url", "other", "extracted link"),
+        ("push_profile.steps.1.request.path", "/x", "either"),
+        ("push_profile.repeatable", {"kind": "none"}, "only of it"),
+        ("push_profile.steps.1.request.body", {"a": "{{delivery_id}}"}, "unknown name"),
+        ("act.repeatable", None, "only of it"),
+        ("act.steps.0.request.body", {"a": "{{deliveryid}}"}, "unknown name"),
+        ("act.steps.0.after", {"conflict": "find"}, "unknown step"),
+        ("colour", "red", "Extra inputs"),
+    ],
+)
+def test_a_preset_that_cannot_work_is_refused(where: str, value: object, told: str) -> None:
+    """Unknown names and steps, doubtful doublings: found before any customer is."""
+    wrong: Any = copy.deepcopy(GOOD)
+    *parents, last = where.split(".")
+    place = wrong
+    for part in parents:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place[last] = value
+    with pytest.raises(ValidationError, match=told):
+        Preset.model_validate(wrong)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_no_preset_writes_consent(name: str) -> None:
+    """No request of any preset names a field that a target may not map, identity aside."""
+    loaded = load_preset(name)
+    for operation in (loaded.push_profile, loaded.act):
+        for step in operation.steps:
+            keys = _keys(step.request.body)
+            assert all(loaded.may_write(key) for key in keys - {"email"})
+
+
+def _keys(body: object) -> set[str]:
+    if not isinstance(body, dict):
+        return set()
+    return set(body) | set().union(*(_keys(value) for value in body.values()))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_sends_the_delivery_id(name: str) -> None:
+    """Whatever comes back can be told apart from somebody else's contact."""
+    assert load_preset(name).uses("delivery_id")

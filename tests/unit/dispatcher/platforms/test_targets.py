@@ -1,0 +1,164 @@
+"""`targets.yaml`: the shipped file opens, and every mistake is told with its fix at start."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.dispatcher.targets import Targets, open_targets
+from shared.errors import ConfigError
+from shared.settings import Secrets
+from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS, FakeAdobe
+
+
+async def opened(path: Path, environ: dict[str, str] | None = None) -> Targets:
+    """Open targets with the made-up secrets."""
+    return await open_targets(
+        path, Secrets(ENVIRON if environ is None else environ), clock=lambda: NOW
+    )
+
+
+async def test_the_shipped_file_needs_nothing_but_the_sandbox() -> None:
+    """What `make run` starts with: two targets on the sandbox, one of them without keys."""
+    targets = await opened(SHIPPED, {"NPS_SANDBOX_URL": "http://127.0.0.1:8080/sandbox"})
+    assert list(targets) == ["sandbox", "sandbox_unkeyed"]
+    kinds = {name: t.carrier.action_idempotency.kind for name, t in targets.items()}
+    assert kinds == {"sandbox": "key", "sandbox_unkeyed": "none"}
+    assert targets["sandbox_unkeyed"].settings.on_unknown == "hold"
+    assert all(t.settings.skip_delay_and_quiet_hours for t in targets.values())
+    await targets.close()
+
+
+async def test_the_shipped_examples_open_once_they_are_enabled(tmp_path: Path) -> None:
+    """Webhook and Adobe need their secrets, and no other change."""
+    path = tmp_path / "targets.yaml"
+    path.write_text(SHIPPED.read_text("utf-8").replace("enabled: false", "enabled: true"), "utf-8")
+    targets = await opened(path)
+    assert tuple(targets) == TARGETS
+    assert targets["adobe"].concurrency == 4
+    assert targets["webhook"].concurrency == 8  # the preset's
+    assert targets["adobe"].carrier.action_idempotency.kind == "none"
+    await targets.close()
+
+
+async def test_a_transport_can_be_given_for_each_target() -> None:
+    """So that a whole dispatcher can be tested against fakes."""
+    asked: list[str] = []
+    fake = FakeAdobe()
+
+    def factory(name: str, _settings: object) -> httpx.AsyncBaseTransport:
+        asked.append(name)
+        return httpx.MockTransport(fake.handle)
+
+    targets = await open_targets(
+        SHIPPED, Secrets(ENVIRON), clock=lambda: NOW, transport_factory=factory
+    )
+    assert asked == ["sandbox", "sandbox_unkeyed"]
+    await targets.close()
+
+
+SANDBOX = "preset: sandbox, allow_http: true, vars: {url: 'http://127.0.0.1:1/s', account: a}"
+ADOBE = (
+    "preset: adobe_campaign_standard, events: {a: EVTa}, "
+    "vars: {org: acme, client_id: 'env:NPS_ADOBE_CLIENT_ID', client_secret: 'env:NPS_SECRET_ADOBE'}"
+)
+WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_SECRET_WEBHOOK'}"
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        pytest.param("{preset: nope}", "unknown preset nope: one of adobe", id="preset"),
+        pytest.param("{" + SANDBOX + ", colour: red}", "unknown key", id="misspelt"),
+        pytest.param("{preset: sandbox}", "vars.url: missing: address of", id="missing var"),
+        pytest.param(
+            "{preset: sandbox, vars: {url: 'http://a.example', account: a}}",
+            "vars.url: https is required",
+            id="no TLS",
+        ),
+        pytest.param(
+            "{preset: sandbox, vars: {url: 'https://u:p@a.example', account: a}}",
+            "vars.url: an absolute URL without user",
+            id="credentials in the URL",
+        ),
+        pytest.param(
+            "{preset: sandbox, vars: {url: 'https://a.example', account: 'A/../B'}}",
+            "vars.account: does not look as it should",
+            id="pattern",
+        ),
+        pytest.param(
+            "{preset: sandbox, vars: {url: 'env:NPS_UNSET', account: a}}",
+            "vars.url: secret env:NPS_UNSET is empty or not set",
+            id="unset",
+        ),
+        pytest.param(
+            "{" + ADOBE.replace("'env:NPS_SECRET_ADOBE'", "hush") + "}",
+            "vars.client_secret: a secret is given by reference",
+            id="secret in the file",
+        ),
+        pytest.param(
+            "{" + ADOBE.replace("org: acme", "org: 'evil.example/x'") + "}",
+            "vars.org: does not look as it should",
+            id="host part",
+        ),
+        pytest.param(
+            "{" + ADOBE.replace("events: {a: EVTa}, ", "") + "}", "events: missing", id="no events"
+        ),
+        pytest.param(
+            "{" + ADOBE.replace("EVTa", "'EVT/../a'") + "}",
+            "events.a: letters, digits",
+            id="event with a path",
+        ),
+        pytest.param(
+            "{" + WEBHOOK.replace("SECRET_WEBHOOK", "SECRET_ADOBE") + "}",
+            "vars.secret: not a whsec_",
+            id="no webhook secret",
+        ),
+        pytest.param("{" + SANDBOX + ", vars: {}}", "key 'vars' is given twice", id="given twice"),
+        pytest.param(
+            "{" + SANDBOX + ", attributes: {a: x, b: x}}",
+            "x is written by two attributes",
+            id="two to one",
+        ),
+        pytest.param(
+            "{" + SANDBOX + ", attributes: {a: 'x y'}}", "attributes.a", id="no field name"
+        ),
+    ],
+)
+async def test_a_mistake_is_told(tmp_path: Path, target: str, told: str) -> None:
+    """File, target, fix; and never the value of a secret."""
+    path = tmp_path / "targets.yaml"
+    path.write_text(f"targets:\n  one: {target}\n", "utf-8")
+    with pytest.raises(ConfigError) as refusal:
+        await opened(path)
+    assert told in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert "hush" not in str(refusal.value)
+    assert ENVIRON["NPS_SECRET_ADOBE"] not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("blackList", "blackListEmail", "BLACKLISTMOBILE", "ccpaOptOut", "email", "PKey"),
+        *("emailOptIn", "opt_out", "unsubscribed"),
+    ],
+)
+@pytest.mark.parametrize("enabled", ["true", "false"])
+async def test_a_field_of_consent_or_identity_is_never_mapped(
+    tmp_path: Path, field: str, enabled: str
+) -> None:
+    """Refused at start, even in a target that is not enabled."""
+    path = tmp_path / "targets.yaml"
+    target = f"{ADOBE}, enabled: {enabled}, attributes: {{nps_score: {field}}}"
+    path.write_text(f"targets:\n  one: {{{target}}}\n", "utf-8")
+    with pytest.raises(ConfigError, match="never written"):
+        await opened(path)
+
+
+async def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """One start, one list."""
+    path = tmp_path / "targets.yaml"
+    path.write_text("targets: {a: {preset: x}, b: {preset: y}}", "utf-8")
+    with pytest.raises(ConfigError, match=r"targets\.a: .*\n.*targets\.b: "):
+        await opened(path)

@@ -1,0 +1,157 @@
+"""One answer, one ruling: rules in order, then what is true of every platform."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from services.dispatcher.pick import parse, pick
+from services.dispatcher.verdict import Failure, Phase, Rule, RuledOutcome, classify, retry_after
+from tests.builders.platforms import NOW
+
+RULES = (
+    Rule(status=("2xx",), path="$.errors[0].code", values=("17",), then="reject", reason="partial"),
+    Rule(status=("400",), header={"X-Why": "^slow$"}, then="throttle"),
+    Rule(status=("400",), text="again", steps=("find",), then="retry"),
+    Rule(status=("500",), text=r"(?P<code>AB-\d+)", then="conflict"),
+    Rule(text="gone", then="not_found"),
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome", "reason"),
+    [
+        pytest.param(httpx.Response(200), "ok", "HTTP 200", id="200"),
+        pytest.param(
+            httpx.Response(201, json={"errors": [{"code": 17}]}),
+            "reject",
+            "HTTP 201: partial",
+            id="failure inside success",
+        ),
+        pytest.param(
+            httpx.Response(400, headers={"x-why": "slow"}), "throttle", "HTTP 400", id="header"
+        ),
+        pytest.param(httpx.Response(400, text="try again"), "retry", "HTTP 400", id="of the step"),
+        pytest.param(
+            httpx.Response(500, text="x AB-12 jane@example.com"),
+            "conflict",
+            "HTTP 500: AB-12",
+            id="only the code is told",
+        ),
+        pytest.param(httpx.Response(500, text="gone"), "not_found", "HTTP 500", id="any status"),
+        pytest.param(httpx.Response(500), "retry", "HTTP 500", id="500"),
+        pytest.param(httpx.Response(599), "retry", "HTTP 599", id="599"),
+        pytest.param(httpx.Response(408), "retry", "HTTP 408", id="408"),
+        pytest.param(
+            httpx.Response(425),
+            "throttle",
+            "HTTP 425: the platform asks to slow down",
+            id="425",
+        ),
+        pytest.param(httpx.Response(404), "reject", "HTTP 404", id="404"),
+        pytest.param(
+            httpx.Response(301),
+            "park",
+            "HTTP 301: the platform redirects: correct the target's URL",
+            id="redirect",
+        ),
+    ],
+)
+def test_an_answer_is_ruled(response: httpx.Response, outcome: RuledOutcome, reason: str) -> None:
+    """The first rule that matches in everything it names."""
+    ruling = classify(response, RULES, step="find", once=True, now=NOW)
+    assert (ruling.outcome, ruling.reason) == (outcome, reason)
+
+
+def test_a_rule_of_another_step_does_not_apply() -> None:
+    """The same text means something else elsewhere."""
+    told = classify(httpx.Response(400, text="again"), RULES, step="create", once=True, now=NOW)
+    assert told.outcome == "reject"
+
+
+@pytest.mark.parametrize(
+    ("phase", "once", "outcome"),
+    [
+        ("connect", True, "retry"),
+        ("connect", False, "retry"),
+        ("sent", True, "in_doubt"),
+        ("sent", False, "retry"),
+        ("refused", True, "disable_target"),
+        ("refused", False, "disable_target"),
+    ],
+)
+def test_a_failure_is_ruled_by_phase(phase: Phase, once: bool, outcome: RuledOutcome) -> None:
+    """Only what left, unanswered, and must not happen twice leaves doubt."""
+    assert classify(Failure(phase, "x"), RULES, step="a", once=once, now=NOW).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("17", 17, id="seconds"),
+        pytest.param("Sat, 21 Nov 2026 20:01:00 GMT", 60, id="date"),
+        pytest.param("Sat, 21 Nov 2026 20:01:00 -0000", 60, id="date without zone"),
+        pytest.param("Sat, 21 Nov 2026 19:59:00 GMT", None, id="past"),
+        pytest.param("0", None, id="zero"),
+        pytest.param("-5", None, id="negative"),
+        pytest.param("soon", None, id="words"),
+        pytest.param("", None, id="empty"),
+        pytest.param("99999999999999999999", 86400, id="for ever is a day"),
+        pytest.param("Fri, 21 Nov 2036 20:00:00 GMT", 86400, id="ten years are a day"),
+        pytest.param("²", None, id="no digit of ours"),
+    ],
+)
+def test_retry_after_is_read(header: str, seconds: int | None) -> None:
+    """Seconds or a date, bounded; nonsense is as if absent."""
+    wait = retry_after(httpx.Response(429, headers=[(b"Retry-After", header.encode())]), NOW)
+    assert wait == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_an_outage_that_names_its_end_is_a_throttle() -> None:
+    """503 with `Retry-After` is not hammered."""
+    answer = httpx.Response(503, headers={"Retry-After": "9"})
+    ruling = classify(answer, (), step="a", once=True, now=NOW)
+    assert (ruling.outcome, ruling.wait) == ("throttle", timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"then": "perhaps"},
+        {"then": "ok", "text": "("},
+        {"then": "ok", "status": ["600"]},
+        {"then": "ok", "status": ["2x"]},
+        {"then": "ok", "path": "$.a"},
+        {"then": "ok", "values": ["a"]},
+        {"then": "ok", "path": "a.b", "values": ["a"]},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, object]) -> None:
+    """When the preset is loaded, not when the answer comes."""
+    with pytest.raises(ValidationError):
+        Rule.model_validate(rule)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$", {"a": [{"b-c": 1}, None], "@d": 0}),
+        ("$.a[0].b-c", 1),
+        ("$.@d", 0),
+        ("$.a[1].b-c", None),
+        ("$.a[9]", None),
+        ("$.a.b-c", None),
+        ("$.x.y", None),
+        ("$[0]", None),
+    ],
+)
+def test_a_path_picks(path: str, expected: object) -> None:
+    """Whatever is missing on the way is None."""
+    assert pick(parse(b'{"a": [{"b-c": 1}, null], "@d": 0}'), path) == expected
+
+
+def test_a_body_that_is_no_json_is_nothing() -> None:
+    """Gateways answer HTML."""
+    assert parse(b"<html>") is None
+    assert parse(b"") is None
