@@ -147,6 +147,16 @@ class TokenCheck(Strict):
     header: HeaderName
 
 
+def _signature_unless_said(value: Any) -> Any:
+    return {"kind": "signature", **value} if isinstance(value, dict) else value
+
+
+Check = Annotated[
+    Annotated[SignatureCheck | TokenCheck, Field(discriminator="kind")],
+    BeforeValidator(_signature_unless_said),
+]
+
+
 class SourceEntry(Strict):
     """One source. What an entry leaves out is taken from its preset, then from these defaults.
 
@@ -156,7 +166,7 @@ class SourceEntry(Strict):
 
     preset: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")] | None = None
     decoder: Literal["json"] = "json"
-    verify: Annotated[SignatureCheck | TokenCheck, Field(discriminator="kind")] | None = None
+    verify: Check | None = None
     secrets: Annotated[tuple[SecretRef, ...], Field(max_length=2)] = ()
     unsigned: bool = False
     ignore: tuple[Ignore, ...] = ()

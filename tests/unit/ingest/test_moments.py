@@ -1,0 +1,85 @@
+"""When it was answered: every way to write a time, and every way to be wrong."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.moments import AHEAD, parse, placed
+from services.ingest.values import Unreadable
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("2026-03-02T09:14:57Z", "2026-03-02T09:14:57", id="zulu"),
+        pytest.param("2026-03-02t09:14:57z".upper(), "2026-03-02T09:14:57", id="capitals"),
+        pytest.param("2026-03-02T09:14:57.1Z", "2026-03-02T09:14:57.1", id="1 digit"),
+        pytest.param("2026-03-02T09:14:57.123Z", "2026-03-02T09:14:57.123", id="3 digits"),
+        pytest.param("2026-03-02T09:14:57.123456Z", "2026-03-02T09:14:57.123456", id="6 digits"),
+        pytest.param("2026-03-02T09:14:57.123456789Z", "2026-03-02T09:14:57.123456", id="9 digits"),
+        pytest.param("2026-03-02T09:14:57,5Z", "2026-03-02T09:14:57.5", id="comma"),
+        pytest.param("2026-03-02T09:14Z", "2026-03-02T09:14:00", id="no seconds"),
+        pytest.param("2026-03-02T10:14:57+01:00", "2026-03-02T09:14:57", id="offset"),
+        pytest.param("2026-03-02T10:14:57+0100", "2026-03-02T09:14:57", id="offset, no colon"),
+        pytest.param("2026-03-02T10:14:57+01", "2026-03-02T09:14:57", id="offset, hours"),
+        pytest.param("2026-03-02 03:44:57 -05:30", "2026-03-02T09:14:57", id="spaces, west"),
+        pytest.param("2026-03-02T10:14:57", "2026-03-02T09:14:57", id="zone-less, winter"),
+        pytest.param("2026-07-02 11:14:57", "2026-07-02T09:14:57", id="zone-less, summer"),
+        pytest.param("2026-10-25T02:30:00", "2026-10-25T00:30:00", id="twice: the first"),
+        pytest.param("2026-03-02", "2026-03-01T23:00:00", id="date alone: local midnight"),
+        pytest.param(" 2026-03-02T09:14:57Z ", "2026-03-02T09:14:57", id="spaces around"),
+        pytest.param(1772442897, "2026-03-02T09:14:57", id="seconds"),
+        pytest.param(1772442897.25, "2026-03-02T09:14:57.25", id="seconds with a fraction"),
+        pytest.param(1772442897123, "2026-03-02T09:14:57.123", id="milliseconds"),
+        pytest.param("1772442897", "2026-03-02T09:14:57", id="seconds as text"),
+        pytest.param("1772442897123", "2026-03-02T09:14:57.123", id="milliseconds as text"),
+    ],
+)
+def test_a_time_is_read_in_every_form(text: object, expected: str) -> None:
+    """ISO with any fraction and offset, local with the source's zone, unix seconds and ms."""
+    assert parse(text, PARIS) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, False, None, [], {}, "", "hello", "2026-13-01T00:00:00Z", "2026-02-30", "02/03/2026",
+     "2026-03-02T25:00:00Z", "2026-03-02T09:14:57+99:00", "2026-03-02T09:14:57.1234567890Z",
+     "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", 1e300, "9" * 17, "٢٠٢٦-03-02"],
+)  # fmt: skip
+def test_what_is_no_time_is_refused_by_rule(value: object) -> None:
+    """A wrong time is Unreadable, with a text that holds nothing of it."""
+    with pytest.raises(Unreadable, match=r"time"):
+        parse(value, PARIS)
+
+
+@given(
+    moment=st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2100, 1, 1)),  # noqa: DTZ001
+    minutes=st.integers(-14 * 60, 14 * 60),
+)
+def test_writing_and_reading_a_moment_agree(moment: datetime, minutes: int) -> None:
+    """Any moment, written with any offset, is read as itself."""
+    aware = moment.replace(tzinfo=UTC)
+    written = aware.astimezone(timezone(timedelta(minutes=minutes)))
+    assert parse(written.isoformat(), PARIS) == aware
+    whole = int(aware.timestamp() // 1)
+    assert parse(whole, PARIS) == parse(str(whole), PARIS) == aware.replace(microsecond=0)
+
+
+@given(value=st.one_of(st.text(max_size=40), st.integers(), st.floats(allow_nan=False)))
+def test_nothing_else_is_ever_raised(value: object) -> None:
+    """A payload's time is read or Unreadable."""
+    with suppress(Unreadable):
+        assert parse(value, PARIS).tzinfo is UTC
+
+
+def test_a_moment_too_far_ahead_becomes_the_receipt() -> None:
+    """Ten minutes of clock error are borne; more is marked and replaced."""
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert placed(now + AHEAD, now) == (now + AHEAD, "platform")
+    assert placed(now + AHEAD + timedelta(seconds=1), now) == (now, "future")
