@@ -1,0 +1,164 @@
+"""The dispatcher's wiring: configuration, ledger, lanes, consumer, routes."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.dispatcher import watch
+from services.dispatcher.api import build_router
+from services.dispatcher.bell import Bell
+from services.dispatcher.claim import Desk, add_targets
+from services.dispatcher.delivery import TargetRules
+from services.dispatcher.handle import Handler
+from services.dispatcher.lanes import LEASE, Lane, Surroundings
+from services.dispatcher.metrics import Metrics
+from services.dispatcher.plan import Rulebook
+from services.dispatcher.playbook import Playbook
+from services.dispatcher.targets import Target, Targets, open_targets
+from services.dispatcher.tell import Teller
+from shared.bus.consume import ConsumeLoop
+from shared.errors import ConfigError
+from shared.events.envelope import DECISIONS, OUTCOMES
+from shared.hosting import Part
+from shared.process import Context, main
+from shared.settings import Loaded, load_yaml
+
+#: A loop that has not gone round for this long is stuck: lanes and teller go round every second.
+STUCK: Final = timedelta(seconds=60)
+
+_KEEP_PLAYBOOK = text("""
+    INSERT INTO playbooks (version, text, first_used) VALUES (:version, :text, :now)
+    ON CONFLICT DO NOTHING
+""")
+
+
+def target_rules(target: Target) -> TargetRules:
+    """Take from a target's settings what planning and sending must know."""
+    settings = target.settings
+    pushed = tuple(settings.attributes) if settings.push_profile else ()
+    return TargetRules(
+        name=target.name,
+        concurrency=target.concurrency,
+        attributes=pushed,
+        in_messages=tuple(dict.fromkeys([*settings.attributes, *settings.message])),
+        on_unknown=settings.on_unknown,
+        skip_delay_and_quiet_hours=settings.skip_delay_and_quiet_hours,
+    )
+
+
+def rulebook(playbook: Loaded[Playbook], rules: dict[str, TargetRules], where: str) -> Rulebook:
+    """Put playbook and targets together. Raises `ConfigError` for a target that is not there."""
+    for play in playbook.value.plays:
+        if play.do.target not in rules:
+            raise ConfigError(
+                f"{where}: plays.{play.name}.do.target: '{play.do.target}' is no enabled target of "
+                "targets.yaml: add or enable it, or name another"
+            )
+    return Rulebook(playbook.value, playbook.version, rules)
+
+
+async def _keep(engine: AsyncEngine, playbook: Loaded[Playbook], now: datetime) -> None:
+    """Keep the playbook's text under its version: deliveries name it."""
+    async with engine.begin() as connection:
+        values = {"version": playbook.version, "text": playbook.text, "now": now}
+        await connection.execute(_KEEP_PLAYBOOK, values)
+
+
+async def build(context: Context) -> Part:
+    """Build the dispatcher. Raises `ConfigError`."""
+    path = context.config_file("playbook.yaml")
+    playbook = load_yaml(path, Playbook)
+    targets = await open_targets(
+        context.config_file("targets.yaml"), context.secrets, clock=context.clock
+    )
+    try:
+        rules = rulebook(playbook, {n: target_rules(t) for n, t in targets.items()}, str(path))
+    except ConfigError:
+        await targets.close()
+        raise
+    # A lane needs one connection to claim and one to record; the rest is for handler and routes.
+    engine = context.engine("dispatcher", connections=8 + 2 * len(targets))
+    try:
+        return await _part(context, engine, targets, rules, playbook)
+    except BaseException:
+        await targets.close()
+        await engine.dispose()
+        raise
+
+
+async def _part(
+    context: Context,
+    engine: AsyncEngine,
+    targets: Targets,
+    rules: Rulebook,
+    playbook: Loaded[Playbook],
+) -> Part:
+    await _keep(engine, playbook, context.clock())
+    await add_targets(engine, list(targets))
+    metrics, bell = Metrics(context.registry), Bell()
+    around = Surroundings(bell=bell, metrics=metrics, clock=context.clock)
+    lanes = [
+        Lane(
+            Desk(
+                engine=engine,
+                rules=rules.targets[name],
+                playbook=rules.playbook,
+                idempotency=target.carrier.action_idempotency,
+                lease=LEASE,
+            ),
+            target.carrier,
+            around,
+        )
+        for name, target in targets.items()
+    ]
+    consumer = await context.bus.subscribe("dispatcher", [DECISIONS, OUTCOMES])
+    handler = Handler(engine, rules, bell, metrics, context.clock)
+    loop = ConsumeLoop(consumer, context.bus.publisher, handler, clock=context.clock)
+    teller = Teller(engine, context.bus.publisher, bell, context.clock)
+
+    async def reach(stopping: asyncio.Event) -> None:
+        await watch.repeat(
+            stopping, lambda: watch.report_own_reach(engine, consumer, context.clock)
+        )
+
+    async def measure(stopping: asyncio.Event) -> None:
+        await watch.repeat(
+            stopping, lambda: watch.measure(engine, metrics, list(targets), context.clock)
+        )
+
+    async def ready() -> Sequence[str]:
+        waiting = [loop.waiting_for, teller.waiting_for, *(lane.waiting_for for lane in lanes)]
+        return tuple(dict.fromkeys(reason for reason in waiting if reason))
+
+    def alive() -> Sequence[str]:
+        moved = {"consumer": loop.moved_at, "teller": teller.moved_at}
+        moved |= {f"lane {lane.target}": lane.moved_at for lane in lanes}
+        oldest = context.clock() - STUCK
+        return [f"{name} does not move" for name, at in moved.items() if at < oldest]
+
+    async def close() -> None:
+        await targets.close()
+        await engine.dispose()
+
+    return Part(
+        name="dispatcher",
+        routers=[build_router(engine, context.access, bell, metrics, context.clock)],
+        tasks={
+            "consume": loop.run,
+            "tell": teller.run,
+            "reach": reach,
+            "measure": measure,
+            **{f"lane-{lane.target}": lane.run for lane in lanes},
+        },
+        ready=ready,
+        alive=alive,
+        close=close,
+    )
+
+
+if __name__ == "__main__":
+    main("dispatcher", build)

@@ -1,0 +1,117 @@
+"""A delivery: one action towards one customer, as a value.
+
+Every pure module of the dispatcher takes and returns this image of a ledger row; only `ledger`
+reads and writes it. `moment` is the time that its slot counts at: planned, later the real sending.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from shared.events.outcomes import SETTLED_STATES, DeliveryState
+from shared.events.vocabulary import Channel, ContactClass, Segment, Value
+
+OnUnknown = Literal["hold", "retry"]
+ProfileLate = Literal["send", "park"]
+
+#: States that keep their slot: whatever was sent, may have been, or still may be.
+SLOT_STATES: Final[frozenset[DeliveryState]] = frozenset(
+    {"planned", "waiting", "sending", "accepted", "in_doubt", "parked"}
+)
+#: Changes into these are told on `nps.outcomes`.
+TOLD_STATES: Final[frozenset[DeliveryState]] = SETTLED_STATES | {"in_doubt", "parked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of the ledger.
+
+    `segments`: she must still be in one of them when it is sent (empty: any). `until`: when the
+    reason ends, the next eligible time of a refusal. `due`: when a lane looks at it next.
+    `unanswered_since`: the first attempt that may have taken effect without our knowing.
+    """
+
+    id: UUID
+    customer_id: UUID
+    decision_id: UUID
+    event_id: UUID
+    cause_id: UUID
+    play: str
+    action: str
+    variant: str
+    template: str
+    channel: Channel
+    contact_class: ContactClass
+    legal_basis: str | None
+    target: str
+    context: Mapping[str, Value]
+    segments: tuple[Segment, ...]
+    on_unknown: OnUnknown
+    profile_late: ProfileLate
+    playbook: str
+    planned_at: datetime
+    send_at: datetime
+    moment: datetime
+    deadline: datetime
+    state: DeliveryState
+    reason: str
+    until: datetime | None = None
+    due: datetime | None = None
+    attempts: int = 0
+    attempted_at: datetime | None = None
+    unanswered_since: datetime | None = None
+    reference: str | None = None
+    message: str = "none"
+    change: int = field(default=1)
+
+    @property
+    def customer_facing(self) -> bool:
+        """Whether a person outside the company is reached."""
+        return self.contact_class != "internal"
+
+    def to(
+        self,
+        state: DeliveryState,
+        reason: str,
+        *,
+        until: datetime | None = None,
+        due: datetime | None = None,
+    ) -> "Delivery":
+        """Return the same delivery in another state; `due` only where a lane shall look again."""
+        return replace(self, state=state, reason=reason, until=until, due=due)
+
+    def waiting(self, reason: str, until: datetime) -> "Delivery":
+        """Return it waiting for a moment, at which a lane looks again."""
+        return self.to("waiting", reason, until=until, due=until)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A delivery that holds a slot, as far as counting goes."""
+
+    delivery_id: UUID
+    customer_id: UUID
+    at: datetime
+    action: str
+    play: str
+    channel: Channel
+    contact_class: ContactClass
+    state: DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRules:
+    """What planning and sending must know of a target.
+
+    `attributes` are the canonical names that its profiles take, `in_messages` its messages.
+    `skip_delay_and_quiet_hours` is for targets that reach nobody (a sandbox): plays act at once.
+    """
+
+    name: str
+    concurrency: int
+    attributes: tuple[str, ...] = ()
+    in_messages: tuple[str, ...] = ()
+    on_unknown: OnUnknown | None = None
+    skip_delay_and_quiet_hours: bool = False

@@ -1,0 +1,197 @@
+"""Gates: whether a delivery is still right, asked again at the moment of sending. Pure.
+
+In: the delivery, the recipient's row, the profile push, her contacts, the time. Out: None (go), or
+the delivery in another state with its reason. Internal alerts reach nobody outside: for them only
+deadline, holds that name them the profile count.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.dispatcher.calls import Idempotency
+from services.dispatcher.delivery import Delivery, TargetRules
+from services.dispatcher.hours import quiet_until, zone_of
+from services.dispatcher.judge import repeatable
+from services.dispatcher.plan import permit_of
+from services.dispatcher.playbook import Playbook
+from services.dispatcher.recipients import PushState, Recipient
+from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
+from shared.times import iso
+
+#: How soon to look again at what no event announces: fresh state, a first state after a merge.
+LOOK_AGAIN: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that the gates look at beside the delivery. `stale` says why state may be out of date."""
+
+    now: datetime
+    recipient: Recipient
+    taken: Taken
+    push: PushState
+    stale: str | None
+    rules: TargetRules
+    playbook: Playbook
+    idempotency: Idempotency
+
+
+def release(
+    delivery: Delivery, recipient: Recipient, playbook: Playbook, rules: TargetRules
+) -> Release:
+    """Make the function that moves a moment past her holds and quiet hours, with the reason."""
+    state = recipient.state
+    holds = [h for h in (state.holds if state else ()) if delivery.contact_class in h.classes]
+    quiet = playbook.quiet_hours
+    if rules.skip_delay_and_quiet_hours or (
+        quiet is not None and delivery.contact_class not in quiet.classes
+    ):
+        quiet = None
+    zone = zone_of(state.zone if state else "UTC")
+
+    def released(at: datetime) -> tuple[datetime, str | None]:
+        reason: str | None = None
+        while True:
+            open_holds = [hold for hold in holds if at < hold.until]
+            if open_holds:
+                hold = max(open_holds, key=lambda h: h.until)
+                at, reason = hold.until, reason or f"hold {hold.rule}: {hold.reason}"
+            until = quiet_until(at, zone, quiet.start, quiet.end) if quiet else None
+            if until is not None:
+                at, reason = until, reason or "quiet hours"
+            elif not open_holds:
+                return at, reason
+
+    return released
+
+
+def standing(delivery: Delivery, recipient: Recipient) -> Delivery | None:
+    """Refuse what her present state rules out for good: the permit, then the segment.
+
+    Asked at once when a decision changes her state, so that slots come free early.
+    """
+    state = recipient.state
+    if state is None or not delivery.customer_facing:
+        return None
+    allowed, reason = permit_of(state.permits, delivery.contact_class, delivery.channel)
+    if not allowed:
+        return _ended(
+            delivery,
+            delivery.to(
+                "suppressed",
+                f"no permit for {delivery.contact_class}: {delivery.channel}: {reason}",
+            ),
+        )
+    if delivery.segments and state.segment not in delivery.segments:
+        return _ended(
+            delivery,
+            delivery.to("superseded", f"she is {state.segment or 'in no segment'} now"),
+        )
+    return None
+
+
+def gate(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Return None to send now, else the delivery as it must be; the first refusal decides."""
+    for ask in _GATES:
+        refused = ask(delivery, scene)
+        if refused is not None:
+            return refused
+    return None
+
+
+def _ended(before: Delivery, after: Delivery) -> Delivery:
+    """End a delivery, unless an attempt may have reached her: then it is in doubt, slot kept."""
+    if before.unanswered_since is not None and before.on_unknown == "hold":
+        return before.to("in_doubt", f"an attempt was not answered; not repeated: {after.reason}")
+    return after
+
+
+def _memory(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Do not repeat an unanswered call once the platform has forgotten its key."""
+    since = delivery.unanswered_since
+    if since is None or delivery.on_unknown == "retry":
+        return None
+    if repeatable(scene.idempotency, since, scene.now):
+        return None
+    return delivery.to("in_doubt", "an attempt was not answered, its key is no longer known")
+
+
+def _deadline(delivery: Delivery, scene: Scene) -> Delivery | None:
+    if scene.now < delivery.deadline:
+        return None
+    return _ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
+
+
+def _known(delivery: Delivery, scene: Scene) -> Delivery | None:
+    if scene.recipient.state is not None:
+        return None
+    return delivery.waiting("her state is not known yet", scene.now + LOOK_AGAIN)
+
+
+def _standing(delivery: Delivery, scene: Scene) -> Delivery | None:
+    return standing(delivery, scene.recipient)
+
+
+def _stale(delivery: Delivery, scene: Scene) -> Delivery | None:
+    if scene.stale is None or not delivery.customer_facing:
+        return None
+    return delivery.waiting(f"state is stale: {scene.stale}", scene.now + LOOK_AGAIN)
+
+
+def _hours(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Wait for holds and quiet hours; past the deadline there is nothing to wait for."""
+    moved = release(delivery, scene.recipient, scene.playbook, scene.rules)
+    at, reason = moved(scene.now)
+    return None if reason is None else _later(delivery, reason, at)
+
+
+def _profile(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Send nothing before her profile says what the message is about, but do not wait for ever."""
+    push, now = scene.push, scene.now
+    if push.state == "reached":
+        return None
+    last = delivery.send_at + scene.playbook.profile_wait
+    if push.state in {"due", "sending"} and now < last:
+        look = min(last, max(push.due or now, now + timedelta(milliseconds=200)))
+        return delivery.waiting("her profile push has not arrived", look)
+    if delivery.profile_late == "send":
+        return None
+    return _ended(delivery, delivery.to("parked", f"her profile did not arrive: {push.reason}"))
+
+
+def _budget(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Count again: another's contact may have come in between. A repeat has its slot already."""
+    state = scene.recipient.state
+    if state is None or delivery.unanswered_since is not None:
+        return None
+    budgets = covering(state.budgets, delivery)
+    others = scene.taken.without(delivery)
+    if not any(refusal(budget, others.sent(), scene.now) for budget in budgets):
+        return None
+    moved = release(delivery, scene.recipient, scene.playbook, scene.rules)
+    at, reason = next_free(budgets, others, scene.now, moved)
+    return _later(delivery, reason or "budget", at)
+
+
+def _later(delivery: Delivery, reason: str, at: datetime) -> Delivery:
+    """Wait until `at`, taking the slot along; suppressed if that is past the deadline."""
+    told = f"{reason}; next free {iso(at)}"
+    if at < delivery.deadline:
+        return replace(delivery.waiting(told, at), moment=at, send_at=at)
+    ended = delivery.to("suppressed", f"{told}, after the deadline", until=at)
+    return _ended(delivery, ended)
+
+
+#: Asked in this order: what ends a delivery before what delays it, the cheap before the counting.
+_GATES: Final[tuple[Callable[[Delivery, Scene], Delivery | None], ...]] = (
+    _memory,
+    _deadline,
+    _known,
+    _standing,
+    _stale,
+    _hours,
+    _profile,
+    _budget,
+)

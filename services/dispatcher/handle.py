@@ -1,0 +1,147 @@
+"""Entry (3): the consumer of `nps.decisions` and `nps.outcomes`.
+
+Decisions are planned in batches, merges one by one in their place, reports of messages and the
+segmenter's progress at the end (their order does not matter). Any redelivery changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.dispatcher import ledger, progress
+from services.dispatcher.bell import Bell
+from services.dispatcher.merge import merge_customers
+from services.dispatcher.metrics import Metrics
+from services.dispatcher.plan import Rulebook
+from services.dispatcher.planning import Told, plan_decisions
+from shared.bus.consume import Received, Rejected
+from shared.database import away_as_dependency
+from shared.events.decisions import CustomerDecided, CustomerMerged, SegmenterProgressed
+from shared.events.envelope import Event
+from shared.events.outcomes import (
+    MessageBounced,
+    MessageDelivered,
+    MessageOpened,
+    MessageReport,
+    MessageSent,
+    MessageState,
+    MessageUnsubscribed,
+)
+
+_log = structlog.get_logger(__name__)
+
+#: A later stage wins over an earlier one, in whatever order the reports come.
+_STAGES: Final[dict[type[MessageReport], MessageState]] = {
+    MessageSent: "sent",
+    MessageDelivered: "delivered",
+    MessageOpened: "opened",
+    MessageBounced: "bounced",
+    MessageUnsubscribed: "unsubscribed",
+}
+_REPORTED = text("""
+    UPDATE deliveries d SET message = x.stage
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:stages AS text[])) AS x(id, stage)
+    WHERE d.id = x.id
+        AND array_position(CAST(:order AS text[]), d.message)
+            < array_position(CAST(:order AS text[]), x.stage)
+""")
+
+
+class Handler:
+    """Handles events with one engine; builds nothing, keeps nothing."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        rules: Rulebook,
+        bell: Bell,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._engine = engine
+        self._rules = rules
+        self._bell = bell
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
+        """Handle a batch of the bus. Refuses nothing; raises `DependencyAway`."""
+        await self.apply([item.event for item in batch])
+        return ()
+
+    async def apply(self, events: Sequence[Event]) -> None:
+        """Handle events. Raises `DependencyAway`; then all of it may be repeated."""
+        with away_as_dependency():
+            run: list[Told] = []
+            for event in events:
+                if isinstance(event.data, CustomerDecided):
+                    run.append(Told(event.id, event.data))
+                elif isinstance(event.data, CustomerMerged):
+                    await self._plan(run)
+                    run = []
+                    await merge_customers(self._engine, event.data, self._clock())
+                    _log.info("dispatcher.merged", event_id=str(event.id))
+            await self._plan(run)
+            await self._reports([e.data for e in events if isinstance(e.data, MessageReport)])
+            await self._progress(
+                [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
+            )
+
+    async def _plan(self, run: Sequence[Told]) -> None:
+        if not run:
+            return
+        plans = await plan_decisions(self._engine, self._rules, run, self._clock())
+        if plans is None:
+            return
+        self._metrics.changed([*plans.created.values(), *plans.ended.values()])
+        for target in self._rules.targets:
+            self._bell.ring(target)
+        self._bell.ring("teller")
+        for item in {item.event_id: item for item in run}.values():
+            created = [d for d in plans.created.values() if d.event_id == item.event_id]
+            _log.info(
+                "dispatcher.decision_planned",
+                event_id=str(item.event_id),
+                decision_id=str(item.decision.decision_id),
+                customer_id=str(item.decision.customer_id),
+                version=item.decision.version,
+                deliveries={delivery.play: delivery.state for delivery in created},
+            )
+
+    async def _reports(self, reports: Iterable[MessageReport]) -> None:
+        """Note what became of our messages; a report about one in doubt settles it: it was sent."""
+        stages = [(r.delivery_id, _STAGES[type(r)]) for r in reports if r.delivery_id is not None]
+        if not stages:
+            return
+        now = self._clock()
+        async with self._engine.begin() as connection:
+            rows = await ledger.read(connection, {identity for identity, _ in stages})
+            for stage in _STAGES.values():
+                await self._report(connection, stage, [i for i, told in stages if told == stage])
+            sent = [
+                delivery.to("accepted", "the platform reported the message")
+                for delivery in rows
+                if delivery.state == "in_doubt"
+            ]
+            await ledger.move(connection, sent, by="report", now=now)
+        self._metrics.changed(sent)
+        self._bell.ring("teller")
+
+    async def _report(
+        self, connection: AsyncConnection, stage: MessageState, ids: Sequence[UUID]
+    ) -> None:
+        if ids:
+            order = ["none", *_STAGES.values()]
+            values = {"ids": list(ids), "stages": [stage] * len(ids), "order": order}
+            await connection.execute(_REPORTED, values)
+
+    async def _progress(self, told: Sequence[SegmenterProgressed]) -> None:
+        if told:
+            reaches = [progress.Reach(t.topic, t.partition, t.partitions, t.upto) for t in told]
+            async with self._engine.begin() as connection:
+                await progress.save(connection, reaches)

@@ -1,0 +1,266 @@
+"""Lanes: one loop per target that claims due work, calls, judges and records.
+
+A lane has its own call slots, so a dead target delays no other. It claims only what it can call at
+once. A call whose result cannot be written is left to its lease: then it counts as unanswered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.dispatcher.attributes import chosen
+from services.dispatcher.bell import Bell
+from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
+from services.dispatcher.claim import (
+    Claim,
+    ClaimedDelivery,
+    ClaimedPush,
+    Desk,
+    claim,
+    finish_delivery,
+    finish_push,
+    pause,
+    resume,
+    slow,
+    take_back,
+)
+from services.dispatcher.judge import judge, judge_push
+from services.dispatcher.metrics import Metrics
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway
+
+_log = structlog.get_logger(__name__)
+
+#: How soon due times, and work inserted by other replicas, are seen.
+POLL_S: Final = 0.2
+#: How long one call may take with sign-in, steps and quick retries; ends well before the lease.
+BUDGET: Final = timedelta(seconds=10)
+#: A lease outlives the budget by far, so only a lost worker lets it lapse.
+LEASE: Final = timedelta(seconds=30)
+#: How long a target with a wrong account is left alone before one call tries again.
+PAUSE: Final = timedelta(minutes=5)
+#: How long a target that says "slow down" without a time is left alone.
+SLOW: Final = timedelta(seconds=2)
+_SLOWEST_RETRY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all lanes share."""
+
+    bell: Bell
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    budget: timedelta = BUDGET
+
+
+class Lane:
+    """The lane of one target; `run` is a task of the host."""
+
+    def __init__(self, desk: Desk, carrier: Carrier, around: Surroundings) -> None:
+        self._desk = desk
+        self._carrier = carrier
+        self._around = around
+        self._flights: set[asyncio.Task[None]] = set()
+        #: What the lane waits for, in words; None while it works.
+        self.waiting_for: str | None = None
+        self.moved_at = around.clock()
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        return self._desk.rules.name
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish what is in flight. Raises a call's bug."""
+        tries = 0
+        try:
+            while not stopping.is_set():
+                self.moved_at = self._around.clock()
+                try:
+                    worked = await self.step()
+                except DependencyAway as error:
+                    self.waiting_for = str(error)
+                    tries += 1
+                    await self._rest(stopping, min(_SLOWEST_RETRY_S, 0.1 * 2 ** min(tries, 6)))
+                    continue
+                self.waiting_for, tries = None, 0
+                if not worked:
+                    await self._rest(stopping, POLL_S)
+        finally:
+            await asyncio.gather(*self._flights)
+
+    async def step(self) -> bool:
+        """Go round once; True if there was work. Raises `DependencyAway`, or a call's bug."""
+        await self._land()
+        now = self._around.clock()
+        free = self._desk.rules.concurrency - len(self._flights)
+        if free <= 0:
+            return False
+        with away_as_dependency():
+            lost = await take_back(self._desk, now)
+            taken = await claim(self._desk, free, now)
+        self._tell(taken)
+        self._around.metrics.changed(lost)
+        if lost or taken.turned:
+            self._around.bell.ring("teller")
+        self._start(taken)
+        return bool(lost or taken.pushes or taken.deliveries or taken.turned)
+
+    async def settle(self) -> None:
+        """Wait for every call in flight (for tests and the end)."""
+        while self._flights:
+            await asyncio.wait(self._flights)
+            await self._land()
+
+    async def _land(self) -> None:
+        """Collect finished calls; what one raised is a bug and ends the process."""
+        for flight in [f for f in self._flights if f.done()]:
+            self._flights.discard(flight)
+            await flight
+
+    def _start(self, taken: Claim) -> None:
+        for push in taken.pushes:
+            self._flights.add(asyncio.create_task(self._push(push, taken.probing)))
+        for delivery in taken.deliveries:
+            self._flights.add(asyncio.create_task(self._act(delivery, taken.probing)))
+
+    def _tell(self, taken: Claim) -> None:
+        metrics = self._around.metrics
+        metrics.paused.labels(self.target).set(int(taken.paused))
+        metrics.changed(taken.turned)
+        metrics.changed(claimed.delivery for claimed in taken.deliveries)
+        for delivery in taken.turned:
+            _log.info(
+                "dispatcher.gate_closed",
+                delivery_id=str(delivery.id),
+                event_id=str(delivery.event_id),
+                target=self.target,
+                state=delivery.state,
+                reason=delivery.reason,
+            )
+
+    async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
+        """Sleep until new work, a finished call or the end; `seconds` at most."""
+        waits: set[asyncio.Task[object]] = {
+            asyncio.create_task(self._around.bell.wait(self.target)),
+            asyncio.create_task(stopping.wait()),
+        }
+        try:
+            await asyncio.wait(
+                {*waits, *self._flights}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _push(self, claimed: ClaimedPush, probing: bool) -> None:
+        wanted = claimed.wanted
+        push = ProfilePush(
+            customer_id=wanted.customer_id,
+            identifiers=claimed.state.identifiers,
+            version=wanted.version,
+            attributes=wanted.attributes,
+        )
+        budget = self._around.budget
+        verdict = await self._carrier.push_profile(push, budget=budget, now=self._around.clock())
+        now = self._around.clock()
+        after = judge_push(wanted.customer_id, verdict, claimed.attempt, now)
+
+        async def record() -> None:
+            seconds = await finish_push(self._desk, claimed, after, now)
+            if seconds is not None and after.state == "reached":
+                self._around.metrics.push_seconds.labels(self.target).observe(max(0.0, seconds))
+
+        await self._end(verdict, record, probing, now)
+        self._around.metrics.attempts.labels(self.target, "push", verdict.outcome).inc()
+        _log.info(
+            "dispatcher.pushed",
+            customer_id=str(wanted.customer_id),
+            version=wanted.version,
+            target=self.target,
+            attempt=claimed.attempt,
+            outcome=verdict.outcome,
+            state=after.state,
+            reason=after.reason,
+        )
+
+    async def _act(self, claimed: ClaimedDelivery, probing: bool) -> None:
+        delivery, state = claimed.delivery, claimed.state
+        call = ActionCall(
+            delivery_id=delivery.id,
+            customer_id=delivery.customer_id,
+            identifiers=state.identifiers,
+            play=delivery.play,
+            action=delivery.action,
+            variant=delivery.variant,
+            template=delivery.template,
+            channel=delivery.channel,
+            contact_class=delivery.contact_class,
+            deadline=delivery.deadline,
+            attributes=chosen(state.attributes, self._desk.rules.in_messages),
+            context=delivery.context,
+        )
+        budget = self._around.budget
+        verdict = await self._carrier.act(call, budget=budget, now=self._around.clock())
+        now = self._around.clock()
+        after = judge(delivery, verdict, self._desk.idempotency, now)
+        ours = False
+
+        async def record() -> None:
+            nonlocal ours
+            ours = await finish_delivery(self._desk, claimed.token, after, now)
+
+        await self._end(verdict, record, probing, now)
+        self._around.metrics.attempts.labels(self.target, "action", verdict.outcome).inc()
+        if ours:
+            self._around.metrics.changed([after])
+            self._around.bell.ring("teller")
+        _log.info(
+            "dispatcher.attempted",
+            delivery_id=str(delivery.id),
+            event_id=str(delivery.event_id),
+            customer_id=str(delivery.customer_id),
+            play=delivery.play,
+            target=self.target,
+            attempt=delivery.attempts,
+            outcome=verdict.outcome,
+            state=after.state if ours else "lease lost",
+            reason=after.reason,
+        )
+
+    async def _end(
+        self, verdict: Verdict, record: Callable[[], Awaitable[None]], probing: bool, now: datetime
+    ) -> None:
+        """Write what a call brought, and what it says about the whole target."""
+
+        async def write() -> None:
+            if verdict.outcome == "disable_target":
+                await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
+            elif verdict.outcome == "throttle":
+                await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
+            elif probing:
+                await resume(self._desk)
+            await record()
+
+        await self._writing(write)
+
+    async def _writing(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write until the database takes it, or until the lease would be over anyway."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() + (self._desk.lease - self._around.budget).total_seconds()
+        while True:
+            try:
+                with away_as_dependency():
+                    return await write()
+            except DependencyAway as error:
+                self.waiting_for = str(error)
+                if loop.time() >= last:
+                    _log.warning("dispatcher.result_not_written", target=self.target)
+                    return None
+                await asyncio.sleep(0.5)

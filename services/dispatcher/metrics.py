@@ -1,0 +1,66 @@
+"""What the dispatcher shows of itself. Labels are bounded: targets, states, outcomes."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.dispatcher.delivery import Delivery
+
+#: From 5 ms (a local sink) to an hour (a target that was away).
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
+
+
+class Metrics:
+    """The dispatcher's metrics, on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.deliveries = Counter(
+            "nps_dispatcher_deliveries",
+            "Changes of deliveries into each state",
+            ["target", "state"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "nps_dispatcher_attempts",
+            "Calls to targets by kind (push, action) and outcome",
+            ["target", "kind", "outcome"],
+            registry=registry,
+        )
+        self.oldest = Gauge(
+            "nps_dispatcher_oldest_undelivered_seconds",
+            "Age of the oldest due push or delivery that has not arrived",
+            ["target"],
+            registry=registry,
+        )
+        self.attention = Gauge(
+            "nps_dispatcher_attention",
+            "Deliveries that a person must look at (in_doubt, parked)",
+            ["target", "state"],
+            registry=registry,
+        )
+        self.paused = Gauge(
+            "nps_dispatcher_lane_paused",
+            "1 while a target is not called because its account is wrong",
+            ["target"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "nps_dispatcher_slots_refused",
+            "Deliveries that a budget delayed or suppressed",
+            ["play"],
+            registry=registry,
+        )
+        self.push_seconds = Histogram(
+            "nps_dispatcher_push_seconds",
+            "From the decision that wanted a profile state to its arrival",
+            ["target"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def changed(self, deliveries: Iterable[Delivery]) -> None:
+        """Count deliveries that entered a state."""
+        for delivery in deliveries:
+            self.deliveries.labels(delivery.target, delivery.state).inc()
+            if delivery.reason.startswith("budget "):
+                self.refused.labels(delivery.play).inc()

@@ -1,0 +1,247 @@
+"""Plan: which deliveries a decision leads to, and why a play that matched does not act. Pure.
+
+In: a decision, the playbook, the contacts she already has, the targets' rules, the time. Out: one
+delivery per matching play: planned, or suppressed / expired with a reason. A play whose `when` does
+not match leaves nothing. Slots are taken afterwards, under locks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
+from services.dispatcher.playbook import Delay, Play, Playbook, When
+from shared.events.decisions import CustomerDecided, Permit
+from shared.events.ids import delivery_id
+from shared.events.vocabulary import Channel, ContactClass, Value
+from shared.times import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """All that planning reads of the configuration."""
+
+    playbook: Playbook
+    version: str
+    targets: Mapping[str, TargetRules]
+
+
+def plan(
+    decision: CustomerDecided,
+    rules: Rulebook,
+    history: Sequence[Contact],
+    *,
+    customer_id: UUID,
+    event_id: UUID,
+    now: datetime,
+) -> list[Delivery]:
+    """Return the deliveries of every matching play, in the playbook's order.
+
+    `customer_id` is the survivor where the decision speaks of a merged customer; `history` her
+    contacts that hold a slot.
+    """
+    matching = [play for play in rules.playbook.plays if matches(play.when, decision)]
+    losers = _losers(matching)
+    planned = []
+    for play in matching:
+        delivery = _draft(
+            play, decision, rules, customer_id=customer_id, event_id=event_id, now=now
+        )
+        delivery = _on_a_permitted_channel(delivery, play, decision.permits)
+        refused = _refused(delivery, play, losers, decision.cause.late, now)
+        refused = refused or _too_soon(delivery, play, history)
+        planned.append(refused or delivery)
+    return planned
+
+
+def matches(when: When, decision: CustomerDecided) -> bool:
+    """Tell whether a decision shows everything that `when` asks for."""
+    snapshot, cause = decision.snapshot, decision.cause
+    move = decision.move.kind if decision.move else None
+    language = (snapshot.language or "").lower().partition("-")[0]
+    one_of: tuple[tuple[Sequence[object], object], ...] = (
+        (when.segment, snapshot.segment),
+        (when.theme, snapshot.theme),
+        (when.move, move),
+        (when.survey, cause.survey),
+        (when.source, cause.source),
+        (when.language, language),
+        (when.tone, snapshot.tone),
+        *((wanted, snapshot.attributes.get(name)) for name, wanted in when.attributes.items()),
+    )
+    if when.trigger not in cause.triggers:
+        return False
+    if any(wanted and value not in wanted for wanted, value in one_of):
+        return False
+    if when.has_comment is not None and when.has_comment != bool(snapshot.comment):
+        return False
+    return _score_between(snapshot.score, when.score_from, when.score_to)
+
+
+def _score_between(score: int | None, least: int | None, most: int | None) -> bool:
+    if least is None and most is None:
+        return True
+    if score is None:
+        return False
+    return (0 if least is None else least) <= score <= (10 if most is None else most)
+
+
+def _losers(matching: Iterable[Play]) -> dict[str, str]:
+    """Map each play that lost its `only_one_of` to the winner: priority, specificity, name."""
+    rivals: dict[str, list[Play]] = {}
+    for play in matching:
+        if play.only_one_of:
+            rivals.setdefault(play.only_one_of, []).append(play)
+    lost: dict[str, str] = {}
+    for group in rivals.values():
+        winner, *others = sorted(group, key=lambda p: (-p.priority, -p.when.specificity, p.name))
+        lost.update({other.name: winner.name for other in others})
+    return lost
+
+
+def _draft(
+    play: Play,
+    decision: CustomerDecided,
+    rules: Rulebook,
+    *,
+    customer_id: UUID,
+    event_id: UUID,
+    now: datetime,
+) -> Delivery:
+    """Write the delivery that this play wants, as if nothing stood against it."""
+    do, cause = play.do, decision.cause
+    target = rules.targets[do.target]
+    identity = delivery_id(cause.id, play.name, do.action)
+    variant, template = _variant(play, decision)
+    unhurried = do.contact_class == "internal" or target.skip_delay_and_quiet_hours
+    delay = timedelta(0) if unhurried else _delay(do.delay or rules.playbook.delay, identity)
+    return Delivery(
+        id=identity,
+        customer_id=customer_id,
+        decision_id=decision.decision_id,
+        event_id=event_id,
+        cause_id=cause.id,
+        play=play.name,
+        action=do.action,
+        variant=variant,
+        template=template,
+        channel=do.channels[0],
+        contact_class=do.contact_class,
+        legal_basis=do.legal_basis,
+        target=do.target,
+        context=_context(play),
+        segments=play.when.segment,
+        on_unknown=target.on_unknown or do.on_unknown or _on_unknown(do.contact_class),
+        profile_late=do.profile_late,
+        playbook=rules.version,
+        planned_at=now,
+        send_at=now + delay,
+        moment=now + delay,
+        deadline=cause.deadline_from + rules.playbook.max_age_of(play),
+        state="planned",
+        reason="planned",
+        due=now + delay,
+    )
+
+
+def _on_unknown(contact_class: ContactClass) -> OnUnknown:
+    """An alert told twice is a nuisance, one lost a silence; for a customer twice is the harm."""
+    return "retry" if contact_class == "internal" else "hold"
+
+
+def _delay(delay: Delay, identity: UUID) -> timedelta:
+    """Choose a delay that looks random and is the same whenever this delivery is planned."""
+    share = identity.int % 10_000 / 10_000
+    return delay.min + (delay.max - delay.min) * share
+
+
+def _variant(play: Play, decision: CustomerDecided) -> tuple[str, str]:
+    """Return the variant (a theme, or `default`) and its template for her language and tone."""
+    snapshot = decision.snapshot
+    variants = play.do.variants
+    theme = snapshot.theme if snapshot.theme in variants else None
+    templates = variants[theme or "default"]
+    language = (snapshot.language or "").lower().partition("-")[0]
+    for key in (f"{language}-{snapshot.tone}", language, snapshot.tone):
+        if key and key in templates:
+            return theme or "default", templates[key]
+    return theme or "default", templates["default"]
+
+
+def _context(play: Play) -> dict[str, Value]:
+    signed = play.do.signed_by
+    if signed is None:
+        return dict(play.do.context)
+    return {
+        **play.do.context,
+        "signed_by": signed.name,
+        "signed_by_role": signed.role,
+        "reply_to": signed.reply_to,
+    }
+
+
+def permit_of(
+    permits: Iterable[Permit], contact_class: ContactClass, channel: Channel
+) -> tuple[bool, str]:
+    """Tell whether a channel is open for a class, with the reason; not stated is no.
+
+    Internal alerts reach nobody outside: they need no permit.
+    """
+    if contact_class == "internal":
+        return True, "internal"
+    for permit in permits:
+        if permit.contact_class == contact_class and permit.channel == channel:
+            return permit.allowed, permit.reason
+    return False, "no permit is stated"
+
+
+def _on_a_permitted_channel(delivery: Delivery, play: Play, permits: Sequence[Permit]) -> Delivery:
+    """Take the first channel that is open; suppressed, with each channel's reason, if none is."""
+    refusals = []
+    for channel in play.do.channels:
+        allowed, reason = permit_of(permits, delivery.contact_class, channel)
+        if allowed:
+            return replace(delivery, channel=channel)
+        refusals.append(f"{channel}: {reason}")
+    return delivery.to(
+        "suppressed", f"no permit for {delivery.contact_class}: {'; '.join(refusals)}"
+    )
+
+
+def _refused(
+    delivery: Delivery, play: Play, losers: Mapping[str, str], late: bool, now: datetime
+) -> Delivery | None:
+    """Return the refusal that comes before slots, the most final first; None: it may go on."""
+    if play.name in losers:
+        return delivery.to(
+            "suppressed", f"only one of '{play.only_one_of}': play {losers[play.name]} goes first"
+        )
+    if late and delivery.customer_facing:
+        return delivery.to("suppressed", "late: a newer answer is known")
+    if now >= delivery.deadline:
+        return delivery.to("expired", f"too old: the deadline was {iso(delivery.deadline)}")
+    return delivery if delivery.state != "planned" else None
+
+
+def _too_soon(delivery: Delivery, play: Play, history: Sequence[Contact]) -> Delivery | None:
+    """Refuse an action that she had already, ever or within its cooldown."""
+    others = [c for c in history if c.action == delivery.action and c.delivery_id != delivery.id]
+    if not others:
+        return None
+    if play.do.once_per == "customer":
+        return delivery.to(
+            "suppressed", f"once per customer: {delivery.action} was already planned"
+        )
+    cooldown = play.do.cooldown
+    if cooldown is None:
+        return None
+    free = max(contact.at for contact in others) + cooldown
+    if delivery.send_at >= free:
+        return None
+    days = f"{cooldown / timedelta(days=1):g} d"
+    return delivery.to(
+        "suppressed",
+        f"cooldown: {delivery.action} at most once per {days}; next free {iso(free)}",
+        until=free,
+    )

@@ -1,0 +1,220 @@
+"""Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.dispatcher import ledger, pushes, store
+from services.dispatcher.attributes import chosen, push_hash
+from services.dispatcher.delivery import SLOT_STATES, Contact, Delivery
+from services.dispatcher.gates import release, standing
+from services.dispatcher.plan import Rulebook, matches, plan
+from services.dispatcher.recipients import Recipient, decided
+from services.dispatcher.slots import Taken, take
+from shared.events.decisions import CustomerDecided
+from shared.events.ids import delivery_id
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision and the event that told it."""
+
+    event_id: UUID
+    decision: CustomerDecided
+
+
+@dataclass
+class Book:
+    """The contacts that hold slots, kept up to date while a batch takes more of them."""
+
+    contacts: dict[UUID, dict[UUID, Contact]] = field(default_factory=dict)
+    members: dict[str, set[UUID]] = field(default_factory=dict)
+
+    def add(self, contact: Contact) -> None:
+        """Count one more contact."""
+        self.contacts.setdefault(contact.customer_id, {})[contact.delivery_id] = contact
+
+    def drop(self, delivery: Delivery) -> None:
+        """Release a slot."""
+        self.contacts.get(delivery.customer_id, {}).pop(delivery.id, None)
+
+    def history(self, customer: UUID) -> tuple[Contact, ...]:
+        """Return one customer's contacts."""
+        return tuple(self.contacts.get(customer, {}).values())
+
+    def taken(self, customer: UUID, group: str | None) -> Taken:
+        """Return the contacts that her budgets count."""
+        others = self.members.get(group, set()) if group else set()
+        return Taken(
+            person=self.history(customer),
+            group=tuple(c for member in {customer, *others} for c in self.history(member)),
+        )
+
+
+@dataclass
+class Plans:
+    """What a batch leads to."""
+
+    recipients: dict[UUID, Recipient]
+    book: Book
+    pending: dict[UUID, list[Delivery]]
+    existing: set[UUID]
+    changed: set[UUID] = field(default_factory=set)
+    created: dict[UUID, Delivery] = field(default_factory=dict)
+    ended: dict[UUID, Delivery] = field(default_factory=dict)
+
+
+def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
+    """Return whom a customer was merged into, or herself."""
+    return recipients[customer].merged_into or customer
+
+
+def contact_of(delivery: Delivery) -> Contact:
+    """Return a delivery as far as counting goes."""
+    return Contact(
+        delivery_id=delivery.id,
+        customer_id=delivery.customer_id,
+        at=delivery.moment,
+        action=delivery.action,
+        play=delivery.play,
+        channel=delivery.channel,
+        contact_class=delivery.contact_class,
+        state=delivery.state,
+    )
+
+
+def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -> None:
+    """Work decisions into `plans`, one after the other. Reads nothing else."""
+    for item in told:
+        decision = item.decision
+        customer = survivor(plans.recipients, decision.customer_id)
+        before = plans.recipients[customer]
+        # A merged customer's own state says less than the survivor's, which follows the merge.
+        after = decided(before, decision) if customer == decision.customer_id else before
+        if after is not before:
+            plans.recipients[customer] = after
+            plans.changed.add(customer)
+            _end_what_no_longer_stands(plans, after)
+        # Until the survivor's first state comes, the merged one's is all there is to count by.
+        seen = after if after.state else decided(Recipient(customer), decision)
+        history = plans.book.history(customer)
+        for delivery in plan(
+            decision, rules, history, customer_id=customer, event_id=item.event_id, now=now
+        ):
+            if delivery.id not in plans.existing:
+                plans.existing.add(delivery.id)
+                _create(plans, delivery, seen, rules)
+
+
+def _end_what_no_longer_stands(plans: Plans, recipient: Recipient) -> None:
+    """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
+    still = []
+    for delivery in plans.pending.get(recipient.customer_id, []):
+        ended = standing(delivery, recipient)
+        if ended is None:
+            still.append(delivery)
+            continue
+        (plans.created if delivery.id in plans.created else plans.ended)[delivery.id] = ended
+        if ended.state not in SLOT_STATES:
+            plans.book.drop(delivery)
+    plans.pending[recipient.customer_id] = still
+
+
+def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
+    """Give a new delivery its slot, or its refusal."""
+    if delivery.state == "planned":
+        delivery = standing(delivery, recipient) or delivery
+    if delivery.state == "planned":
+        budgets = recipient.state.budgets if recipient.state else ()
+        target = rules.targets[delivery.target]
+        released = release(delivery, recipient, rules.playbook, target)
+        taken = plans.book.taken(delivery.customer_id, recipient.group)
+        delivery = take(delivery, budgets, taken, released)
+    plans.created[delivery.id] = delivery
+    if delivery.state in SLOT_STATES:
+        plans.book.add(contact_of(delivery))
+        plans.pending.setdefault(delivery.customer_id, []).append(delivery)
+
+
+def wanted(recipients: Iterable[Recipient], rules: Rulebook) -> list[pushes.Wanted]:
+    """Return the profile states that every target shall have."""
+    found = []
+    for recipient in recipients:
+        identifiers = recipient.state.identifiers if recipient.state else ()
+        for target in rules.targets.values():
+            attributes = chosen(recipient.attributes, target.attributes)
+            if attributes:
+                found.append(
+                    pushes.Wanted(
+                        customer_id=recipient.customer_id,
+                        target=target.name,
+                        version=recipient.version,
+                        attributes=attributes,
+                        hash=push_hash(attributes, identifiers),
+                    )
+                )
+    return found
+
+
+def _may_create(decision: CustomerDecided, rules: Rulebook) -> list[UUID]:
+    return [
+        delivery_id(decision.cause.id, play.name, play.do.action)
+        for play in rules.playbook.plays
+        if matches(play.when, decision)
+    ]
+
+
+async def gather(
+    connection: AsyncConnection,
+    recipients: dict[UUID, Recipient],
+    told: Sequence[Told],
+    rules: Rulebook,
+) -> Plans:
+    """Read what deciding needs. The recipients are locked; their groups are locked here."""
+    groups = {r.group for r in recipients.values() if r.group}
+    groups |= {item.decision.group for item in told if item.decision.group}
+    await store.lock_groups(connection, groups)
+    by_group = await store.members(connection, groups)
+    for recipient in recipients.values():
+        if recipient.merged_into is None:
+            for item in told:
+                if item.decision.customer_id == recipient.customer_id and item.decision.group:
+                    by_group[item.decision.group].add(recipient.customer_id)
+    customers = set(recipients).union(*by_group.values())
+    book = Book(members=by_group)
+    for contact in await ledger.contacts(connection, customers):
+        book.add(contact)
+    return Plans(
+        recipients=recipients,
+        book=book,
+        pending=await ledger.pending(connection, recipients),
+        existing=await ledger.existing(
+            connection,
+            [identity for item in told for identity in _may_create(item.decision, rules)],
+        ),
+    )
+
+
+async def plan_decisions(
+    engine: AsyncEngine, rules: Rulebook, told: Sequence[Told], now: datetime
+) -> Plans | None:
+    """Take state and plan, each decision once, in one transaction; None: all were known."""
+    async with engine.begin() as connection:
+        recipients = await store.lock(connection, {item.decision.customer_id for item in told})
+        by_id = {item.decision.decision_id: item for item in told}
+        customers = {d: item.decision.customer_id for d, item in by_id.items()}
+        fresh = await store.mark_planned(connection, customers, now)
+        news = [item for decision, item in by_id.items() if decision in fresh]
+        if not news:
+            return None
+        plans = await gather(connection, recipients, news, rules)
+        decide(plans, news, rules, now)
+        changed = [plans.recipients[customer] for customer in plans.changed]
+        await store.save(connection, changed)
+        await pushes.want(connection, wanted(changed, rules), now)
+        await ledger.insert(connection, list(plans.created.values()), now)
+        await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
+        return plans

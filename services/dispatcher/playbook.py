@@ -1,0 +1,146 @@
+"""The playbook: which action follows which decision, as strict values (`playbook.yaml`).
+
+The shipped file is the reference of every key. Matching and planning are in `plan`.
+"""
+
+from datetime import time, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from services.dispatcher.delivery import OnUnknown, ProfileLate
+from services.dispatcher.durations import Duration
+from shared.events.decisions import MoveKind, Trigger
+from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
+from shared.settings import Strict
+
+_NAME = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
+class When(Strict):
+    """What a decision must show. Each key narrows; lists mean "one of"; an absent key means any."""
+
+    trigger: Trigger
+    segment: tuple[Segment, ...] = ()
+    theme: tuple[str, ...] = ()
+    move: tuple[MoveKind, ...] = ()
+    survey: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+    tone: tuple[Tone, ...] = ()
+    score_from: Annotated[int, Field(ge=0, le=10)] | None = None
+    score_to: Annotated[int, Field(ge=0, le=10)] | None = None
+    has_comment: bool | None = None
+    attributes: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+
+    @property
+    def specificity(self) -> int:
+        """Count the conditions: of equals in priority, the more particular play wins."""
+        return len(self.model_fields_set) - 1 + max(0, len(self.attributes) - 1)
+
+
+def _as_lookup(raw: object) -> object:
+    """Let one template stand for all languages: `price: REASSURE_PRICE`."""
+    return {"default": raw} if isinstance(raw, str) else raw
+
+
+#: `<language>-<tone>`, `<language>`, `<tone>` or `default` → the platform's template.
+Templates = Annotated[dict[str, str], BeforeValidator(_as_lookup)]
+
+
+class SignedBy(Strict):
+    """Who signs a message: a person who can be answered, never a no-reply."""
+
+    name: Annotated[str, Field(min_length=1)]
+    role: str = ""
+    reply_to: str = ""
+
+
+class Delay(Strict):
+    """A human-like delay: nobody writes within a second of being rated."""
+
+    min: Duration
+    max: Duration
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Delay":
+        if self.max < self.min:
+            raise ValueError("max must not be below min")
+        return self
+
+
+class Do(Strict):
+    """What to do: one action, by the first permitted of some channels, at one target."""
+
+    action: _NAME
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    target: _NAME
+    contact_class: Annotated[ContactClass, Field(alias="class")]
+    legal_basis: str | None = None
+    variants: dict[str, Templates]
+    context: dict[str, Value] = Field(default_factory=dict)
+    signed_by: SignedBy | None = None
+    delay: Delay | None = None
+    max_age: Duration | None = None
+    cooldown: Duration | None = None
+    once_per: Literal["cause", "customer"] = "cause"
+    on_unknown: OnUnknown | None = None
+    profile_late: ProfileLate = "send"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Do":
+        if "default" not in self.variants:
+            raise ValueError("variants need a 'default': it is taken for every other theme")
+        if any("default" not in templates for templates in self.variants.values()):
+            raise ValueError("every variant needs a 'default' template for other languages")
+        if self.contact_class == "service" and not self.legal_basis:
+            raise ValueError("class 'service' goes without consent: name its legal_basis")
+        return self
+
+
+class Play(Strict):
+    """One rule of the playbook."""
+
+    name: _NAME
+    when: When
+    do: Do
+    only_one_of: _NAME | None = None
+    priority: int = 0
+
+
+class QuietHours(Strict):
+    """When the classes are left alone, by the customer's own clock."""
+
+    start: time
+    end: time
+    classes: tuple[ContactClass, ...]
+
+    @model_validator(mode="after")
+    def _differ(self) -> "QuietHours":
+        if self.start == self.end:
+            raise ValueError("start and end must differ; leave quiet_hours out for none")
+        return self
+
+
+class Playbook(Strict):
+    """The file `playbook.yaml`."""
+
+    max_age: Duration = timedelta(hours=72)
+    max_age_internal: Duration = timedelta(hours=24)
+    delay: Delay = Delay(min=timedelta(minutes=2), max=timedelta(minutes=30))
+    profile_wait: Duration = timedelta(minutes=10)
+    max_staleness: Duration = timedelta(seconds=60)
+    quiet_hours: QuietHours | None = None
+    plays: tuple[Play, ...]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Playbook":
+        names = [play.name for play in self.plays]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two plays are named {sorted(twice)[0]}: a name makes delivery ids")
+        return self
+
+    def max_age_of(self, play: Play) -> timedelta:
+        """Tell how old its cause may be when this play acts."""
+        internal = play.do.contact_class == "internal"
+        return play.do.max_age or (self.max_age_internal if internal else self.max_age)

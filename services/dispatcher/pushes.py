@@ -1,0 +1,136 @@
+"""Profile pushes: per customer and target, the state that is wanted and the one that was reached.
+
+A newer decision overwrites `wanted`; equal hashes push nothing. While a call is out, and after one
+without a clear answer, nothing counts as reached: the next equal `wanted` is pushed again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.dispatcher.judge import PushNext
+from services.dispatcher.recipients import PushState
+from services.dispatcher.rows import as_json
+from shared.events.vocabulary import Value
+
+_WANT = text("""
+    INSERT INTO pushes AS p (customer_id, target, wanted_version, wanted, wanted_hash, wanted_at,
+                             state, reason, due)
+    SELECT customer_id, target, version, attributes, hash, :now, 'due', 'wanted', :now
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS x(customer_id uuid, target text, version bigint, attributes jsonb, hash text)
+    ORDER BY customer_id, target
+    ON CONFLICT (customer_id, target) DO UPDATE SET
+        wanted_version = EXCLUDED.wanted_version,
+        wanted = EXCLUDED.wanted,
+        wanted_hash = EXCLUDED.wanted_hash,
+        wanted_at = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.wanted_at ELSE :now END,
+        attempts = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.attempts ELSE 0 END,
+        due = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.due ELSE :now END,
+        state = CASE WHEN p.state = 'sending' THEN 'sending'
+                     WHEN EXCLUDED.wanted_hash = p.reached_hash THEN 'reached'
+                     WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.state
+                     ELSE 'due' END
+    WHERE EXCLUDED.wanted_version > p.wanted_version
+""")
+# Whatever came in during the call, and a merge, differ from what was sent: then it is due again.
+_DONE = text("""
+    UPDATE pushes SET
+        state = CASE WHEN wanted_hash = :sent THEN :state ELSE 'due' END,
+        due = CASE WHEN wanted_hash <> :sent AND :state <> 'due' THEN :now ELSE :due END,
+        reason = :reason,
+        reached_hash = CASE WHEN :state = 'reached' THEN :sent ELSE NULL END,
+        reached_version = CASE WHEN :state = 'reached' THEN :version ELSE reached_version END,
+        reached_at = CASE WHEN :state = 'reached' THEN :now ELSE reached_at END
+    WHERE customer_id = :customer AND target = :target AND state = 'sending'
+    RETURNING EXTRACT(EPOCH FROM :now - wanted_at)
+""")
+_LAPSED = text("""
+    UPDATE pushes SET state = 'due', due = :due, reason = 'no answer: the worker was lost'
+    WHERE target = :target AND state = 'sending' AND customer_id = ANY(CAST(:customers AS uuid[]))
+""")
+_STATES = text("""
+    SELECT customer_id, state, due, reason FROM pushes
+    WHERE target = :target AND customer_id = ANY(CAST(:customers AS uuid[]))
+""")
+# `wanted_hash` becomes one that was never sent, so a call in flight does not count as reached.
+_TO_SURVIVOR = text("""
+    WITH merged AS (DELETE FROM pushes WHERE customer_id = :merged RETURNING *)
+    INSERT INTO pushes AS p (customer_id, target, wanted_version, wanted, wanted_hash, wanted_at,
+                             state, reason, due)
+    SELECT :survivor, target, 0, wanted, :hash, wanted_at, 'due', 'merged', :now FROM merged
+    ORDER BY target
+    ON CONFLICT (customer_id, target) DO UPDATE SET
+        wanted_hash = EXCLUDED.wanted_hash,
+        reached_hash = NULL,
+        wanted_at = :now,
+        due = :now,
+        state = CASE WHEN p.state = 'sending' THEN 'sending' ELSE 'due' END
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The state that a target shall have of a customer."""
+
+    customer_id: UUID
+    target: str
+    version: int
+    attributes: Mapping[str, Value]
+    hash: str
+
+
+async def want(connection: AsyncConnection, wanted: Sequence[Wanted], now: datetime) -> None:
+    """Overwrite what is wanted with newer versions."""
+    if wanted:
+        rows = as_json(wanted)
+        await connection.execute(_WANT, {"rows": rows, "now": now})
+
+
+async def done(
+    connection: AsyncConnection, sent: Wanted, after: PushNext, now: datetime
+) -> float | None:
+    """Record the end of a call; returns the seconds from wanting to now (None: merged away)."""
+    seconds = await connection.scalar(
+        _DONE,
+        {
+            "customer": sent.customer_id,
+            "target": sent.target,
+            "sent": sent.hash,
+            "version": sent.version,
+            "state": after.state,
+            "due": after.due,
+            "reason": after.reason,
+            "now": now,
+        },
+    )
+    return None if seconds is None else float(seconds)
+
+
+async def lapsed(
+    connection: AsyncConnection, target: str, customers: Collection[UUID], due: datetime
+) -> None:
+    """Make pushes due again whose worker was lost: repeating one is harmless."""
+    await connection.execute(_LAPSED, {"target": target, "customers": list(customers), "due": due})
+
+
+async def states(
+    connection: AsyncConnection, target: str, customers: Collection[UUID]
+) -> dict[UUID, PushState]:
+    """Return where the pushes of these customers to a target stand."""
+    rows = await connection.execute(_STATES, {"target": target, "customers": list(customers)})
+    return {row.customer_id: PushState(row.state, row.due, row.reason) for row in rows}
+
+
+async def to_survivor(
+    connection: AsyncConnection, merged: UUID, survivor: UUID, now: datetime
+) -> None:
+    """Want the survivor's state wherever the merged customer had a profile."""
+    await connection.execute(
+        _TO_SURVIVOR,
+        {"merged": merged, "survivor": survivor, "hash": f"merged:{merged}", "now": now},
+    )

@@ -1,0 +1,89 @@
+"""A recipient: what the dispatcher knows of one customer, from the highest decision version seen.
+
+Pure values and their JSON; `store` keeps the rows. Gates, slots and calls read it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from services.dispatcher.attributes import attributes_of
+from shared.events.decisions import Budget, CustomerDecided, Hold, Permit
+from shared.events.vocabulary import Fact, Identifier, Segment, Value
+
+
+class State(Fact):
+    """The part of a recipient that decisions bring, as it is stored."""
+
+    decided_at: datetime
+    segment: Segment | None
+    zone: str
+    identifiers: tuple[Identifier, ...]
+    permits: tuple[Permit, ...]
+    budgets: tuple[Budget, ...]
+    holds: tuple[Hold, ...]
+    attributes: dict[str, Value]
+
+
+_STATE: TypeAdapter[State] = TypeAdapter(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One customer; `state` is None while only a merge has named her (`version` 0)."""
+
+    customer_id: UUID
+    version: int = 0
+    group: str | None = None
+    state: State | None = None
+    merged_into: UUID | None = None
+
+    @property
+    def attributes(self) -> Mapping[str, Value]:
+        """The canonical attributes, empty before the first state."""
+        return self.state.attributes if self.state else {}
+
+
+@dataclass(frozen=True, slots=True)
+class PushState:
+    """Where the profile push to one target stands, as an action that waits for it sees it."""
+
+    state: str = "reached"
+    due: datetime | None = None
+    reason: str = field(default="nothing to push")
+
+
+def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
+    """Return the recipient after a decision; unchanged unless its version is higher."""
+    if decision.version <= before.version:
+        return before
+    state = State(
+        decided_at=decision.decided_at,
+        segment=decision.snapshot.segment,
+        zone=decision.zone,
+        identifiers=decision.identifiers,
+        permits=decision.permits,
+        budgets=decision.budgets,
+        holds=decision.holds,
+        attributes=attributes_of(decision, before.attributes),
+    )
+    return Recipient(
+        customer_id=before.customer_id,
+        version=decision.version,
+        group=decision.group,
+        state=state,
+        merged_into=before.merged_into,
+    )
+
+
+def read_state(raw: object) -> State | None:
+    """Read a stored state."""
+    return _STATE.validate_python(raw) if raw else None
+
+
+def write_state(state: State | None) -> str | None:
+    """Write a state as JSON text."""
+    return state.model_dump_json() if state else None

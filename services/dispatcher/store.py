@@ -1,0 +1,131 @@
+"""Rows of recipients, groups and planned decisions. Locks are taken in id and key order.
+
+The order of locks everywhere: recipients → groups → calls → deliveries and pushes. A lane's claim
+skips what is locked instead of waiting.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.dispatcher.recipients import Recipient, read_state, write_state
+from services.dispatcher.rows import as_json
+from shared.errors import DependencyAway
+
+_ADD = text("""
+    INSERT INTO recipients (customer_id)
+    SELECT id FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
+    ON CONFLICT DO NOTHING
+""")
+_MERGED_INTO = text("""
+    SELECT merged_into FROM recipients
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND merged_into IS NOT NULL
+""")
+_LOCK = text("""
+    SELECT customer_id, version, group_key, state, merged_into FROM recipients
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id FOR UPDATE
+""")
+_SAVE = text("""
+    UPDATE recipients r SET version = x.version, group_key = x.group_key, state = x.state
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS x(customer_id uuid, version bigint, group_key text, state jsonb)
+    WHERE r.customer_id = x.customer_id
+""")
+_ADD_GROUPS = text("""
+    INSERT INTO groups (group_key)
+    SELECT k FROM unnest(CAST(:keys AS text[])) AS k ORDER BY k ON CONFLICT DO NOTHING
+""")
+_LOCK_GROUPS = text("""
+    SELECT group_key FROM groups
+    WHERE group_key = ANY(CAST(:keys AS text[])) ORDER BY group_key FOR UPDATE
+""")
+_MEMBERS = text("""
+    SELECT group_key, customer_id FROM recipients WHERE group_key = ANY(CAST(:keys AS text[]))
+""")
+_PLANNED = text("""
+    INSERT INTO planned (decision_id, customer_id, planned_at)
+    SELECT d, c, :now FROM unnest(CAST(:decisions AS uuid[]), CAST(:customers AS uuid[])) AS x(d, c)
+    ORDER BY d ON CONFLICT DO NOTHING RETURNING decision_id
+""")
+_MERGE = text("""
+    UPDATE recipients SET merged_into = :survivor
+    WHERE customer_id = :merged OR merged_into = :merged
+""")
+
+
+async def lock(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Recipient]:
+    """Lock these customers and the survivors they were merged into; unknown ones are made.
+
+    Raises `DependencyAway` when a merge slipped in before the locks: repeat the transaction.
+    """
+    await connection.execute(_ADD, {"ids": sorted(ids)})
+    known = (await connection.scalars(_MERGED_INTO, {"ids": list(ids)})).all()
+    wanted = {*ids, *known}
+    rows = await connection.execute(_LOCK, {"ids": sorted(wanted)})
+    recipients = {row.customer_id: recipient(row) for row in rows}
+    if any(r.merged_into and r.merged_into not in recipients for r in recipients.values()):
+        raise DependencyAway("database: a merge came in between")
+    return recipients
+
+
+def recipient(row: Any) -> Recipient:
+    """Read a row with the columns of `recipients`."""
+    return Recipient(
+        customer_id=row.customer_id,
+        version=row.version,
+        group=row.group_key,
+        state=read_state(row.state),
+        merged_into=row.merged_into,
+    )
+
+
+async def save(connection: AsyncConnection, recipients: Iterable[Recipient]) -> None:
+    """Write the states of locked recipients."""
+    rows = [
+        {
+            "customer_id": r.customer_id,
+            "version": r.version,
+            "group_key": r.group,
+            "state": orjson.Fragment(write_state(r.state) or "null"),
+        }
+        for r in recipients
+    ]
+    if rows:
+        await connection.execute(_SAVE, {"rows": as_json(rows)})
+
+
+async def lock_groups(connection: AsyncConnection, keys: Collection[str]) -> None:
+    """Lock groups, so that their budgets are counted by one transaction at a time."""
+    if keys:
+        await connection.execute(_ADD_GROUPS, {"keys": sorted(keys)})
+        await connection.execute(_LOCK_GROUPS, {"keys": sorted(keys)})
+
+
+async def members(connection: AsyncConnection, keys: Collection[str]) -> dict[str, set[UUID]]:
+    """Return the customers of each group."""
+    found: dict[str, set[UUID]] = {key: set() for key in keys}
+    if keys:
+        for row in await connection.execute(_MEMBERS, {"keys": list(keys)}):
+            found[row.group_key].add(row.customer_id)
+    return found
+
+
+async def mark_planned(
+    connection: AsyncConnection, decisions: dict[UUID, UUID], now: datetime
+) -> set[UUID]:
+    """Note decisions (id → customer) as planned; return those that were not before."""
+    rows = await connection.scalars(
+        _PLANNED,
+        {"decisions": list(decisions), "customers": list(decisions.values()), "now": now},
+    )
+    return set(rows.all())
+
+
+async def merge(connection: AsyncConnection, merged: UUID, survivor: UUID) -> None:
+    """Point a customer, and whoever was merged into her before, to the survivor."""
+    await connection.execute(_MERGE, {"merged": merged, "survivor": survivor})

@@ -1,0 +1,58 @@
+"""A campaign platform that answers by a script and remembers what it was asked."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
+
+OK = Verdict("ok", "taken")
+
+
+@dataclass
+class ScriptedCarrier:
+    """Answers `OK` unless `on_push` / `on_act` say otherwise (given the call's number, from 1).
+
+    `gate`, when set, holds every call until the event is set. `kinds` is the order of calls as
+    (kind, customer). `overlaps` counts moments with two calls in flight for one customer.
+    """
+
+    name: str = "sandbox"
+    action_idempotency: Idempotency = field(default_factory=lambda: Idempotency("key"))
+    on_push: Callable[[int], Verdict] = lambda _number: OK
+    on_act: Callable[[int], Verdict] = lambda _number: OK
+    gate: asyncio.Event | None = None
+    pushes: list[ProfilePush] = field(default_factory=list)
+    actions: list[ActionCall] = field(default_factory=list)
+    kinds: list[tuple[str, UUID]] = field(default_factory=list)
+    overlaps: int = 0
+    _flying: Counter[UUID] = field(default_factory=Counter)
+
+    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
+        """Note the push and answer by the script."""
+        del budget, now
+        self.pushes.append(push)
+        number = len(self.pushes)
+        await self._fly("push", push.customer_id)
+        return self.on_push(number)
+
+    async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
+        """Note the action and answer by the script."""
+        del budget, now
+        self.actions.append(call)
+        number = len(self.actions)
+        await self._fly("act", call.customer_id)
+        return self.on_act(number)
+
+    async def _fly(self, kind: str, customer: UUID) -> None:
+        self.kinds.append((kind, customer))
+        self._flying[customer] += 1
+        self.overlaps += self._flying[customer] > 1
+        # One turn of the loop at least, so that a second call could overlap if it were let.
+        await asyncio.sleep(0)
+        if self.gate is not None:
+            await self.gate.wait()
+        self._flying[customer] -= 1
