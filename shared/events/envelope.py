@@ -105,7 +105,7 @@ def decode(raw: bytes) -> Event:
     """Read a record. Raises `UnknownEvent` (may be readable later) or `Unprocessable` (never)."""
     try:
         envelope = orjson.loads(raw)
-        type_, version = envelope["type"], str(envelope["dataversion"])
+        type_, version = str(envelope["type"]), str(envelope["dataversion"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Unprocessable(f"not a CloudEvent of ours: {type(error).__name__}") from None
     known = _TYPES.get(type_)
@@ -115,7 +115,7 @@ def decode(raw: bytes) -> Event:
         return Event(
             id=UUID(envelope["id"]),
             source=str(envelope["source"]),
-            time=datetime.fromisoformat(envelope["time"]),
+            time=_aware(envelope["time"]),
             data=known[0].model_validate(envelope["data"]),
         )
     except ValidationError as error:
@@ -123,3 +123,11 @@ def decode(raw: bytes) -> Event:
         raise Unprocessable(f"data does not fit {known[0].TYPE}: {where}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise Unprocessable(f"envelope does not fit: {type(error).__name__}") from None
+
+
+def _aware(moment: str) -> datetime:
+    """Read a moment; one without a zone would stand for another time on each machine."""
+    read = datetime.fromisoformat(moment)
+    if read.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return read
