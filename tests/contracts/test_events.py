@@ -260,10 +260,11 @@ def test_a_newer_major_version_is_unknown(data: EventData) -> None:
         decode(orjson.dumps(newer))
 
 
-def test_an_unknown_type_is_unknown() -> None:
+@pytest.mark.parametrize("type_", ["survey.dreamt.of", "", 7, ["customer.updated"]])
+def test_an_unknown_type_is_unknown(type_: object) -> None:
     """A release that is rolling out may write what this one cannot read."""
     with pytest.raises(UnknownEvent):
-        decode(orjson.dumps({**wire(EXAMPLES[0]), "type": "survey.dreamt.of"}))
+        decode(orjson.dumps({**wire(EXAMPLES[0]), "type": type_}))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,6 @@ def test_an_unknown_type_is_unknown() -> None:
         pytest.param(orjson.dumps({**wire(EXAMPLES[1]), "time": "soon"}), id="time is none"),
         pytest.param(orjson.dumps({**wire(EXAMPLES[1]), "data": {}}), id="data lacks fields"),
         pytest.param(orjson.dumps({**wire(EXAMPLES[1]), "data": None}), id="no data"),
-        pytest.param(orjson.dumps({**wire(EXAMPLES[1]), "type": ["x"]}), id="type is a list"),
         pytest.param(
             orjson.dumps({**wire(EXAMPLES[1]), "time": "2026-11-21T10:00:00"}), id="zone-less time"
         ),
