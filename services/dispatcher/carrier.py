@@ -13,8 +13,8 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
 from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
-from services.dispatcher.deals import Names, action_deal, push_deal
-from services.dispatcher.exchange import Account, Asked, Deal, SignIn, Told, exchange
+from services.dispatcher.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.exchange import Asked, SignIn, Told, exchange
 from services.dispatcher.preset import ClientCredentials
 from services.dispatcher.signin import Tokens
 from services.dispatcher.verdict import Failure
@@ -86,10 +86,15 @@ class PlatformCarrier:
         loop = asyncio.get_running_loop()
         until = loop.time() + budget.total_seconds()
 
+        doubts: list[str] = []
+
         def again(tried: _Tried) -> bool:
+            outcome, wait = tried.verdict.outcome, tried.verdict.wait
+            if outcome == "in_doubt":
+                doubts.append(tried.verdict.reason)
             # The next attempt must have time left after the longest wait before it.
-            hopeful = tried.verdict.outcome == "retry" and tried.verdict.wait is None
-            return hopeful and tried.repeatable and until - loop.time() > _LONGEST_WAIT_S * 2
+            in_time = until - loop.time() > _LONGEST_WAIT_S * 2
+            return outcome in ("retry", "in_doubt") and not wait and tried.repeatable and in_time
 
         # One object per call: a shared one mixes up the state of concurrent calls.
         retrying = AsyncRetrying(
@@ -100,7 +105,11 @@ class PlatformCarrier:
             sleep=self._sleep,
         )
         tried: _Tried = await retrying(self._attempt, deal, until)
-        return tried.verdict
+        verdict = tried.verdict
+        if doubts and verdict.outcome in ("retry", "throttle"):
+            # What a later attempt could not do, an earlier one may have done.
+            return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
+        return verdict
 
     async def _attempt(self, deal: Deal, until: float) -> _Tried:
         """Hold the exchange once, from its beginning."""
@@ -110,9 +119,10 @@ class PlatformCarrier:
             asked = next(flow)
             while True:
                 told = await self._tell(asked, until)
-                if isinstance(asked, httpx.Request) and asked.extensions["once"]:
+                if isinstance(asked, httpx.Request) and asked.extensions["effect"]:
                     # Only what certainly never left us may be sent again without a second thought.
-                    repeatable = isinstance(told, Failure) and told.phase == "connect"
+                    never_left = isinstance(told, Failure) and told.phase == "connect"
+                    repeatable = deal.keyed or never_left
                 asked = flow.send(told)
         except StopIteration as stop:
             return _Tried(stop.value, repeatable)

@@ -10,10 +10,39 @@ from datetime import datetime
 from typing import Any
 
 from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
-from services.dispatcher.exchange import Account, Deal
 from services.dispatcher.fields import Written, in_message, moment, written
-from shared.events.vocabulary import Identifier
+from services.dispatcher.operation import Operation
+from services.dispatcher.preset import Preset
+from shared.events.vocabulary import Channel, Identifier
 from shared.times import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One target as the interpreter sees it."""
+
+    preset: Preset
+    base_url: str
+    vars: Mapping[str, str] = field(repr=False)
+    webhook_keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """What is to be done, once: an operation and the values of its names.
+
+    `acts`: it does something to the customer, so an unanswered request leaves doubt; `keyed`: a
+    repeat under the same key is recognised, so doubt may be ended by repeating. `message_id`
+    names the push or the action to a receiver that forgets repeats.
+    """
+
+    operation: Operation
+    names: Mapping[str, Any]
+    acts: bool
+    keyed: bool
+    message_id: str
+    channel: Channel | None = None
+    contact_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +66,9 @@ def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetim
         "version": push.version,
         "attributes": written(push.attributes, names.attributes, preset.formats),
     }
-    return Deal(operation=preset.push_profile, names=said, once=False, message_id=message_id)
+    return Deal(
+        operation=preset.push_profile, names=said, acts=False, keyed=True, message_id=message_id
+    )
 
 
 def action_deal(
@@ -82,7 +113,8 @@ def action_deal(
     return Deal(
         operation=preset.act,
         names=said,
-        once=not keyed,
+        acts=True,
+        keyed=keyed,
         message_id=delivery,
         channel=call.channel,
         contact_class=call.contact_class,

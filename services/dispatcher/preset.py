@@ -7,14 +7,13 @@ or `ConfigError`. `exchange` interprets it; no platform has code of its own.
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path as File
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from services.dispatcher import render
-from services.dispatcher.pick import Path
+from services.dispatcher.operation import Operation
 from services.dispatcher.verdict import Regex, Rule
-from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
 from shared.settings import Strict, load_yaml
 
 _FOLDER = File(__file__).parent / "platforms"
@@ -83,115 +82,6 @@ class Formats(Strict):
     deadline: str = Field("iso", description="the same, for the deadline of a message")
     nulls: Literal["keep", "omit"] = Field("keep", description="a cleared attribute")
     context: Literal["keep", "text"] = Field("keep", description="numbers in a message's context")
-
-
-class Request(Strict):
-    """One request; `{{name}}` stands for a value."""
-
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: str | None = Field(None, description="below base_url")
-    url: str | None = Field(None, description="the name of an extracted link, same origin only")
-    query: dict[str, str] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: Any = Field(None, description="JSON")
-
-    @model_validator(mode="after")
-    def _one_address(self) -> "Request":
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either `path` or `url`")
-        return self
-
-
-class Select(Strict):
-    """Which of the found items are really hers: platforms search by prefix and ignore case."""
-
-    items: Path
-    field: Path = Field(description="in each item")
-    equal: str = Field(description="the name it must equal; `email` compares as addresses")
-
-
-class Branch(Strict):
-    """Where to go by how many were selected."""
-
-    none: str
-    one: str
-    many: str
-
-
-class Skip(Strict):
-    """Classes of contact that go straight to another step."""
-
-    classes: tuple[ContactClass, ...]
-    to: str
-
-
-class Step(Strict):
-    """One request of an operation and what follows from its answer."""
-
-    id: str
-    needs: tuple[IdentifierKind, ...] = Field((), description="identifiers she must have")
-    skip: Skip | None = None
-    request: Request
-    select: Select | None = None
-    refused_by: dict[Channel | Literal["any"], tuple[Path, ...]] = Field(
-        default_factory=dict,
-        description="consent fields read by the way: true suppresses the message",
-    )
-    extract: dict[str, Path] = Field(
-        default_factory=dict, description="name → where in the one item"
-    )
-    branch: Branch | None = None
-    goto: str | None = Field(None, description="the next step; else the operation is done")
-    after: dict[Literal["conflict", "not_found"], str] = Field(
-        default_factory=dict, description="where to go, once, after such an answer"
-    )
-
-    def targets(self) -> frozenset[str]:
-        """Return every step it may lead to."""
-        branch = (self.branch.none, self.branch.one, self.branch.many) if self.branch else ()
-        others = (self.goto, self.skip.to if self.skip else None)
-        return frozenset({*branch, *self.after.values(), *(o for o in others if o)})
-
-
-class Key(Strict):
-    """The platform recognises a repeat by the key we send."""
-
-    kind: Literal["key"]
-    remembered_h: float | None = Field(None, gt=0, description="hours; null: always")
-
-
-class NoKey(Strict):
-    """A repeat is a second effect."""
-
-    kind: Literal["none"]
-
-
-class Operation(Strict):
-    """What is done for one push or one action: steps, from the first."""
-
-    success: Literal["ok", "accepted"]
-    repeatable: Annotated[Key | NoKey, Field(discriminator="kind")] | None = Field(
-        None, description="actions only: whether a repeat is harmless"
-    )
-    channels: dict[Channel, IdentifierKind] | None = Field(
-        None, description="actions only: channels served and the address each needs; null: all"
-    )
-    steps: tuple[Step, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _steps_exist(self) -> "Operation":
-        ids = [step.id for step in self.steps]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two steps share one id")
-        for step in self.steps:
-            missing = step.targets() - {*ids, "park"}
-            if missing:
-                raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
-        return self
-
-    def step(self, step_id: str) -> Step:
-        """Return the step of that id."""
-        return next(step for step in self.steps if step.id == step_id)
 
 
 class Preset(Strict):

@@ -14,6 +14,7 @@ import httpx
 
 from services.dispatcher import render
 from services.dispatcher.calls import Verdict
+from services.dispatcher.compose import USER_AGENT
 from services.dispatcher.exchange import Token
 from services.dispatcher.pick import parse
 from services.dispatcher.preset import ClientCredentials
@@ -37,7 +38,7 @@ def token_request(auth: ClientCredentials, names: Mapping[str, Any]) -> httpx.Re
         "POST",
         render.text(auth.token_url, names),
         headers={
-            "User-Agent": "nps-connector",
+            "User-Agent": USER_AGENT,
             "Accept": "application/json",
             "Content-Type": "application/x-www-form-urlencoded",
         },
@@ -49,7 +50,7 @@ def read_token(
     auth: ClientCredentials, heard: httpx.Response | Failure, *, now: datetime
 ) -> Signed | Verdict:
     """Read the answer: a token with its life, or why there is none."""
-    ruling = classify(heard, (), step="sign-in", once=False, now=now)
+    ruling = classify(heard, (), step="sign-in", effect=False, now=now)
     reason = f"sign-in: {ruling.reason}"
     if ruling.outcome == "retry" or ruling.outcome == "throttle":  # noqa: PLR1714 - narrows
         return Verdict(ruling.outcome, reason, ruling.wait)

@@ -96,12 +96,12 @@ def classify(
     rules: tuple[Rule, ...],
     *,
     step: str,
-    once: bool,
+    effect: bool,
     now: datetime,
 ) -> Ruling:
-    """Rule on what came back for `step`; `once`: this request must not take effect twice."""
+    """Rule on what came back for `step`; `effect`: this request acts."""
     if isinstance(heard, Failure):
-        return _classify_failure(heard, once=once)
+        return _classify_failure(heard, effect=effect)
     for rule in (*rules, *DEFAULT_RULES):
         found = _match(rule, heard, step)
         if found is not None:
@@ -109,10 +109,10 @@ def classify(
     return Ruling("reject", f"HTTP {heard.status_code}")
 
 
-def _classify_failure(failure: Failure, *, once: bool) -> Ruling:
+def _classify_failure(failure: Failure, *, effect: bool) -> Ruling:
     if failure.phase == "refused":
         return Ruling("disable_target", failure.reason)
-    if failure.phase == "sent" and once:
+    if failure.phase == "sent" and effect:
         return Ruling("in_doubt", f"sent, but not answered: {failure.reason}")
     return Ruling("retry", failure.reason)
 

@@ -94,7 +94,7 @@ def local_wire(**changes: object) -> Wire:
 async def call(wire: Wire, url: str, **limits: float) -> httpx.Response:
     """POST something."""
     request = httpx.Request(
-        "POST", url, content=b"{}", extensions={"timeout": {**LIMITS, **limits}, "once": True}
+        "POST", url, content=b"{}", extensions={"timeout": {**LIMITS, **limits}, "effect": True}
     )
     try:
         return await wire.handle_async_request(request)
@@ -249,7 +249,7 @@ def test_only_addresses_on_the_internet_are_public(address: str, public: bool) -
     assert is_public(address) is public
 
 
-async def test_a_hang_ends_within_the_budget_and_leaves_doubt_only_without_a_key() -> None:
+async def test_a_hang_ends_within_the_budget_and_leaves_doubt() -> None:
     """The whole way down: carrier, wire, socket; the budget ends the call, the phase judges it."""
     now = lambda: datetime.now(UTC)  # noqa: E731
     async with server(hang) as url:
@@ -261,4 +261,4 @@ async def test_a_hang_ends_within_the_budget_and_leaves_doubt_only_without_a_key
             verdict = await lane.act(platforms.ACTION, budget=timedelta(milliseconds=300), now=NOW)
             outcomes[target] = verdict.outcome
             await lane.close()
-    assert outcomes == {"sandbox": "retry", "sandbox_unkeyed": "in_doubt"}
+    assert outcomes == {"sandbox": "in_doubt", "sandbox_unkeyed": "in_doubt"}

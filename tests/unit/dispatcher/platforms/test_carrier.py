@@ -67,6 +67,17 @@ async def test_a_keyed_action_is_repeated_under_the_same_key(target: str) -> Non
     assert (len(fake.calls), fake.effects) == (2, 1)
 
 
+async def test_doubt_outlives_a_later_refusal() -> None:
+    """Unanswered, then 503: the first attempt may have done it, so its slot is kept."""
+    fake = FakeReceiver()
+    fake.then("/actions", httpx.ReadError("broken"), *[httpx.Response(503)] * 2)
+    verdict = await carrier("sandbox", fake).act(platforms.ACTION, budget=BUDGET, now=NOW)
+    assert (verdict.outcome, verdict.reason) == (
+        "in_doubt",
+        "sent, but not answered: broken; then HTTP 503",
+    )
+
+
 async def test_an_unkeyed_action_that_was_answered_is_not_repeated_quickly() -> None:
     """503 after bytes left: the row may come back, the call does not."""
     fake = FakeReceiver()
@@ -117,7 +128,7 @@ class Silent(httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize(
     ("target", "outcome"),
-    [("sandbox", "retry"), ("sandbox_unkeyed", "in_doubt"), ("adobe", "retry")],
+    [("sandbox", "in_doubt"), ("sandbox_unkeyed", "in_doubt"), ("adobe", "retry")],
 )
 async def test_silence_ends_within_the_budget(target: str, outcome: str) -> None:
     """In doubt only where the effect's own request was out: a silent sign-in did nothing."""

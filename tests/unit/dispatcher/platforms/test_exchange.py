@@ -7,17 +7,9 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Outcome, Verdict
-from services.dispatcher.deals import Names, action_deal, push_deal
-from services.dispatcher.exchange import (
-    Account,
-    Asked,
-    Deal,
-    SignIn,
-    Token,
-    Told,
-    exchange,
-    same_origin,
-)
+from services.dispatcher.compose import same_origin
+from services.dispatcher.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.exchange import Asked, SignIn, Token, Told, exchange
 from services.dispatcher.preset import load_preset
 from services.dispatcher.render import Unrenderable
 from services.dispatcher.verdict import Failure
@@ -284,15 +276,15 @@ def test_what_a_target_cannot_do_is_said_without_a_call(
     assert "example.com" not in told.reason
 
 
-def test_only_an_event_that_may_double_is_marked() -> None:
-    """The shell repeats a find, and never a marked request whose bytes left."""
+def test_only_the_request_that_acts_is_marked() -> None:
+    """The shell repeats a find, and no marked request that left without a key."""
     flow = exchange(ADOBE, act(), at=NOW)
     next(flow)
     find = flow.send(TOKEN)
     event = flow.send(found())
     assert isinstance(find, httpx.Request)
     assert isinstance(event, httpx.Request)
-    assert (find.extensions["once"], event.extensions["once"]) == (False, True)
+    assert (find.extensions["effect"], event.extensions["effect"]) == (False, True)
 
 
 @pytest.mark.parametrize(

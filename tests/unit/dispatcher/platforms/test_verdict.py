@@ -60,18 +60,18 @@ RULES = (
 )
 def test_an_answer_is_ruled(response: httpx.Response, outcome: RuledOutcome, reason: str) -> None:
     """The first rule that matches in everything it names."""
-    ruling = classify(response, RULES, step="find", once=True, now=NOW)
+    ruling = classify(response, RULES, step="find", effect=True, now=NOW)
     assert (ruling.outcome, ruling.reason) == (outcome, reason)
 
 
 def test_a_rule_of_another_step_does_not_apply() -> None:
     """The same text means something else elsewhere."""
-    told = classify(httpx.Response(400, text="again"), RULES, step="create", once=True, now=NOW)
+    told = classify(httpx.Response(400, text="again"), RULES, step="create", effect=True, now=NOW)
     assert told.outcome == "reject"
 
 
 @pytest.mark.parametrize(
-    ("phase", "once", "outcome"),
+    ("phase", "effect", "outcome"),
     [
         ("connect", True, "retry"),
         ("connect", False, "retry"),
@@ -81,9 +81,9 @@ def test_a_rule_of_another_step_does_not_apply() -> None:
         ("refused", False, "disable_target"),
     ],
 )
-def test_a_failure_is_ruled_by_phase(phase: Phase, once: bool, outcome: RuledOutcome) -> None:
-    """Only what left, unanswered, and must not happen twice leaves doubt."""
-    assert classify(Failure(phase, "x"), RULES, step="a", once=once, now=NOW).outcome == outcome
+def test_a_failure_is_ruled_by_phase(phase: Phase, effect: bool, outcome: RuledOutcome) -> None:
+    """Only what left, unanswered, and acts leaves doubt."""
+    assert classify(Failure(phase, "x"), RULES, step="a", effect=effect, now=NOW).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_retry_after_is_read(header: str, seconds: int | None) -> None:
 def test_an_outage_that_names_its_end_is_a_throttle() -> None:
     """503 with `Retry-After` is not hammered."""
     answer = httpx.Response(503, headers={"Retry-After": "9"})
-    ruling = classify(answer, (), step="a", once=True, now=NOW)
+    ruling = classify(answer, (), step="a", effect=True, now=NOW)
     assert (ruling.outcome, ruling.wait) == ("throttle", timedelta(seconds=9))
 
 

@@ -1,0 +1,73 @@
+"""Writing the bytes of one step's request: address, headers, body, signature. Pure.
+
+Raises `Unrenderable` for a value that cannot stand where it would have to.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from services.dispatcher import render
+from services.dispatcher.deals import Account, Deal
+from services.dispatcher.operation import Step
+from services.dispatcher.render import Unrenderable
+from services.dispatcher.signing import signature_headers
+
+USER_AGENT = "nps-connector"
+
+
+def write_request(
+    account: Account,
+    deal: Deal,
+    step: Step,
+    names: Mapping[str, Any],
+    *,
+    effect: bool,
+    at: datetime,
+) -> httpx.Request:
+    """Write the bytes of one step's request."""
+    template = step.request
+    content = b"" if template.body is None else render.body(template.body, names)
+    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+    for name, value in {**account.preset.headers, **template.headers}.items():
+        rendered = render.header(name, value, names)
+        if rendered is not None:
+            headers[name] = rendered
+    if account.webhook_keys:
+        headers |= signature_headers(
+            account.webhook_keys, deal.message_id, int(at.timestamp()), content
+        )
+    return httpx.Request(
+        template.method,
+        _url(account, step, names),
+        headers=headers,
+        content=content,
+        extensions={"effect": effect},
+    )
+
+
+def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:
+    """Address a request below the base URL, or to a link of the same origin that was extracted."""
+    template = step.request
+    if template.url is None:
+        query = render.query(template.query, names)
+        path = render.path(template.path or "", names)
+        # A receiver's own URL is kept to the letter, a last slash included.
+        base = account.base_url.rstrip("/") if path else account.base_url
+        return httpx.URL(f"{base}{path}{'?' + query if query else ''}")
+    return same_origin(account.base_url, names.get(template.url))
+
+
+def same_origin(base_url: str, link: object) -> httpx.URL:
+    """Accept a link that a platform gave only where it stays on the platform's own origin."""
+    try:
+        url = httpx.URL(link) if isinstance(link, str) else None
+    except httpx.InvalidURL:
+        url = None
+    base = httpx.URL(base_url)
+    origin = (base.scheme, base.host, base.port, b"")
+    if url is None or (url.scheme, url.host, url.port, url.userinfo) != origin:
+        raise Unrenderable("the platform's link leads away from the target's own address")
+    return url

@@ -1,0 +1,65 @@
+"""Reading a good answer of one step: who was found, may she be written to, where to go. Pure."""
+
+from typing import Any
+
+import httpx
+
+from services.dispatcher.calls import Verdict
+from services.dispatcher.deals import Deal
+from services.dispatcher.operation import Step
+from services.dispatcher.pick import parse, pick
+from shared import identifiers
+
+
+def onward(
+    deal: Deal, step: Step, response: httpx.Response, names: dict[str, Any]
+) -> str | Verdict | None:
+    """Read a good answer: select, heed refusals, extract, branch. None: the operation is done."""
+    body = parse(response.content)
+    found: list[Any] = [body]
+    if step.select is not None:
+        items = pick(body, step.select.items)
+        if not isinstance(items, list):
+            return Verdict("retry", f"{step.id}: the answer has no {step.select.items}")
+        wanted = names[step.select.equal]
+        mail = step.select.equal == "email"
+        found = [i for i in items if _equal(pick(i, step.select.field), wanted, email=mail)]
+    refusal = _refusal(deal, step, found)
+    if refusal:
+        return Verdict("suppressed", refusal)
+    if len(found) == 1:
+        names.update((name, pick(found[0], path)) for name, path in step.extract.items())
+    if step.branch is None:
+        return step.goto
+    to = (step.branch.none, step.branch.one, step.branch.many)[min(len(found), 2)]
+    if to == "park":
+        return Verdict("park", f"{step.id}: {len(found)} profiles match")
+    return to
+
+
+def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
+    """Return why the platform's own consent data forbids this message, if it does.
+
+    A field that the platform does not show is no refusal of a service message, but unknown
+    consent is *no* for marketing.
+    """
+    for channel, paths in step.refused_by.items():
+        if channel not in ("any", deal.channel):
+            continue
+        for path in paths:
+            said = [pick(item, path) for item in found]
+            if any(str(value).lower() in ("true", "1") for value in said):
+                return f"opted out on the platform ({path.removeprefix('$.')})"
+            if deal.contact_class == "marketing" and any(value is None for value in said):
+                return f"consent unknown on the platform ({path.removeprefix('$.')})"
+    return None
+
+
+def _equal(theirs: object, ours: str, *, email: bool) -> bool:
+    """Compare exactly; addresses after the normalising that every service uses."""
+    if not isinstance(theirs, str):
+        return False
+    if not email:
+        return theirs == ours
+    normal = identifiers.email(theirs)
+    return normal is not None and normal.value == ours

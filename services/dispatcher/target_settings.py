@@ -1,0 +1,159 @@
+"""The settings of one target, and whether they can work with its preset.
+
+In: a part of `targets.yaml`. Out: `TargetSettings`; then the checked preset, the account with its
+secrets, the idempotency. Raises `ConfigError` with the fix.
+"""
+
+from datetime import timedelta
+from re import fullmatch
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import BeforeValidator, Field
+
+from services.dispatcher import render
+from services.dispatcher.calls import Idempotency
+from services.dispatcher.deals import Account
+from services.dispatcher.fields import Written
+from services.dispatcher.operation import Key
+from services.dispatcher.preset import Preset, StandardWebhooks, Var, load_preset, preset_names
+from services.dispatcher.signing import webhook_key
+from shared.errors import ConfigError
+from shared.settings import Secrets, Strict
+
+TargetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_REFERENCE = r"(env:[A-Z][A-Z0-9_]*|file:.+)"
+
+
+def _short(value: object) -> object:
+    """Let `name: field` stand for `name: {field: field}`."""
+    return {"field": value} if isinstance(value, str) else value
+
+
+Fields = dict[str, Annotated[Written, BeforeValidator(_short)]]
+
+
+class TargetSettings(Strict):
+    """One account on one campaign platform."""
+
+    preset: str = Field(description="the platform: a file of services/dispatcher/platforms")
+    enabled: bool = Field(True, description="false: checked, and otherwise ignored")
+    vars: dict[str, str] = Field(
+        default_factory=dict, description="what the preset asks for; env: or file:"
+    )
+    push_profile: bool = Field(True, description="whether profiles are pushed here")
+    attributes: Fields = Field(
+        default_factory=dict, description="canonical attribute → profile field"
+    )
+    message: Fields = Field(
+        default_factory=dict, description="canonical attribute → name in a message"
+    )
+    events: dict[str, str] = Field(
+        default_factory=dict, description="action, or action/variant → the platform's event"
+    )
+    templates: dict[str, str] = Field(
+        default_factory=dict, description="our template → the platform's"
+    )
+    concurrency: int | None = Field(
+        None, ge=1, le=256, description="calls in flight; else preset's"
+    )
+    idempotency: Literal["preset", "none"] = Field(
+        "preset", description="none: this account does not recognise a repeated key"
+    )
+    on_unknown: Literal["retry", "hold"] | None = Field(
+        None, description="an unanswered call; else the play's, else by class of contact"
+    )
+    skip_delay_and_quiet_hours: bool = Field(False, description="send at once, at any hour")
+    allow_private: bool = Field(False, description="addresses of this machine and network")
+    allow_http: bool = Field(False, description="without TLS")
+
+
+class TargetsConfig(Strict):
+    """The file `targets.yaml`."""
+
+    targets: dict[TargetName, TargetSettings]
+
+
+def check(settings: TargetSettings) -> Preset:
+    """Check one target against its preset, without secrets. Raises `ConfigError`."""
+    if settings.preset not in preset_names():
+        raise ConfigError(f"unknown preset {settings.preset}: one of {', '.join(preset_names())}")
+    preset = load_preset(settings.preset)
+    unknown = sorted(settings.vars.keys() - preset.vars.keys())
+    if unknown:
+        raise ConfigError(f"vars: unknown {', '.join(unknown)}: remove it")
+    for name, var in preset.vars.items():
+        given = settings.vars.get(name, var.default)
+        if given is None:
+            raise ConfigError(f"vars.{name}: missing: {var.about}")
+        if var.secret and given and not fullmatch(_REFERENCE, given):
+            raise ConfigError(f"vars.{name}: a secret is given by reference (env:NAME, file:/path)")
+    for name, written in (*settings.attributes.items(), *settings.message.items()):
+        if not preset.may_write(written.field):
+            raise ConfigError(
+                f"attributes.{name}: {written.field} is consent or identity: "
+                "never written, remove it"
+            )
+    for label, mapped in (("attributes", settings.attributes), ("message", settings.message)):
+        fields = [written.field for written in mapped.values()]
+        twice = sorted({field for field in fields if fields.count(field) > 1})
+        if twice:
+            raise ConfigError(
+                f"{label}: {', '.join(twice)} is written by two attributes: choose one"
+            )
+    for action, event in settings.events.items():
+        if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
+            raise ConfigError(f"events.{action}: letters, digits, - and _ only")
+    if preset.uses("event") and settings.enabled and not settings.events:
+        raise ConfigError("events: missing: name the platform's event for each action")
+    return preset
+
+
+def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> Account:
+    """Resolve the vars of a checked target. Raises `ConfigError`."""
+    known = {name: _resolve(name, var, settings, secrets) for name, var in preset.vars.items()}
+    keys: tuple[bytes, ...] = ()
+    if isinstance(preset.auth, StandardWebhooks):
+        keys = tuple(_key(name, known[name]) for name in preset.auth.secrets if known[name])
+    base_url = render.text(preset.base_url, known)
+    return Account(preset=preset, base_url=base_url, vars=known, webhook_keys=keys)
+
+
+def idempotency(preset: Preset, settings: TargetSettings) -> Idempotency:
+    """Say whether a repeat of an action is harmless at this target."""
+    repeatable = preset.act.repeatable
+    if settings.idempotency == "none" or not isinstance(repeatable, Key):
+        return Idempotency("none")
+    hours = repeatable.remembered_h
+    return Idempotency("key", None if hours is None else timedelta(hours=hours))
+
+
+def _resolve(name: str, var: Var, settings: TargetSettings, secrets: Secrets) -> str:
+    given = settings.vars.get(name, var.default) or ""
+    try:
+        value = secrets.get(given) if fullmatch(_REFERENCE, given) else given
+    except ConfigError as error:
+        raise ConfigError(f"vars.{name}: {error}") from None
+    if var.pattern is not None and not fullmatch(var.pattern, value):
+        raise ConfigError(f"vars.{name}: does not look as it should: {var.about}")
+    if var.url:
+        _check_url(name, value, settings)
+    return value
+
+
+def _check_url(name: str, value: str, settings: TargetSettings) -> None:
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        raise ConfigError(f"vars.{name}: not a URL") from None
+    if not url.host or url.userinfo or url.query or url.fragment:
+        raise ConfigError(f"vars.{name}: an absolute URL without user, query or fragment")
+    if url.scheme != "https" and not (url.scheme == "http" and settings.allow_http):
+        raise ConfigError(f"vars.{name}: https is required (allow_http: true allows http)")
+
+
+def _key(name: str, secret: str) -> bytes:
+    try:
+        return webhook_key(secret)
+    except ValueError as error:
+        raise ConfigError(f"vars.{name}: {error}") from None
