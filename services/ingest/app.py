@@ -41,7 +41,7 @@ def make_part(
         name="ingest",
         routers=(
             webhook_router(Webhooks(catalogue, intake, quarantine, sight)),
-            api_router(access, catalogue, intake, quarantine, sight),
+            api_router(access, intake, quarantine, sight),
         ),
         tasks={"pruning": pruning(quarantine, catalogue.quarantine_for, intake.clock)},
         ready=ready,

@@ -4,11 +4,13 @@ In: the file and the resolver of secrets. Out: `Catalogue`, or `ConfigError` who
 file, line and fix.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from services.ingest.decoders import DECODERS
 from services.ingest.mapping import Mapping, MappingErrors, compile_mapping
 from services.ingest.settings import SignatureCheck, SourceEntry, SourcesFile, TokenCheck
 from services.ingest.signatures import Headers, Scheme, key_of, verify, verify_token
@@ -43,6 +45,7 @@ class Source:
 
     name: str
     verifier: Verifier
+    decode: Callable[[bytes], object]
     mapping: Mapping
     secrets: tuple[bytes, ...]
 
@@ -122,6 +125,7 @@ def _source(name: str, entry: SourceEntry, secrets: Secrets) -> Source:
     return Source(
         name=name,
         verifier=_verifier(entry, texts),
+        decode=DECODERS[entry.decoder],
         mapping=mapping,
         secrets=tuple(text.encode() for text in texts),
     )

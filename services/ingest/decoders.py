@@ -3,6 +3,7 @@
 In: the body, after its signature held. Out: maps, lists, texts, numbers, or `Undecodable`. Pure.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
@@ -43,3 +44,7 @@ def _deeper_than(value: object, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+#: The decoders a source may name; each raises `Undecodable` and nothing else.
+DECODERS: Final[Mapping[str, Callable[[bytes], object]]] = {"json": decode_json}

@@ -40,12 +40,14 @@ class Intake:
         *,
         route_key: bytes,
         body_bytes: int,
+        body_deadline_s: float = _BODY_DEADLINE_S,
         clock: Callable[[], datetime],
     ) -> None:
         self._publisher = publisher
         self._ping = ping
         self._route_key = route_key
         self._body_bytes = body_bytes
+        self._body_deadline_s = body_deadline_s
         self._failed_at: float | None = None
         self._left_behind: set[asyncio.Future[Any]] = set()
         self.clock = clock
@@ -57,13 +59,15 @@ class Intake:
             raise self._too_large()
         body = bytearray()
         try:
-            async with asyncio.timeout(_BODY_DEADLINE_S):
+            async with asyncio.timeout(self._body_deadline_s):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > self._body_bytes:
                         raise self._too_large()
         except TimeoutError:
-            raise Problem(408, "too-slow", "send the whole body within 15 s") from None
+            raise Problem(
+                408, "too-slow", f"send the whole body within {self._body_deadline_s:g} s"
+            ) from None
         except ClientDisconnect:
             raise Problem(400, "disconnected", "the sender went away") from None
         return bytes(body)

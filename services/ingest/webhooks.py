@@ -16,11 +16,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from services.ingest.catalogue import Catalogue, Source
-from services.ingest.decoders import Undecodable, decode_json
+from services.ingest.decoders import Undecodable
 from services.ingest.intake import Intake
 from services.ingest.quarantine import Quarantine
 from services.ingest.sight import Sight
 from services.ingest.translate import Ignored, Translated, Unmappable, translate
+from services.ingest.values import clean
 from shared.errors import RecordTooLarge
 from shared.http.problems import Problem
 
@@ -94,7 +95,7 @@ class Webhooks:
         if source is None or not source.verifier.authentic(body, request.headers, now):
             raise _unauthorized()
         try:
-            payload = decode_json(body)
+            payload = source.decode(body)
         except Undecodable as error:
             raise Problem(400, "undecodable", f"the body is {error}") from None
         result = translate(source.mapping, payload, _plain(request), now)
@@ -117,7 +118,7 @@ class Webhooks:
                 source=source.name,
                 body=body,
                 secrets=source.secrets,
-                content_type=request.headers.get("content-type", "")[:200],
+                content_type=clean(request.headers.get("content-type", ""), 200),
                 received_at=now,
                 path=why.path,
                 rule=why.rule,

@@ -1,0 +1,166 @@
+"""What outsiders may tell: each type, each refusal."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.outside import MAX_BATCH, Refused, read, read_all
+from services.ingest.told import message
+from shared.events.envelope import FEEDBACK, OUTCOMES, decode
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WHO = {"email": "c@example.com"}
+SURVEY = {"survey": "relational", "identifiers": WHO}
+MESSAGE = {"identifiers": WHO, "channel": "email"}
+
+
+def told(type_: str = "customer.updated", data: object = None, **changes: Any) -> dict[str, Any]:
+    """One CloudEvent; `changes` replace attributes, None takes one away."""
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "crm",
+        "type": type_,
+        "data": {"identifiers": WHO} if data is None else data,
+        **changes,
+    }
+    return {name: value for name, value in event.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "topic"),
+    [
+        ("survey.invitation.sent", SURVEY, FEEDBACK),
+        ("survey.shown", SURVEY, FEEDBACK),
+        ("survey.declined", SURVEY, FEEDBACK),
+        ("survey.opted_out", SURVEY, FEEDBACK),
+        ("customer.updated", {"identifiers": WHO}, FEEDBACK),
+        ("message.sent", MESSAGE, OUTCOMES),
+        ("message.delivered", MESSAGE, OUTCOMES),
+        ("message.bounced", MESSAGE, OUTCOMES),
+        ("message.opened", MESSAGE, OUTCOMES),
+        ("message.unsubscribed", MESSAGE, OUTCOMES),
+    ],
+)
+def test_each_type_becomes_an_event_of_its_topic(
+    type_: str, data: dict[str, Any], topic: str
+) -> None:
+    """What is read is what a consumer decodes, under a key that tells nothing."""
+    item = read(told(type_, data), NOW)
+    record = message(item, b"key")
+    assert (record.topic, decode(record.value)) == (topic, item.event)
+    assert item.event.type == type_
+    assert "example" not in record.key
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        pytest.param(None, "send one CloudEvent", id="null"),
+        pytest.param("x", "send one CloudEvent", id="text"),
+        pytest.param(told(specversion="0.3"), "specversion", id="old version"),
+        pytest.param(told(id=None), "id: required", id="no id"),
+        pytest.param(told(id=7), "id: required", id="id is a number"),
+        pytest.param(told(id=" "), "id: required", id="blank id"),
+        pytest.param(told(id="x" * 257), "id: required", id="long id"),
+        pytest.param(told(source=""), "source: required", id="no source"),
+        pytest.param(told("case.opened"), "type: must be one of", id="not from outside"),
+        pytest.param(told(dataversion="2.0"), "dataversion", id="major version"),
+        pytest.param({**told(), "data": None}, "data: ", id="null data"),
+        pytest.param(told(data=[]), "data: ", id="data is a list"),
+        pytest.param(told(time=12), "time: must be", id="time is a number"),
+        pytest.param(told(time="soon"), "time: not a time", id="time is none"),
+        pytest.param(
+            told(data={"identifiers": {}}), "data.identifiers: give an external_id", id="nobody"
+        ),
+        pytest.param(
+            told(data={"identifiers": {"email": "", "phone": None}}),
+            "data.identifiers: give",
+            id="empty identifiers",
+        ),
+        pytest.param(
+            told(data={"identifiers": {"email": "c.example.com"}}),
+            "data.identifiers.email: must be an e-mail",
+            id="no address",
+        ),
+        pytest.param(
+            told(data={"identifiers": {"phone": "0612345678"}}),
+            "data.identifiers.phone: must be in E.164",
+            id="local number",
+        ),
+        pytest.param(
+            told(data={"identifiers": {"external_id": True}}),
+            "data.identifiers.external_id",
+            id="boolean id",
+        ),
+        pytest.param(
+            told(data={"identifiers": WHO, "score": 9}), "data.score: unknown field", id="unknown"
+        ),
+        pytest.param(
+            told(data={"identifiers": WHO, "attributes": {"Plan!": 1}}),
+            "data.attributes.(key)",
+            id="attribute name",
+        ),
+        pytest.param(
+            told(data={"identifiers": WHO, "attributes": {"plan": {"x": 1}}}),
+            "data.attributes.plan",
+            id="attribute is a map",
+        ),
+        pytest.param(
+            told(
+                data={
+                    "identifiers": WHO,
+                    "consents": [{"channel": "email", "purpose": "marketing", "granted": "yes"}],
+                }
+            ),
+            "data.consents.0.granted",
+            id="consent must be true or false",
+        ),
+        pytest.param(
+            told("survey.shown", {"identifiers": WHO}), "data.survey: missing", id="no survey"
+        ),
+        pytest.param(
+            told("survey.shown", {**SURVEY, "channel": "pigeon"}), "data.channel", id="channel"
+        ),
+        pytest.param(
+            told("message.sent", {"channel": "email"}), "data: give identifiers", id="about nobody"
+        ),
+        pytest.param(
+            told("message.sent", {**MESSAGE, "delivery_id": "x"}), "data.delivery_id", id="no uuid"
+        ),
+        pytest.param([], "send 1 to", id="empty batch"),
+        pytest.param([told()] * (MAX_BATCH + 1), "send 1 to", id="batch too long"),
+        pytest.param([told(), "x"], "event 1: send one", id="one of a batch"),
+    ],
+)
+def test_each_refusal_names_the_field(raw: object, says: str) -> None:
+    """The caller learns what to correct."""
+    with pytest.raises(Refused) as caught:
+        read_all(raw, NOW)
+    assert says in str(caught.value)
+    assert "c@example.com" not in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["identifiers", "email", "attributes", "consents", "survey", "x"]),
+                inner,
+            )
+        ),
+    ),
+    st.sampled_from(["customer.updated", "survey.shown", "message.sent"]),
+)
+def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> None:
+    """An outsider gets an event or a refusal, never an error of ours."""
+    try:
+        found = read(told(type_, data), NOW)
+    except Refused:
+        return
+    assert found.event.type == type_
