@@ -1,0 +1,74 @@
+"""Be a service that is killed around one publish: `python -m tests.faults.crashing`.
+
+Arguments: service, `before` or `after`, event type. The process kills itself (SIGKILL, as a power
+cut would) around its first publish of an event of that type: `before` falls between the commit of
+the work and its telling, `after` between the telling and its closing.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+
+import orjson
+
+from shared.bus.port import Bus, Consumer, Message, Publisher
+from shared.hosting import Part
+from shared.observe import configure_logging
+from shared.process import Build, Context, read_settings, run_or_explain, serve
+
+
+class CrashingPublisher:
+    """Publishes until an event of the type passes, then ends the process without a word."""
+
+    def __init__(self, inner: Publisher, when: str, event_type: str) -> None:
+        self._inner = inner
+        self._when = when
+        self._type = event_type
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish, dying before or after."""
+        fatal = any(orjson.loads(message.value).get("type") == self._type for message in messages)
+        if fatal and self._when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        await self._inner.publish(messages)
+        if fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CrashingBus:
+    """A bus whose publisher is the crashing one."""
+
+    def __init__(self, inner: Bus, when: str, event_type: str) -> None:
+        self._inner = inner
+        self.publisher: Publisher = CrashingPublisher(inner.publisher, when, event_type)
+
+    async def subscribe(self, group: str, topics: Sequence[str]) -> Consumer:
+        """Join as the inner bus does."""
+        return await self._inner.subscribe(group, topics)
+
+    async def check(self) -> None:
+        """Compare as the inner bus does."""
+        await self._inner.check()
+
+    async def close(self) -> None:
+        """Close the inner bus."""
+        await self._inner.close()
+
+
+async def main(service: str, when: str, event_type: str) -> None:
+    """Serve one service with the crashing bus."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    build: Build = import_module(f"services.{service}.__main__").build
+
+    async def crashing(context: Context) -> Part:
+        return await build(replace(context, bus=CrashingBus(context.bus, when, event_type)))
+
+    await serve(settings, [crashing])
+
+
+if __name__ == "__main__":
+    run_or_explain(lambda: main(*sys.argv[1:4]))
