@@ -130,7 +130,9 @@ def _match(rule: Rule, response: httpx.Response, step: str) -> str | None:
         return None
     if rule.text is None:
         return ""
-    found = re.search(rule.text, response.text[:_TEXT_LIMIT])
+    # The charset that the answer names is not trusted: codes are ASCII in any of them.
+    text = response.content[:_TEXT_LIMIT].decode(errors="replace")
+    found = re.search(rule.text, text)
     return None if found is None else found.groupdict().get("code") or ""
 
 

@@ -122,6 +122,20 @@ async def test_no_listener_means_nothing_left() -> None:
     assert failure_of(told.value).phase == "connect"
 
 
+async def test_a_failed_handshake_means_nothing_left() -> None:
+    """No TLS, no request: the customer's data stayed here."""
+
+    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with server(no_tls) as url:
+        with pytest.raises(httpx.ConnectError) as told:
+            await call(local_wire(), url.replace("http:", "https:"))
+    assert failure_of(told.value).phase == "connect"
+
+
 @pytest.mark.parametrize(
     ("talk", "limits"),
     [

@@ -39,6 +39,14 @@ RULES = (
             "HTTP 500: AB-12",
             id="only the code is told",
         ),
+        pytest.param(
+            httpx.Response(
+                500, content=b"\xff gone", headers={"Content-Type": "text/plain; charset=zlib"}
+            ),
+            "not_found",
+            "HTTP 500",
+            id="a charset that is none",
+        ),
         pytest.param(httpx.Response(500, text="gone"), "not_found", "HTTP 500", id="any status"),
         pytest.param(httpx.Response(500), "retry", "HTTP 500", id="500"),
         pytest.param(httpx.Response(599), "retry", "HTTP 599", id="599"),
