@@ -1,7 +1,6 @@
 """Wiring of the segmenter: `python -m services.segmenter` (`migrate` migrates its schema)."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import text
 
@@ -23,8 +22,6 @@ from shared.settings import load_yaml
 
 #: Large enough to amortise a transaction, small enough for the 250 ms from webhook to push.
 _BATCH = 200
-#: A batch that waits for the database still shows life every 2 s; a minute means stuck.
-_STUCK = timedelta(minutes=1)
 
 
 async def build(context: process.Context) -> Part:
@@ -52,7 +49,7 @@ async def build(context: process.Context) -> Part:
         return missing
 
     def alive() -> Sequence[str]:
-        return ("consume",) if clock() - loop.moved_at > _STUCK else ()
+        return () if loop.alive() else ("consume",)
 
     return Part(
         name="segmenter",

@@ -172,7 +172,10 @@ class _Work:
             self.changes.answers[due.event_id] = stored
             return
         named = due.data.customer_id
-        customer = self._customers[self._survivor(named)]
+        customer = self._customers.get(self._survivor(named))
+        if customer is None:
+            self._note_unknown(due)
+            return
         timer = self._gathered.timers.get(named)
         if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
             self._keep(customer, due, None, "stale: this timer was set anew meanwhile")
@@ -272,18 +275,37 @@ class _Work:
         kept = Customer(customer.customer_id, customer.created_at, version, customer.profile)
         self._customers[customer.customer_id] = self.changes.customers[kept.customer_id] = kept
         self._touch(customer.customer_id, self._now)
-        decision = Decision(
-            event_id=event.event_id,
-            decision_id=ids.name_id("decision", event.event_id, customer.customer_id, version),
-            customer_id=customer.customer_id,
-            version=version,
-            kind=event.kind if isinstance(event, Fact) else event.data.TYPE,
-            decided_at=self._now,
-            payload=payload,
-            note=note,
+        self._record(
+            Decision(
+                event_id=event.event_id,
+                decision_id=ids.name_id("decision", event.event_id, customer.customer_id, version),
+                customer_id=customer.customer_id,
+                version=version,
+                kind=event.kind if isinstance(event, Fact) else event.data.TYPE,
+                decided_at=self._now,
+                payload=payload,
+                note=note,
+            )
         )
+
+    def _note_unknown(self, due: Due) -> None:
+        """Keep a timer that names nobody, so that it stays handled."""
+        self._record(
+            Decision(
+                event_id=due.event_id,
+                decision_id=ids.name_id("decision", due.event_id),
+                customer_id=due.data.customer_id,
+                version=0,
+                kind=due.data.TYPE,
+                decided_at=self._now,
+                payload=None,
+                note="no customer has this id",
+            )
+        )
+
+    def _record(self, decision: Decision) -> None:
         self.changes.decisions.append(decision)
-        self.changes.answers[event.event_id] = decision
+        self.changes.answers[decision.event_id] = decision
 
     def _touch(self, customer_id: UUID, now: datetime) -> None:
         self._touched[customer_id] = max(now, self._touched.get(customer_id, now))

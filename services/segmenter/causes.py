@@ -54,7 +54,7 @@ def _response(
 
 def is_late(response: Response, after: Profile) -> bool:
     """Tell whether a newer answer is known, so that nobody should react to this one."""
-    scored = after.scored()
+    scored = after.scored
     return bool(scored) and response.place < scored[-1].place
 
 
@@ -64,7 +64,7 @@ def timer_cause(event_id: UUID, due_at: datetime, profile: Profile) -> Cause:
     Naming the answer keeps a play from acting twice on it, before the hold and after; and its
     age counts from the answer.
     """
-    scored = profile.scored()
+    scored = profile.scored
     if not scored:
         return Cause(
             id=ids.event_cause(event_id), kind="timer", triggers=("timer",), deadline_from=due_at

@@ -4,7 +4,7 @@ Each rule tells its hold from the facts alone, even one that has ended: so the n
 whenever it is asked, and every rule can be shown. A hold stands while `now < until`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -57,7 +57,7 @@ def new_customer(profile: Profile, policy: Policy) -> Hold | None:
 
 def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
     """Do not sell to someone who has just complained."""
-    scored, days = profile.scored(), policy.rests.marketing_after_detractor_days
+    scored, days = profile.scored, policy.rests.marketing_after_detractor_days
     if not days or not scored or segment_of(scored[-1], policy) != "detractor":
         return None
     return Hold(
@@ -92,10 +92,14 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
+def asked(profile: Profile, policy: Policy) -> dict[str, Hold | None]:
+    """Ask every rule, in order."""
+    return {rule.__name__: rule(profile, policy) for rule in RULES}
+
+
 def holds(profile: Profile, policy: Policy) -> tuple[Hold, ...]:
     """List the holds of all rules, standing or over."""
-    found = (rule(profile, policy) for rule in RULES)
-    return tuple(hold for hold in found if hold is not None)
+    return tuple(hold for hold in asked(profile, policy).values() if hold is not None)
 
 
 def standing(found: tuple[Hold, ...], now: datetime) -> tuple[Hold, ...]:
@@ -108,21 +112,17 @@ def next_survey_at(found: tuple[Hold, ...]) -> datetime | None:
     return max((hold.until for hold in found if "survey" in hold.classes), default=None)
 
 
-def trace(profile: Profile, policy: Policy, now: datetime) -> tuple[TraceLine, ...]:
-    """Tell every rule's answer, in the order asked."""
-    lines = []
-    for rule in RULES:
-        hold = rule(profile, policy)
-        if hold is None:
-            line = TraceLine(rule=rule.__name__, outcome="open", reason="nothing to wait for")
-        elif now < hold.until:
-            line = TraceLine(rule=hold.rule, outcome="holds", reason=hold.reason, until=hold.until)
-        else:
-            line = TraceLine(
-                rule=hold.rule, outcome="open", reason="its time is over", until=hold.until
-            )
-        lines.append(line)
-    return tuple(lines)
+def trace(answers: Mapping[str, Hold | None], now: datetime) -> tuple[TraceLine, ...]:
+    """Tell every rule's answer, in the order asked, with its next date."""
+    return tuple(_line(rule, hold, now) for rule, hold in answers.items())
+
+
+def _line(rule: str, hold: Hold | None, now: datetime) -> TraceLine:
+    if hold is None:
+        return TraceLine(rule=rule, outcome="open", reason="nothing to wait for")
+    if now < hold.until:
+        return TraceLine(rule=rule, outcome="holds", reason=hold.reason, until=hold.until)
+    return TraceLine(rule=rule, outcome="open", reason="its time is over", until=hold.until)
 
 
 def moment(value: object) -> datetime | None:

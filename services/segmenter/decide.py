@@ -58,7 +58,8 @@ def decide(
     else:
         cause = cause_of(event, after, merged=merged)
         move = _move(event, after, cause, rulebook.policy)
-    found = clocks.holds(after, rulebook.policy)
+    answers = clocks.asked(after, rulebook.policy)
+    found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, clocks.next_survey_at(found))
     return CustomerDecided(
@@ -79,7 +80,7 @@ def decide(
             *_told(before, seen, cause),
             *_dated(event, after),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
-            *clocks.trace(after, rulebook.policy, now),
+            *clocks.trace(answers, now),
         ),
         policy=rulebook.version,
     )
@@ -115,7 +116,7 @@ def _gates(profile: Profile) -> tuple[object, ...]:
 def _move(event: Fact, after: Profile, cause: Cause, policy: Policy) -> Move | None:
     if cause.kind != "response" or cause.late:
         return None
-    return move_of(after.scored(), event.identity, policy)
+    return move_of(after.scored, event.identity, policy)
 
 
 def _dated(event: Fact | Due, after: Profile) -> tuple[TraceLine, ...]:

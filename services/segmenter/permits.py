@@ -4,6 +4,8 @@ Whether an address is known at all is not asked here: the campaign platform may 
 not. An address that bounced is closed.
 """
 
+from functools import lru_cache
+
 from services.segmenter.consents import consent
 from services.segmenter.policy import PermitRule, Policy
 from services.segmenter.profile import ADDRESS
@@ -47,11 +49,17 @@ def _permit(
     allowed, reason = _answer(profile, channel, rule)
     if allowed and rule.consent != "none" and _closed(profile, channel):
         allowed, reason = False, "the address bounced"
+    return _made(contact_class, channel, rule.basis if allowed else None, reason)
+
+
+@lru_cache(maxsize=1024)
+def _made(contact_class: ContactClass, channel: Channel, basis: str | None, reason: str) -> Permit:
+    """Build a permit; the same few dozen are stated in every decision."""
     return Permit(
         contact_class=contact_class,
         channel=channel,
-        allowed=allowed,
-        basis=rule.basis if allowed else None,
+        allowed=basis is not None,
+        basis=basis,
         reason=reason,
     )
 

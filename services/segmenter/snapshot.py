@@ -26,7 +26,7 @@ def snapshot(
     profile: Profile, policy: Policy, themes: ThemeFinder, next_survey_at: datetime | None
 ) -> Snapshot:
     """Build the snapshot; segment and theme are read under this policy."""
-    scored = profile.scored()
+    scored = profile.scored
     latest = scored[-1] if scored else None
     previous = scored[-2] if len(scored) > 1 else None
     firsts = [r.answered_at for r in scored[:1]]
@@ -54,7 +54,7 @@ def snapshot(
 
 
 def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
-    scored = profile.scored()
+    scored = profile.scored
     if not scored:
         return None
     return themes.find({name: answer.value for name, answer in scored[-1].answers.items()})

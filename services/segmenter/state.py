@@ -6,6 +6,7 @@ here depends on the policy or on the time, so neither ever makes a stored profil
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -128,7 +129,7 @@ class Forgotten:
     deliveries: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """The fold of a customer's facts."""
 
@@ -149,10 +150,11 @@ class Profile:
     reported: dict[str, Contact] = field(default_factory=dict)
     forgotten: Forgotten = Forgotten()
 
-    def scored(self) -> list[Response]:
+    @cached_property
+    def scored(self) -> tuple[Response, ...]:
         """Responses with a score, the newest last."""
         found = [response for response in self.responses.values() if response.score is not None]
-        return sorted(found, key=lambda response: response.place)
+        return tuple(sorted(found, key=lambda response: response.place))
 
     @property
     def known(self) -> bool:

@@ -144,7 +144,7 @@ def customer_view(
         permits=permits(profile, policy),
         contacts=_contacts(profile),
         holds=clocks.standing(found, now),
-        next=clocks.trace(profile, policy, now),
+        next=clocks.trace(clocks.asked(profile, policy), now),
         decisions=tuple(decision_view(decision) for decision in decisions),
         policy=rulebook.version,
     )
@@ -173,7 +173,7 @@ def decision_view(decision: Decision) -> DecisionView:
 
 def found_view(customer_id: UUID, profile: Profile, rulebook: Rulebook) -> FoundCustomer:
     """Show one customer in a list."""
-    scored = profile.scored()
+    scored = profile.scored
     latest = scored[-1] if scored else None
     return FoundCustomer(
         customer_id=customer_id,
@@ -184,7 +184,7 @@ def found_view(customer_id: UUID, profile: Profile, rulebook: Rulebook) -> Found
 
 
 def _responses(profile: Profile, rulebook: Rulebook) -> tuple[ResponseView, ...]:
-    scored = profile.scored()
+    scored = profile.scored
     ordered = sorted(profile.responses.values(), key=lambda response: response.place, reverse=True)
     return tuple(
         ResponseView(

@@ -1,10 +1,10 @@
 """Events as the segmenter receives them, with invented people; and a segmenter to feed them to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -66,7 +66,7 @@ def answered(
     complete: bool = True,
     origin: feedback.TimeOrigin = "platform",
     survey: str = "nps",
-    attributes: dict[str, Value] | None = None,
+    attributes: Mapping[str, Value] | None = None,
     consents: tuple[ConsentStatement, ...] = (),
     **answers: Value,
 ) -> Event:
@@ -84,7 +84,7 @@ def answered(
         complete=complete,
         identifiers=ids_of(email),
         answers=told,
-        attributes=attributes or {},
+        attributes=dict(attributes or {}),
         consents=consents,
     )
     # As ingest names it: the receipt is no part of the name.
@@ -102,7 +102,7 @@ def says(
 def updated(
     *named: Identifier,
     at: datetime = NOON,
-    attributes: dict[str, Value] | None = None,
+    attributes: Mapping[str, Value] | None = None,
     consents: tuple[ConsentStatement, ...] = (),
 ) -> Event:
     """What a CRM tells."""
@@ -110,7 +110,7 @@ def updated(
         feedback.CustomerUpdated(
             identifiers=named or ids_of(ANNA),
             occurred_at=at,
-            attributes=attributes or {},
+            attributes=dict(attributes or {}),
             consents=consents,
         )
     )
@@ -234,6 +234,7 @@ def handler(
     *,
     now: datetime | Callable[[], datetime] = NOON,
     policy: Policy | None = None,
+    new_id: Callable[[], UUID] = uuid4,
 ) -> Handler:
     """A segmenter's handler whose clock stands at `now`."""
     return Handler(
@@ -243,4 +244,5 @@ def handler(
         "the text of the policy",
         clock=now if callable(now) else lambda: now,
         metrics=Metrics(CollectorRegistry()),
+        new_id=new_id,
     )

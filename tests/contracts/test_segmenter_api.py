@@ -1,0 +1,162 @@
+"""The read API: who she is and why, by id, or found by an identifier in the body."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.segmenter.api import make_router
+from shared.database import connect
+from shared.hosting import Part, make_app
+from shared.http.auth import Access, AccessConfig, Token
+from shared.settings import Secrets
+from tests.builders.facts import (
+    ANNA,
+    Shelf,
+    answered,
+    day,
+    handler,
+    ids_of,
+    received,
+    rulebook,
+    says,
+    settled,
+    updated,
+)
+
+READ = {"Authorization": "Bearer reader"}
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(database, "segmenter")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the segmenter's routes, as of a day after `NOON`."""
+    tokens = AccessConfig(
+        tokens=(
+            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
+            Token(name="writer", scopes=frozenset({"events"}), token="env:NPS_TOKEN_WRITER"),
+        )
+    )
+    secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
+    router = make_router(engine, rulebook(), Access(tokens, secrets), lambda: day(1))
+    app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://nps.test") as client:
+        yield client
+
+
+async def test_a_customer_is_shown_whole(engine: AsyncEngine, client: httpx.AsyncClient) -> None:
+    """Profile, answers with their moves, consents, contacts, next dates, decisions with reasons."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(1))
+    first = answered("r1", 9, at=day(-100), consents=(says(granted=True),))
+    await handle(received(first, answered("r2", 3, comment="Trop cher")))
+    customer = shelf.decided()[0].customer_id
+    await handle(received(settled(customer, at=day(0.5))))
+    answer = await client.get(f"/v1/customers/{customer}", headers=READ)
+    shown = answer.json()
+    assert answer.status_code == 200
+    assert shown["identifiers"] == [{"kind": "email", "value": ANNA}]
+    assert shown["profile"]["segment"] == "detractor"
+    assert shown["profile"]["previous_segment"] == "promoter"
+    assert [(r["response_id"], r["move"]["kind"]) for r in shown["responses"]] == [
+        ("r2", "down"),
+        ("r1", "first"),
+    ]
+    assert {
+        (c["channel"], c["state"]) for c in shown["consents"] if c["purpose"] == "marketing"
+    } == {
+        ("email", "granted"),
+        ("sms", "unknown"),
+        ("call", "unknown"),
+        ("post", "unknown"),
+    }
+    assert [contact["origin"] for contact in shown["contacts"]] == ["ours"]
+    assert "marketing_rest" in {hold["rule"] for hold in shown["holds"]}
+    assert "after_contact" in {line["rule"] for line in shown["next"]}
+    assert [d["version"] for d in shown["decisions"]] == [3, 2, 1]
+    assert all(decision["trace"] for decision in shown["decisions"])
+
+
+async def test_a_merged_id_answers_with_the_survivor(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """Old links keep working, and the survivor lists what was merged into it."""
+    shelf = Shelf()
+    for told in (
+        answered("r1", 9),
+        updated(*ids_of(external_id="C-1")),
+        updated(*ids_of(ANNA, external_id="C-1"), at=day(1)),
+    ):
+        await handler(engine, shelf, now=day(1))(received(told))
+    (merged,) = shelf.merged()
+    shown = (await client.get(f"/v1/customers/{merged.merged_id}", headers=READ)).json()
+    assert shown["customer_id"] == str(merged.customer_id)
+    assert shown["aliases"] == [str(merged.merged_id)]
+
+
+async def test_somebody_without_a_personal_identifier_is_no_customer(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """An anonymous answer is kept as a fact and answered with 404, like an unknown id."""
+    shelf = Shelf()
+    made = uuid4()
+    handle = handler(engine, shelf, new_id=lambda: made)
+    await handle(received(answered("r1", 9, email=None)))
+    for customer in (made, uuid4()):
+        answer = await client.get(f"/v1/customers/{customer}", headers=READ)
+        assert answer.status_code == 404
+        assert answer.json()["type"] == "urn:nps:problem:unknown-customer"
+
+
+async def test_a_search_finds_by_any_identifier_however_it_is_written(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """Identifiers are normalised as on the way in; nobody found is an empty list."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(1))
+    await handle(received(answered("r1", 9), updated(*ids_of(ANNA, phone="+33612345678"))))
+    customer = str(shelf.decided()[0].customer_id)
+    for wanted in ({"email": " ANNA@Example.COM "}, {"phone": "+33 6 12 34 56 78"}):
+        answer = await client.post("/v1/customers/search", json=wanted, headers=READ)
+        (found,) = answer.json()["customers"]
+        assert (found["customer_id"], found["segment"]) == (customer, "promoter")
+    nobody = await client.post("/v1/customers/search", json={"external_id": "C-9"}, headers=READ)
+    assert nobody.json() == {"customers": []}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param({}, id="nothing to look for"),
+        pytest.param({"email": "canary-nowhere"}, id="no address"),
+        pytest.param({"phone": "canary"}, id="no number"),
+        pytest.param({"external_id": "canary\x00"}, id="a NUL character"),
+        pytest.param({"name": "canary"}, id="an unknown field"),
+    ],
+)
+async def test_a_search_that_cannot_be_is_refused_without_an_echo(
+    client: httpx.AsyncClient, wanted: dict[str, str]
+) -> None:
+    """A problem names the fix, not what was sent."""
+    answer = await client.post("/v1/customers/search", json=wanted, headers=READ)
+    assert answer.status_code == 422
+    assert "canary" not in answer.text
+
+
+async def test_the_routes_need_the_scope_read(client: httpx.AsyncClient) -> None:
+    """No token: 401; a token without the scope: 403."""
+    path = f"/v1/customers/{uuid4()}"
+    assert (await client.get(path)).status_code == 401
+    other = {"Authorization": "Bearer writer"}
+    assert (await client.get(path, headers=other)).status_code == 403
+    assert (await client.post("/v1/customers/search", json={}, headers=other)).status_code == 403

@@ -1,0 +1,132 @@
+"""The profile is a function of the set of facts."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.segmenter import profile as fold
+from services.segmenter.facts import Fact
+from services.segmenter.profile import rebuild, step, trim
+from services.segmenter.state import Profile, dump, load
+from shared.events import outcomes
+from shared.events.envelope import Event
+from tests.builders.facts import NOON, answered, day, fact, reported, settled, updated
+from tests.builders.histories import histories
+
+SOMEBODY = UUID(int=1)
+
+
+def facts_of(events: Sequence[Event]) -> list[Fact]:
+    """The set of facts that events tell: of copies the earliest."""
+    known: dict[UUID, Fact] = {}
+    for one in map(fact, events):
+        known[one.event_id] = min(one, known.get(one.event_id, one), key=lambda f: f.order)
+    return list(known.values())
+
+
+def stepped(facts: Sequence[Fact]) -> Profile:
+    """Fold one by one, as they come, storing and reading the profile in between."""
+    profile, seen = Profile(), []
+    for one in facts:
+        seen.append(one)
+        after = step(load(dump(trim(profile))), one)
+        profile = rebuild(seen) if after is None else after
+    return trim(profile)
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories(), st.randoms(use_true_random=False))
+def test_any_order_of_steps_agrees_with_the_rebuild(events: list[Event], random: Random) -> None:
+    """Steps in any order, with the profile stored in between, end where the rebuild ends."""
+    facts = facts_of(events)
+    shuffled = list(facts)
+    random.shuffle(shuffled)
+    assert stepped(shuffled) == trim(rebuild(facts)) == stepped(facts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), st.randoms(use_true_random=False))
+def test_order_does_not_matter_where_profiles_are_trimmed(
+    events: list[Event], random: Random
+) -> None:
+    """The same holds for customers with more answers and contacts than a profile keeps."""
+    facts = facts_of(events)
+    shuffled = list(facts)
+    random.shuffle(shuffled)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold, "KEPT_RESPONSES", 1)
+        patch.setattr(fold, "KEPT_CONTACTS", 1)
+        assert stepped(shuffled) == trim(rebuild(facts)) == stepped(facts)
+
+
+def test_messages_of_one_response_merge_field_by_field() -> None:
+    """The higher revision wins per field; what it does not say stays; null clears."""
+    first = answered("r1", 3, comment="Slow", why="the courier", revision=1)
+    second = answered("r1", comment=None, revision=2, complete=False)
+    older = answered("r1", 9, comment="Fine", revision=0)
+    (response,) = rebuild(map(fact, (second, first, older))).responses.values()
+    assert response.score == 3
+    assert response.said("comment") is None
+    assert response.said("why") == "the courier"
+    assert response.complete
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        pytest.param(0, 0, id="0 is a score"),
+        pytest.param(10.0, 10, id="a whole number written as a float"),
+        pytest.param(11, None, id="above the scale"),
+        pytest.param(7.5, None, id="between two scores"),
+        pytest.param(True, None, id="a yes is no score"),
+        pytest.param("9", None, id="a text is no score"),
+        pytest.param(None, None, id="cleared"),
+    ],
+)
+def test_a_score_is_a_whole_number_from_0_to_10(value: object, score: int | None) -> None:
+    """Anything else is no score."""
+    told = answered("r1", score=value)  # type: ignore[arg-type]
+    assert next(iter(rebuild([fact(told)]).responses.values())).score == score
+
+
+def test_an_attribute_is_taken_from_the_newest_fact() -> None:
+    """Per attribute the newest fact wins, whichever came last; null clears."""
+    told = [
+        updated(at=day(2), attributes={"city": "Lyon"}),
+        updated(at=day(1), attributes={"city": "Paris", "orders": 2}),
+        updated(at=day(3), attributes={"orders": None}),
+    ]
+    profile = rebuild(map(fact, told))
+    assert profile.attribute("city") == "Lyon"
+    assert profile.attribute("orders") is None
+    assert "orders" in profile.attributes
+
+
+def test_a_delivery_told_twice_is_one_contact() -> None:
+    """The first acceptance is the contact, and internal alerts are none."""
+    told = [
+        settled(SOMEBODY, "d1", at=day(1), change=2),
+        settled(SOMEBODY, "d1", at=day(0), change=1),
+        settled(SOMEBODY, "d2", state="suppressed"),
+    ]
+    assert [contact.at for contact in rebuild(map(fact, told)).own.values()] == [NOON]
+
+
+def test_a_report_with_our_delivery_id_is_no_second_contact() -> None:
+    """It tells of a contact that its delivery counts already."""
+    profile = rebuild([fact(reported(outcomes.MessageSent, delivery="d1"))])
+    assert profile.reported == {}
+
+
+def test_a_stored_profile_stays_small_and_keeps_count() -> None:
+    """A hundred answers are kept; the count and the first date cover all."""
+    told = [fact(answered(f"r{n}", 5, at=NOON + timedelta(days=n))) for n in range(130)]
+    kept = trim(rebuild(told))
+    assert (len(kept.responses), kept.forgotten.scored) == (100, 30)
+    assert kept.forgotten.first_answered_at == NOON
+    assert step(kept, fact(answered("late", 5, at=day(-1)))) is None
