@@ -47,11 +47,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """An action that the sandbox performed; `number` grows with each call it received."""
+class Call:
+    """A call that the sandbox received; `number` grows with each. `effect`: it did something."""
 
     number: int
-    customer: str
+    kind: str
+    customer: str | None
+    effect: bool
 
 
 class Instance:
@@ -106,13 +108,12 @@ class Instance:
         found = await self._ask("GET", "/v1/quarantine", params={"limit": _NEWEST})
         return {row["id"] for row in found["rows"]}
 
-    async def effects(self) -> Sequence[Effect]:
-        """List the actions that the sandbox performed, as far as it still shows them."""
-        found = await self._ask("GET", "/sandbox/api/received")
+    async def received(self, limit: int = 2_000) -> Sequence[Call]:
+        """List the newest calls that the sandbox received, newest first."""
+        found = await self._ask("GET", "/sandbox/api/received", params={"limit": limit})
         return [
-            Effect(entry["number"], entry["call"]["customer"])
+            Call(entry["number"], entry["kind"], entry["call"].get("customer"), entry["effect"])
             for entry in found["entries"]
-            if entry["kind"] == "action" and entry["effect"] and entry["call"]
         ]
 
     async def _ask(self, method: str, path: str, **request: Any) -> Any:

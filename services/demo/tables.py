@@ -1,5 +1,6 @@
 """The demo's answer to a person: what happened to how many, and each special case with its why."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -24,6 +25,7 @@ _ANSWERS = {
     "400": "400, not decodable",
     "401": "401, not authentic",
 }
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d\.\d+Z")
 
 
 def show(
@@ -39,9 +41,10 @@ def show(
     """Print everything."""
     console.print(_totals(facts, found))
     console.print(_special(facts, cases))
+    told = "Run it again: none will, for" if added else "It had them before:"
     console.print(
-        f"[bold]{added}[/] actions reached the sandbox in this run. Run it again: 0 will, because "
-        "the same answers are the same causes.",
+        f"[bold]{added}[/] actions reached the sandbox in this run. {told} the same answers are "
+        "the same causes.",
         highlight=False,
     )
     console.print(
@@ -58,11 +61,12 @@ def show(
 
 def _totals(facts: Facts, found: Counts) -> Table:
     table = Table(title="What happened", title_justify="left", title_style="bold", expand=False)
-    table.add_column("")
-    table.add_column("", justify="right")
+    table.add_column("what")
+    table.add_column("how often", justify="right")
     table.add_column("for example, because")
-    for said, number in found.answers.items():
-        table.add_row(f"answered {_ANSWERS.get(said, said)}", str(number), "")
+    table.add_row("webhooks posted", str(found.posted), "")
+    for said in sorted(found.answers, key=_place):
+        table.add_row(f"answered {_ANSWERS.get(said, said)}", str(found.answers[said]), "")
     table.add_section()
     for segment, number in found.customers.items():
         table.add_row(f"customers: {segment}", str(number), "")
@@ -97,15 +101,24 @@ def _happened(case: Case, facts: Facts) -> Iterable[Text]:
         yield Text("no customer was made", style="dim")
         return
     yield Text(f"customer {customer.id[:8]}, {customer.segment or 'no segment'}")
-    for row in facts.deliveries.get(case.email, ()):
+    for row in reversed(facts.deliveries.get(case.email, ())):
         yield _line(row)
 
 
 def _line(row: Delivery) -> Text:
     line = _told(row.what, row.state)
     if row.state != "accepted":
-        line.append(f" ({row.reason})", style="dim")
+        line.append(f" ({_short(row.reason)})", style="dim")
     return line
+
+
+def _place(said: str) -> int:
+    return list(_ANSWERS).index(said) if said in _ANSWERS else len(_ANSWERS)
+
+
+def _short(reason: str) -> str:
+    """Write the times in a reason to the minute."""
+    return _TIME.sub(r"\1 \2 UTC", reason)
 
 
 def _told(what: str, state: str) -> Text:

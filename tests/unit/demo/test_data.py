@@ -131,7 +131,7 @@ def test_ids_and_customers_are_told_apart() -> None:
         "promoter-no-consent",
         "passive-no-consent",
         "twice",
-        "mover",
+        "corrected",
         "zero",
         "no-score",
         "too-old",
