@@ -37,6 +37,13 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _not_reserved(name: str) -> str:
+    # Both stand in the label `source` of the metrics for something else.
+    if name in ("events", "unknown"):
+        raise ValueError("this name is reserved: choose another")
+    return name
+
+
 def is_shorthand(path: str) -> bool:
     """Tell a shorthand from a path: a word and a colon before any dot, bracket or quote."""
     word, colon, _ = path.partition(":")
@@ -46,7 +53,9 @@ def is_shorthand(path: str) -> bool:
 PathText = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_readable)]
 Template = Annotated[str, AfterValidator(_readable_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+SourceName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$"), AfterValidator(_not_reserved)
+]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Scalar = str | bool | int | float
 

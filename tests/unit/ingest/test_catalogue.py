@@ -135,6 +135,13 @@ def test_a_wrong_entry_is_told_with_file_line_and_fix(
         assert f"sources.yaml:{line}: sources.s" in text
 
 
+@pytest.mark.parametrize("name", ["unknown", "events", "Shop", "a/b", "-x", "x" * 65])
+def test_a_source_name_is_a_plain_word_of_its_own(tmp_path: Path, name: str) -> None:
+    """It stands in addresses and metric labels."""
+    with pytest.raises(ConfigError, match=r"sources\.yaml:2: sources"):
+        load(tmp_path, f"sources:\n  {name}: {{preset: generic}}\n")
+
+
 def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     """One start, all lines to correct."""
     with pytest.raises(ConfigError) as caught:
