@@ -88,7 +88,7 @@ def action_deal(
                 "reject", f"the customer has no {address} for the channel {call.channel}"
             )
     event = names.events.get(f"{call.action}/{call.variant}", names.events.get(call.action))
-    if event is None and preset.uses("event"):
+    if event is None and "event" in preset.used_by_actions:
         return Verdict("park", f"targets.yaml names no event for the action {call.action}")
     context = {**written(call.attributes, names.message, preset.formats), **call.context}
     delivery = str(call.delivery_id)

@@ -5,7 +5,7 @@ or `ConfigError`. `exchange` interprets it; no platform has code of its own.
 """
 
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path as File
 from typing import Annotated, Literal
 
@@ -126,12 +126,11 @@ class Preset(Strict):
             raise ValueError("`repeatable` is said of act, and only of it")
         return self
 
-    def uses(self, name: str) -> bool:
-        """Tell whether any action's request asks for this name."""
-        return any(
-            name in render.names([s.request.path or "", s.request.query, s.request.body])
-            for s in self.act.steps
-        )
+    @cached_property
+    def used_by_actions(self) -> frozenset[str]:
+        """The names that an action's requests ask for."""
+        requests = [step.request for step in self.act.steps]
+        return render.names([[r.path or "", r.query, r.headers, r.body] for r in requests])
 
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this field: never one of consent."""

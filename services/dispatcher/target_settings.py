@@ -104,7 +104,7 @@ def check(settings: TargetSettings) -> Preset:
     for action, event in settings.events.items():
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
-    if preset.uses("event") and settings.enabled and not settings.events:
+    if "event" in preset.used_by_actions and settings.enabled and not settings.events:
         raise ConfigError("events: missing: name the platform's event for each action")
     return preset
 

@@ -8,6 +8,7 @@ carrier for one target of the shipped configuration, talking to a fake, without 
 import asyncio
 import copy
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -84,7 +85,7 @@ ACTION = ActionCall(
 )
 
 
-class Fake:
+class Fake(ABC):
     """A platform that records calls and answers as told, else as documented."""
 
     def __init__(self) -> None:
@@ -106,18 +107,18 @@ class Fake:
                 raise answer
         return self.answer(request)
 
+    @abstractmethod
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer as documented."""
-        raise NotImplementedError
 
+    @abstractmethod
     def consent(self) -> Any:
         """Return what this platform knows of its people's consent."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def effects(self) -> int:
         """How many messages this platform would have sent."""
-        raise NotImplementedError
 
 
 class FakeAdobe(Fake):
