@@ -14,6 +14,7 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -73,7 +74,7 @@ def away_as_dependency() -> Iterator[None]:
         if error.connection_invalidated or lost or state.startswith(_PASSING):
             raise DependencyAway(f"database: {type(error.orig).__name__}") from error
         raise
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, PoolTimeoutError) as error:
         raise DependencyAway(f"database: {type(error).__name__}") from error
 
 

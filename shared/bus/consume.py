@@ -46,6 +46,10 @@ Handle = Callable[[Sequence[Received]], Awaitable[Sequence[Rejected]]]
 
 #: How often a long handler is covered by a poll; well below the lease of the PostgreSQL log (10 s).
 _HEARTBEAT: Final = 2.0
+#: A handler that takes longer is taken for stuck: its work goes to others and we are not alive.
+_LONGEST_BATCH: Final = 300.0
+#: Between two signs of life lie a poll (0.2 s), a retry (2 s) or a request's deadline (5 s).
+_SILENCE: Final = timedelta(minutes=1)
 _SLOWEST_RETRY: Final = 2.0
 _FIRST_RETRY: Final = 0.1
 
@@ -96,8 +100,11 @@ class ConsumeLoop:
         self._stopping = asyncio.Event()
         #: What the loop waits for, in words; None while it works. Not ready, but alive.
         self.waiting_for: str | None = None
-        #: When the loop last went round (a retry counts): a host tells from it whether it is alive.
-        self.moved_at: datetime = clock()
+        self._moved_at = clock()
+
+    def alive(self) -> bool:
+        """Tell whether the loop still moves; waiting for a dependency counts as moving."""
+        return self._clock() - self._moved_at < _SILENCE
 
     @property
     def halted(self) -> Sequence[Partition]:
@@ -112,7 +119,7 @@ class ConsumeLoop:
         self._stopping = stopping
         try:
             while not stopping.is_set():
-                self.moved_at = self._clock()
+                self._moved_at = self._clock()
                 self._end_halts()
                 records = await self._retrying(lambda: self._consumer.poll(self._batch))
                 if records:
@@ -240,10 +247,11 @@ class ConsumeLoop:
     async def _alive(self, work: Awaitable[_T]) -> _T:
         """Await the handler; while it takes long, polls keep the membership."""
         task = asyncio.ensure_future(work)
+        deadline = task.get_loop().time() + _LONGEST_BATCH
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=_HEARTBEAT)
-                if not task.done():
+                if not task.done() and task.get_loop().time() < deadline:
                     await self._keep_membership()
             return await task
         finally:
@@ -253,7 +261,7 @@ class ConsumeLoop:
 
     async def _keep_membership(self) -> None:
         """Poll without taking anything, so that our partitions stay ours."""
-        self.moved_at = self._clock()
+        self._moved_at = self._clock()
         held = list(self._consumer.assigned())
         self._consumer.pause(held)
         try:

@@ -179,7 +179,7 @@ class KafkaConsumer:
             stop.exception()  # a farewell that failed: the session lapses by itself
         if self._fetch is not None:
             self._fetch.cancel()
-            await asyncio.wait({self._fetch})
+            await asyncio.gather(self._fetch, return_exceptions=True)
 
     def _active(self) -> list[TopicPartition]:
         return [where for where in self._assigned if where not in self._paused]

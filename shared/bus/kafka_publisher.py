@@ -51,21 +51,33 @@ class KafkaPublisher:
         if self._closed:
             raise BusAway("the bus is closed")
         producer: AIOKafkaProducer | None = None
+        sent: list[asyncio.Future[Any]] = []
+        errors: list[KafkaError] = []
         try:
-            async with asyncio.timeout(_DEADLINE) as deadline:
+            async with asyncio.timeout(_DEADLINE):
                 producer = await self._connected()
-                sent = [await self._send(producer, message) for message in batch]
-                # `wait` leaves the futures alone when time is up: cancelling one that belongs to
-                # a batch in flight would confuse the producer.
-                await asyncio.wait(sent)
+                for message in batch:
+                    sent.append(await self._send(producer, message))
+                for future in sent:
+                    try:
+                        await future
+                    except KafkaError as error:
+                        errors.append(error)
         except TimeoutError:
-            if not deadline.expired():
-                raise
             raise BusAway("Kafka did not acknowledge in time") from None
         except KafkaError as error:
             self._discard(producer)
             raise BusAway(f"Kafka: {type(error).__name__}") from None
-        self._judge(producer, batch, [future.exception() for future in sent])
+        finally:
+            for future in sent:
+                # Whoever gave up does not ask for the outcome any more; the record may still go.
+                if future.done():
+                    _outcome(future)
+                else:
+                    future.add_done_callback(_outcome)
+        if errors:
+            self._discard(producer)
+            self._judge(batch, errors[0])
 
     async def close(self) -> None:
         """Flush what can be flushed; takes at most 4 s."""
@@ -81,20 +93,9 @@ class KafkaPublisher:
             value=message.value,
             headers=list(message.headers),
         )
-        # Whoever gave up at the deadline does not ask for the outcome any more.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
 
-    def _judge(
-        self,
-        producer: AIOKafkaProducer,
-        batch: Sequence[Message],
-        errors: Sequence[BaseException | None],
-    ) -> None:
-        refused = next((error for error in errors if error is not None), None)
-        if refused is None:
-            return
-        self._discard(producer)
+    def _judge(self, batch: Sequence[Message], refused: KafkaError) -> None:
         largest = max(len(message.value) for message in batch)
         if isinstance(refused, MessageSizeTooLargeError) and largest > _BATCH_BYTES:
             # Larger than a batch: it travelled alone, so the refusal is its own.
@@ -102,6 +103,8 @@ class KafkaPublisher:
         raise BusAway(f"Kafka: {type(refused).__name__}")
 
     async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
         async with self._connecting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
@@ -132,6 +135,10 @@ class KafkaPublisher:
         task = asyncio.create_task(_stop(producer), name="bus-producer-stop")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
+
+
+def _outcome(done: "asyncio.Future[Any]") -> BaseException | None:
+    return None if done.cancelled() else done.exception()
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

@@ -132,5 +132,5 @@ class PostgresBus:
             try:
                 await self.prune()
             except DependencyAway:
-                _log.warning("bus_prune_postponed")
+                _log.warning("bus.prune_postponed")
             await asyncio.sleep(_PRUNE_EVERY.total_seconds())
