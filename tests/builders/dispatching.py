@@ -169,6 +169,11 @@ class Dispatching:
         async with self.engine.connect() as connection:
             return (await connection.execute(statement, {"c": customer, "t": target})).one()
 
+    async def scalars(self, statement: str) -> list[Any]:
+        """Return the first column of what a statement selects."""
+        async with self.engine.connect() as connection:
+            return list((await connection.scalars(text(statement))).all())
+
     async def execute(self, statement: str, **values: object) -> None:
         """Run SQL as the dispatcher's role, e.g. to end leases."""
         async with self.engine.begin() as connection:

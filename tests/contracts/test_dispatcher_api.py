@@ -1,0 +1,171 @@
+"""What operators see and do with deliveries, over HTTP, and what platforms report of them."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from services.dispatcher.api import build_router
+from services.dispatcher.calls import Idempotency, Verdict
+from shared.events.envelope import Event
+from shared.events.ids import name_id
+from shared.events.outcomes import MessageOpened, MessageReport, MessageSent
+from shared.events.vocabulary import Identifier
+from shared.hosting import Part, make_app
+from shared.http.auth import Access, AccessConfig
+from shared.settings import Secrets
+from tests.builders.carrier import OK, ScriptedCarrier
+from tests.builders.decisions import NOW, decision, later
+from tests.builders.dispatching import Dispatching, dispatching, play, rules
+
+ACCESS = Access(
+    AccessConfig.model_validate(
+        {
+            "tokens": [
+                {"name": "ops", "scopes": ["read", "operate"], "token": "env:NPS_TOKEN_OPS"},
+                {"name": "viewer", "scopes": ["read"], "token": "env:NPS_TOKEN_VIEWER"},
+            ]
+        }
+    ),
+    Secrets({"NPS_TOKEN_OPS": "ops-token", "NPS_TOKEN_VIEWER": "viewer-token"}),
+)
+OPS = {"Authorization": "Bearer ops-token"}
+VIEWER = {"Authorization": "Bearer viewer-token"}
+
+
+@asynccontextmanager
+async def client(d: Dispatching) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of the dispatcher's routes."""
+    router = build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now)
+    app = make_app([Part("dispatcher", routers=[router])], d.registry)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as caller:
+        yield caller
+
+
+@asynccontextmanager
+async def in_doubt(database: str) -> AsyncIterator[tuple[Dispatching, str]]:
+    """A delivery that may or may not have happened."""
+    carrier = ScriptedCarrier(
+        action_idempotency=Idempotency("none"),
+        on_act=lambda number: Verdict("in_doubt", "no answer") if number == 1 else OK,
+    )
+    book = rules(play("thanks", "promoter", "invite"))
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.run()
+        row = await d.row()
+        assert row.state == "in_doubt"
+        yield d, str(row.id)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "calls"),
+    [
+        pytest.param("sent", "accepted", 1, id="sent"),
+        pytest.param("again", "accepted", 2, id="again"),
+    ],
+)
+async def test_a_doubt_is_settled_by_a_person(
+    database: str, outcome: str, state: str, calls: int
+) -> None:
+    """`sent` accepts it as it is, `again` sends it once more; who said so is kept."""
+    async with in_doubt(database) as (d, delivery), client(d) as caller:
+        answer = await caller.post(
+            f"/v1/deliveries/{delivery}/settle", json={"outcome": outcome}, headers=OPS
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["changes"][-1]["by"] == "ops"
+        d.now = later(seconds=1)
+        await d.run()
+        assert (await d.row()).state == state
+        assert len(d.carriers["sandbox"].actions) == calls
+        again = await caller.post(
+            f"/v1/deliveries/{delivery}/settle", json={"outcome": outcome}, headers=OPS
+        )
+        assert again.status_code == 409
+
+
+async def test_settling_needs_the_scope_and_a_known_delivery(database: str) -> None:
+    """Reading is not operating; an unknown id is 404; another word than sent or again is 422."""
+    async with in_doubt(database) as (d, delivery), client(d) as caller:
+        url = f"/v1/deliveries/{delivery}/settle"
+        body = {"outcome": "sent"}
+        assert (await caller.post(url, json=body)).status_code == 401
+        assert (await caller.post(url, json=body, headers=VIEWER)).status_code == 403
+        unknown = f"/v1/deliveries/{uuid.uuid4()}/settle"
+        assert (await caller.post(unknown, json=body, headers=OPS)).status_code == 404
+        assert (await caller.post(url, json={"outcome": "maybe"}, headers=OPS)).status_code == 422
+        assert (await d.row()).state == "in_doubt"
+
+
+async def test_deliveries_are_listed_with_reasons_by_filter_and_page(database: str) -> None:
+    """Newest first, page by page; each filter narrows; an unknown filter is refused."""
+    async with dispatching(database) as d, client(d) as caller:
+        customer = uuid.uuid4()
+        await d.tell(decision(customer))
+        d.now = later(minutes=1)
+        await d.tell(decision(segment="promoter"), decision(segment="promoter"))
+        await d.run("alerts")
+
+        async def plays(**parameters: str) -> list[str]:
+            answer = await caller.get("/v1/deliveries", params=parameters, headers=VIEWER)
+            assert answer.status_code == 200, answer.text
+            return [found["play"] for found in answer.json()["deliveries"]]
+
+        assert sorted(await plays()) == ["alert", "sorry", "thanks", "thanks"]
+        assert sorted(await plays(customer_id=str(customer))) == ["alert", "sorry"]
+        assert await plays(state="accepted") == ["alert"]
+        assert await plays(target="sandbox", play="sorry") == ["sorry"]
+        cause = str(decision(customer).cause.id)
+        assert sorted(await plays(cause=cause)) == ["alert", "sorry"]
+        first = (await caller.get("/v1/deliveries?limit=3", headers=VIEWER)).json()
+        rest = await caller.get(f"/v1/deliveries?after={first['next']}", headers=VIEWER)
+        seen = [f["id"] for f in first["deliveries"]] + [f["id"] for f in rest.json()["deliveries"]]
+        assert len(set(seen)) == len(seen) == 4
+        assert rest.json()["next"] is None
+        assert (await caller.get("/v1/deliveries?email=x", headers=VIEWER)).status_code == 422
+
+
+async def test_one_delivery_is_shown_with_its_changes_and_nothing_personal(database: str) -> None:
+    """Reason, attempts, times and every change; no address."""
+    async with dispatching(database) as d, client(d) as caller:
+        await d.tell(decision(address="canary@example.com"))
+        await d.run()
+        row = await d.row(play="sorry")
+        answer = await caller.get(f"/v1/deliveries/{row.id}", headers=VIEWER)
+        assert [c["state"] for c in answer.json()["changes"]] == ["planned", "sending", "accepted"]
+        assert answer.json()["delivery"]["attempts"] == 1
+        assert "canary" not in answer.text
+        unknown = await caller.get(f"/v1/deliveries/{uuid.uuid4()}", headers=VIEWER)
+        assert unknown.status_code == 404
+
+
+def _report(kind: type[MessageReport], delivery: str | None) -> Event:
+    identifiers = () if delivery else (Identifier(kind="email", value="x@example.com"),)
+    data = kind(
+        identifiers=identifiers,
+        delivery_id=uuid.UUID(delivery) if delivery else None,
+        channel="email",
+        occurred_at=NOW,
+    )
+    return Event(name_id(kind.__name__, delivery), "tests", NOW, data)
+
+
+async def test_a_platforms_report_settles_a_doubt(database: str) -> None:
+    """In doubt, and then the platform says it was sent: it was."""
+    async with in_doubt(database) as (d, delivery):
+        await d.tell(_report(MessageSent, delivery))
+        row = await d.row()
+        assert (row.state, row.message) == ("accepted", "sent")
+
+
+async def test_reports_in_any_order_end_at_the_furthest_stage(database: str) -> None:
+    """`opened` before `sent` stays opened; others' messages, and unknown ones, change nothing."""
+    async with in_doubt(database) as (d, delivery):
+        await d.tell(_report(MessageOpened, delivery), _report(MessageSent, delivery))
+        await d.tell(_report(MessageSent, delivery), _report(MessageSent, None))
+        await d.tell(_report(MessageOpened, str(uuid.uuid4())))
+        assert (await d.row()).message == "opened"

@@ -1,0 +1,257 @@
+"""Lanes on a real PostgreSQL: leases, doubts, dead targets, replicas."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.delivery import TargetRules
+from shared.errors import BusAway
+from shared.events.outcomes import DeliverySettled
+from tests.builders.carrier import OK, ScriptedCarrier
+from tests.builders.decisions import decision, later, rolling
+from tests.builders.dispatching import dispatching, play, rules
+from tests.builders.waiting import eventually
+
+INVITE = play("thanks", "promoter", "invite")
+RETRY = Verdict("retry", "503")
+DOUBT = Verdict("in_doubt", "no answer")
+UNKEYED = Idempotency("none")
+
+
+def _first(count: int, verdict: Verdict) -> Callable[[int], Verdict]:
+    """Answer the first calls with a verdict, then `OK`."""
+    return lambda number: verdict if number <= count else OK
+
+
+async def test_a_target_that_was_away_gets_everything_once_and_delays_no_other(
+    database: str,
+) -> None:
+    """While one target answers 503, the other works; then the first gets push and message, once."""
+    away = {"on": True}
+    carrier = ScriptedCarrier(
+        on_push=lambda _: RETRY if away["on"] else OK, on_act=lambda _: RETRY if away["on"] else OK
+    )
+    async with dispatching(database, carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision() for _ in range(20)))
+        await d.run()
+        assert len(d.carriers["alerts"].actions) == 20
+        await d.run_until(later(minutes=8), every=timedelta(minutes=1))
+        away["on"] = False
+        carrier.pushes.clear()
+        carrier.actions.clear()
+        await d.run_until(later(hours=2), every=timedelta(minutes=10))
+        assert len({p.customer_id for p in carrier.pushes}) == len(carrier.pushes) == 20
+        assert len({a.delivery_id for a in carrier.actions}) == len(carrier.actions) == 20
+        assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+@pytest.mark.parametrize(
+    ("idempotency", "state", "calls"),
+    [
+        pytest.param(Idempotency("key"), "accepted", 2, id="keyed-is-repeated"),
+        pytest.param(
+            Idempotency("key", timedelta(seconds=2)), "in_doubt", 1, id="key-forgotten-is-in-doubt"
+        ),
+        pytest.param(UNKEYED, "in_doubt", 1, id="unkeyed-is-in-doubt"),
+    ],
+)
+async def test_a_worker_lost_during_a_call_is_an_unanswered_call(
+    database: str, idempotency: Idempotency, state: str, calls: int
+) -> None:
+    """Killed between send and record: repeated under a known key, in doubt without one."""
+    carrier = ScriptedCarrier(action_idempotency=idempotency)
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        lost = d.lane("sandbox")
+        await d.fresh()
+        await lost.step()
+        await lost.settle()  # the profile
+        carrier.gate = asyncio.Event()
+        await lost.step()
+
+        async def called() -> bool:
+            return bool(carrier.actions)
+
+        await eventually(called)
+        for flight in list(lost._flights):
+            flight.cancel()
+        await asyncio.gather(*lost._flights, return_exceptions=True)
+        carrier.gate = None
+        await d.lapse()
+        d.now = later(minutes=1)
+        await d.run()
+        d.now = later(minutes=2)
+        await d.run()
+        assert (await d.row()).state == state
+        assert len(carrier.actions) == calls
+        assert len({call.delivery_id for call in carrier.actions}) == 1
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(database: str) -> None:
+    """The answer that comes after the lease ended changes no row."""
+    carrier = ScriptedCarrier(action_idempotency=UNKEYED)
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        slow = d.lane("sandbox")
+        await d.fresh()
+        await slow.step()
+        await slow.settle()
+        carrier.gate = asyncio.Event()
+        await slow.step()
+        await d.lapse()
+        await d.run()
+        assert (await d.row()).state == "in_doubt"
+        carrier.gate.set()
+        await slow.settle()
+        row = await d.row()
+        assert (row.state, row.attempts) == ("in_doubt", 1)
+
+
+async def test_a_doubt_keeps_its_slot_and_blocks_no_profile(database: str) -> None:
+    """In doubt, the contact still counts; what we know of her still reaches the platform."""
+    carrier = ScriptedCarrier(action_idempotency=UNKEYED, on_act=_first(1, DOUBT))
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        customer = uuid.uuid4()
+        budgets = (rolling(1, 24 * 7),)
+        await d.tell(decision(customer, segment="promoter", budgets=budgets))
+        await d.run()
+        await d.tell(
+            decision(customer, version=2, segment="promoter", response="r2", budgets=budgets)
+        )
+        await d.tell(decision(customer, version=3, segment="passive", response="r3"))
+        await d.run()
+        assert sorted(row.state for row in await d.rows()) == ["in_doubt", "suppressed"]
+        assert carrier.pushes[-1].attributes == {"nps_segment": "passive"}
+
+
+async def test_an_unanswered_alert_is_repeated(database: str) -> None:
+    """An alert told twice is a nuisance, one lost a silence: it is tried again."""
+    carrier = ScriptedCarrier("alerts", action_idempotency=UNKEYED, on_act=_first(1, DOUBT))
+    async with dispatching(database, carriers={"alerts": carrier}) as d:
+        await d.tell(decision())
+        await d.run()
+        d.now = later(minutes=1)
+        await d.run()
+        assert (await d.row(play="alert")).state == "accepted"
+        assert len(carrier.actions) == 2
+
+
+async def test_two_replicas_share_the_work_one_call_per_customer_at_a_time(database: str) -> None:
+    """Two workers on one target: every action once, never two calls in flight for one customer."""
+    plays = [play(f"p{n}", "promoter", f"action{n}") for n in range(5)]
+    carrier = ScriptedCarrier()
+    async with dispatching(database, rules(*plays), carriers={"sandbox": carrier}) as d:
+        await d.fresh()
+        await d.tell(*(decision(segment="promoter") for _ in range(30)))
+        stopping = asyncio.Event()
+        workers = asyncio.gather(*(d.lane("sandbox").run(stopping) for _ in range(2)))
+
+        async def done() -> bool:
+            return {row.state for row in await d.rows()} == {"accepted"}
+
+        try:
+            await eventually(done)
+        finally:
+            stopping.set()
+            await workers
+        assert carrier.overlaps == 0
+        assert len({c.delivery_id for c in carrier.actions}) == len(carrier.actions) == 150
+        assert len(carrier.pushes) == 30
+
+
+async def test_state_that_is_stale_holds_customers_back_but_no_alert(database: str) -> None:
+    """With the segmenter silent, messages to customers wait and alerts go."""
+    async with dispatching(database) as d:
+        await d.tell(decision())
+        await d.fresh(later(seconds=-61))
+        await d.run(fresh=False)
+        waiting = await d.row(play="sorry")
+        assert waiting.state == "waiting"
+        assert waiting.reason.startswith("state is stale")
+        assert (await d.row(play="alert")).state == "accepted"
+        d.now = later(seconds=5)
+        await d.run()
+        assert (await d.row(play="sorry")).state == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("answer", "profile_late", "minutes", "state"),
+    [
+        pytest.param(RETRY, "send", 5, "waiting", id="waits-for-the-profile"),
+        pytest.param(RETRY, "send", 11, "accepted", id="goes-without-it-after-a-while"),
+        pytest.param(RETRY, "park", 11, "parked", id="is-parked-after-a-while"),
+        pytest.param(Verdict("reject", "bad"), "send", 0, "accepted", id="rejected-goes-at-once"),
+        pytest.param(Verdict("reject", "bad"), "park", 0, "parked", id="rejected-is-parked"),
+    ],
+)
+async def test_an_action_waits_for_its_profile(
+    database: str, answer: Verdict, profile_late: str, minutes: int, state: str
+) -> None:
+    """Profile before action, for `profile_wait` at most; then the play decides."""
+    carrier = ScriptedCarrier(on_push=lambda _: answer)
+    book = rules(play("thanks", "promoter", "invite", profile_late=profile_late))
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.run()
+        await d.run_until(later(minutes=minutes), every=timedelta(seconds=30))
+        assert (await d.row()).state == state
+
+
+async def test_a_wrong_account_pauses_the_target_and_one_call_tries_again(database: str) -> None:
+    """Credentials refused: nothing is lost or sent, and after a while a single call probes."""
+    wrong = {"on": True}
+    carrier = ScriptedCarrier(
+        on_push=lambda _: Verdict("disable_target", "401") if wrong["on"] else OK
+    )
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(10)))
+        await d.run()
+        before = len(carrier.pushes)
+        d.now = later(minutes=4)
+        await d.run()
+        assert len(carrier.pushes) == before
+        d.now = later(minutes=6)
+        await d.run()
+        assert len(carrier.pushes) == before + 1
+        wrong["on"] = False
+        d.now = later(minutes=12)
+        await d.run()
+        assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+async def test_a_target_that_says_slow_down_is_left_alone(database: str) -> None:
+    """`Retry-After` holds for the whole target, not for one delivery."""
+    wait = Verdict("throttle", "429", wait=timedelta(seconds=90))
+    carrier = ScriptedCarrier(on_act=_first(1, wait))
+    target = TargetRules("sandbox", 1, (), (), None, True)
+    book = rules(INVITE, targets=[target])
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(5)))
+        await d.run()
+        d.now = later(seconds=89)
+        await d.run()
+        assert len(carrier.actions) == 1
+        d.now = later(seconds=90)
+        await d.run()
+        assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+async def test_an_outcome_that_was_not_acknowledged_is_told_again(database: str) -> None:
+    """Killed or refused between publish and mark, the same event is told once more."""
+    async with dispatching(database, rules(INVITE)) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.run()
+        d.bag.away = True
+        with pytest.raises(BusAway):
+            await d.teller.step()
+        d.bag.away = False
+        assert await d.teller.step() == 1
+        assert await d.teller.step() == 0
+        first, again = d.bag.events()
+        assert first == again
+        assert isinstance(first.data, DeliverySettled)
+        assert first.data.state == "accepted"

@@ -1,0 +1,147 @@
+"""A contact limit holds on a real PostgreSQL, whatever runs at once."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from services.dispatcher.handle import Handler
+from shared.errors import DependencyAway
+from shared.events.decisions import Budget, CustomerDecided, RollingWindow
+from tests.builders.decisions import CLASSES, NOW, decision, hold, later, rolling, told
+from tests.builders.dispatching import Dispatching, dispatching, play, rules
+
+#: A week: longer than any deadline, so whoever is refused is refused for good.
+WEEK = 7 * 24
+
+
+async def _until_taken(handler: Handler, batch: Sequence[CustomerDecided]) -> None:
+    """Hand over a batch as the bus does: again, as long as the database says "not now"."""
+    while True:
+        try:
+            return await handler.apply([told(item) for item in batch])
+        except DependencyAway:
+            continue
+
+
+async def _at_once(d: Dispatching, decisions: Sequence[CustomerDecided], handlers: int) -> None:
+    batches = [decisions[start::handlers] for start in range(handlers)]
+    await asyncio.gather(*(_until_taken(d.handler, batch) for batch in batches))
+
+
+async def test_two_hundred_causes_at_once_leave_one_contact(database: str) -> None:
+    """Under a limit of one, 200 causes in four handlers give one contact, 199 dated reasons."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        customer = uuid.uuid4()
+        causes = [
+            decision(
+                customer,
+                version=number,
+                segment="promoter",
+                response=f"r{number}",
+                budgets=(rolling(1, WEEK),),
+            )
+            for number in range(1, 201)
+        ]
+        await _at_once(d, causes, 4)
+        await d.run()
+        rows = await d.rows()
+        assert Counter(row.state for row in rows) == {"accepted": 1, "suppressed": 199}
+        refused = [row for row in rows if row.state == "suppressed"]
+        assert all("1 of 1" in row.reason and row.until == later(hours=WEEK) for row in refused)
+        assert len(d.carriers["sandbox"].actions) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_a_group_shares_its_limit(database: str, limit: int) -> None:
+    """Thirty members of one account, planned at once, get no more than the account's limit."""
+    budget = Budget(
+        name="account",
+        scope="group",
+        classes=CLASSES,
+        channels=None,
+        limit=limit,
+        window=RollingWindow(hours=WEEK),
+    )
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        members = [
+            decision(segment="promoter", group="account-1", budgets=(budget,)) for _ in range(30)
+        ]
+        await _at_once(d, members, 5)
+        await d.run()
+        states = Counter(row.state for row in await d.rows())
+        assert states == {"accepted": limit, "suppressed": 30 - limit}
+
+
+async def test_a_free_moment_before_the_deadline_is_waited_for(database: str) -> None:
+    """The second message waits until the window lets it through, and then goes."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        customer = uuid.uuid4()
+        for number in (1, 2):
+            await d.tell(
+                decision(
+                    customer,
+                    version=number,
+                    segment="promoter",
+                    response=f"r{number}",
+                    budgets=(rolling(1, 16),),
+                )
+            )
+        await d.run()
+        first, second = sorted(await d.rows(), key=lambda row: row.moment)
+        assert (first.state, second.state) == ("accepted", "waiting")
+        assert second.until == later(hours=16)
+        d.now = later(hours=16)
+        await d.run()
+        assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+async def test_a_suppressed_message_gives_its_slot_back(database: str) -> None:
+    """What is superseded before it was sent makes room for the next."""
+    async with dispatching(database) as d:
+        customer = uuid.uuid4()
+        budget = (rolling(1, WEEK),)
+        await d.tell(decision(customer, budgets=budget))
+        await d.tell(
+            decision(customer, version=2, segment="promoter", response="r2", budgets=budget)
+        )
+        await d.run()
+        assert (await d.row(play="sorry")).state == "superseded"
+        assert (await d.row(play="thanks")).state == "accepted"
+
+
+async def test_anothers_contact_between_plan_and_send_counts(database: str) -> None:
+    """The budget is asked again when sending: what a colleague sent meanwhile takes the slot."""
+    hurried = rules(play("thanks", "promoter", "invite"))
+    async with dispatching(database, hurried) as d:
+        customer = uuid.uuid4()
+        await d.tell(decision(customer, segment="promoter", budgets=(rolling(1, WEEK),)))
+        await d.tell(
+            decision(
+                customer,
+                version=2,
+                segment="promoter",
+                response="m1",
+                triggers=("contacted",),
+                budgets=(rolling(1, WEEK, foreign=[NOW]),),
+            )
+        )
+        await d.run()
+        row = await d.row()
+        assert (row.state, row.until) == ("suppressed", later(hours=WEEK))
+        assert d.carriers["sandbox"].actions == []
+
+
+async def test_a_hold_is_waited_for(database: str) -> None:
+    """A hold that ends before the deadline delays the message to its end."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        await d.tell(decision(segment="promoter", holds=(hold(later(hours=5)),)))
+        await d.run()
+        row = await d.row()
+        assert (row.state, row.until) == ("waiting", later(hours=5))
+        assert "contact_hold" in row.reason
+        d.now = later(hours=5)
+        await d.run()
+        assert (await d.row()).state == "accepted"
