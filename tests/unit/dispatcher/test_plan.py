@@ -1,0 +1,250 @@
+"""Which deliveries a decision leads to, and why a play that matched does not act."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.dispatcher.delivery import Contact, Delivery, TargetRules
+from services.dispatcher.plan import Rulebook, matches, plan
+from services.dispatcher.playbook import When
+from shared.events.decisions import CustomerDecided, Move, Permit, Snapshot
+from tests.builders.decisions import NOW, decision, later, open_permits
+from tests.builders.deliveries import CUSTOMER, contact
+from tests.builders.dispatching import play, rules
+
+SLOW = TargetRules("sandbox", 8)
+
+
+def planned(
+    told: CustomerDecided, *plays: dict[str, Any], history: tuple[Contact, ...] = (), **more: Any
+) -> list[Delivery]:
+    """Plan a decision under some plays."""
+    book: Rulebook = more.pop("book", None) or rules(*plays, **more)
+    return plan(told, book, history, customer_id=CUSTOMER, event_id=uuid.UUID(int=9), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("when", "told", "expected"),
+    [
+        pytest.param({}, {}, True, id="any-settled"),
+        pytest.param({}, {"triggers": ("received",)}, False, id="another-trigger"),
+        pytest.param({"segment": ["detractor"]}, {}, True, id="segment"),
+        pytest.param({"segment": ["promoter"]}, {}, False, id="another-segment"),
+        pytest.param({"segment": ["promoter", "detractor"]}, {}, True, id="one-of-segments"),
+        pytest.param({"segment": ["detractor"]}, {"segment": None}, False, id="no-segment"),
+        pytest.param({"theme": ["price"]}, {"theme": "price"}, True, id="theme"),
+        pytest.param({"theme": ["price"]}, {}, False, id="no-theme"),
+        pytest.param(
+            {"move": ["down"]},
+            {"move": Move(kind="down", before="promoter", after="detractor")},
+            True,
+            id="move",
+        ),
+        pytest.param({"move": ["down"]}, {}, False, id="no-move"),
+        pytest.param({"survey": ["nps"], "source": ["tests"]}, {}, True, id="survey-and-source"),
+        pytest.param({"survey": ["other"]}, {}, False, id="another-survey"),
+        pytest.param({"language": ["fr"]}, {"language": "fr-CA"}, True, id="language-of-a-region"),
+        pytest.param({"score_from": 3, "score_to": 3}, {}, True, id="score-in-bounds"),
+        pytest.param({"score_to": 2}, {}, False, id="score-above"),
+        pytest.param({"score_from": 4}, {}, False, id="score-below"),
+        pytest.param({"score_from": 0}, {"segment": None}, False, id="no-score"),
+        pytest.param(
+            {"score_to": 0},
+            {"snapshot": Snapshot(score=0, segment="detractor")},
+            True,
+            id="zero-is-a-score",
+        ),
+        pytest.param({"has_comment": True}, {}, False, id="no-comment"),
+        pytest.param({"has_comment": False}, {}, True, id="silent"),
+        pytest.param(
+            {"attributes": {"tier": ["gold"]}},
+            {"attributes": {"tier": "gold"}},
+            True,
+            id="attribute",
+        ),
+        pytest.param({"attributes": {"tier": ["gold"]}}, {}, False, id="no-attribute"),
+    ],
+)
+def test_when_matches(when: dict[str, Any], told: dict[str, Any], expected: bool) -> None:
+    """Every condition must hold; an absent one means any."""
+    condition = When.model_validate({"trigger": "settled", **when})
+    assert matches(condition, decision(CUSTOMER, **told)) is expected
+
+
+def test_a_play_that_does_not_match_leaves_nothing() -> None:
+    """No row for what was never meant."""
+    assert planned(decision(CUSTOMER), play("thanks", "promoter", "invite")) == []
+
+
+def test_a_delivery_carries_all_it_needs() -> None:
+    """Identity from cause, play and action; deadline from the answer; who signs in the context."""
+    signed = {"name": "Camille", "role": "Care", "reply_to": "care@shop.example"}
+    one = play("thanks", "promoter", "invite", signed_by=signed, context={"site": "shop"})
+    told = decision(CUSTOMER, segment="promoter", answered_at=later(hours=-2))
+    (found,) = planned(told, one)
+    assert (found.state, found.due, found.send_at) == ("planned", NOW, NOW)
+    assert found.deadline == later(hours=70)
+    assert found.segments == ("promoter",)
+    assert found.context == {
+        "site": "shop",
+        "signed_by": "Camille",
+        "signed_by_role": "Care",
+        "reply_to": "care@shop.example",
+    }
+    (again,) = planned(decision(CUSTOMER, version=2, segment="promoter"), one)
+    assert again.id == found.id
+
+
+@pytest.mark.parametrize(
+    ("told", "play_changes", "history", "state", "reason"),
+    [
+        pytest.param(
+            {"permits": open_permits(refused=["marketing"])},
+            {},
+            (),
+            "suppressed",
+            "no permit for marketing: email: no consent is known",
+            id="no-consent",
+        ),
+        pytest.param({"late": True}, {}, (), "suppressed", "late: a newer answer", id="late"),
+        pytest.param(
+            {"answered_at": later(hours=-72)}, {}, (), "expired", "too old", id="older-than-72-h"
+        ),
+        pytest.param(
+            {},
+            {"cooldown": "30 d"},
+            (contact(later(days=-29), action="invite"),),
+            "suppressed",
+            "cooldown: invite at most once per 30 d; next free 2026-03-13T09:00",
+            id="cooldown",
+        ),
+        pytest.param(
+            {},
+            {"cooldown": "30 d"},
+            (contact(later(days=-30), action="invite"),),
+            "planned",
+            "planned",
+            id="cooldown-over",
+        ),
+        pytest.param(
+            {},
+            {"cooldown": "30 d"},
+            (contact(later(days=-1), action="other"),),
+            "planned",
+            "planned",
+            id="cooldown-of-another-action",
+        ),
+        pytest.param(
+            {},
+            {"once_per": "customer"},
+            (contact(later(days=-900), action="invite"),),
+            "suppressed",
+            "once per customer",
+            id="once-in-a-life",
+        ),
+    ],
+)
+def test_a_refused_play_keeps_its_reason(
+    told: dict[str, Any],
+    play_changes: dict[str, Any],
+    history: tuple[Contact, ...],
+    state: str,
+    reason: str,
+) -> None:
+    """What matched and may not act is a row with the reason."""
+    one = play("thanks", "promoter", "invite", **play_changes)
+    asked = decision(CUSTOMER, segment="promoter", **told)
+    (found,) = planned(asked, one, history=history)
+    assert found.state == state
+    assert found.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        pytest.param({"late": True}, "planned", id="late-is-still-told"),
+        pytest.param({"permits": ()}, "planned", id="needs-no-permit"),
+        pytest.param({"answered_at": later(hours=-24)}, "expired", id="but-not-after-a-day"),
+    ],
+)
+def test_an_internal_alert_reaches_nobody_outside(told: dict[str, Any], state: str) -> None:
+    """Consent and lateness are about customers; an alert's own age counts."""
+    alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
+    (found,) = planned(decision(CUSTOMER, **told), alert)
+    assert (found.state, found.on_unknown) == (state, "retry")
+
+
+def test_of_rivals_one_wins_and_the_others_say_why() -> None:
+    """Priority first, then the more particular condition, then the name."""
+    rivals = [
+        {**play(name, "promoter", f"ask-{name}"), "only_one_of": "asks", "priority": priority}
+        for name, priority in (("b", 0), ("a", 0), ("c", 1))
+    ]
+    found = {d.play: d for d in planned(decision(CUSTOMER, segment="promoter"), *rivals)}
+    assert found["c"].state == "planned"
+    assert found["a"].reason == "only one of 'asks': play c goes first"
+    found = {d.play: d for d in planned(decision(CUSTOMER, segment="promoter"), *rivals[:2])}
+    assert (found["a"].state, found["b"].state) == ("planned", "suppressed")
+    particular = {**rivals[0], "when": {**rivals[0]["when"], "survey": ["nps"]}}
+    told = decision(CUSTOMER, segment="promoter")
+    found = {d.play: d for d in planned(told, particular, rivals[1])}
+    assert (found["a"].state, found["b"].state) == ("suppressed", "planned")
+
+
+def test_the_first_permitted_channel_is_taken() -> None:
+    """E-mail refused, SMS allowed: SMS; each refusal has its reason if none is open."""
+    permits = (
+        Permit(contact_class="marketing", channel="email", allowed=False, reason="bounced"),
+        Permit(contact_class="marketing", channel="sms", allowed=True, reason="consent given"),
+    )
+    told = decision(CUSTOMER, segment="promoter", permits=permits)
+    (found,) = planned(told, play("thanks", "promoter", "invite", channels=["email", "sms"]))
+    assert (found.state, found.channel) == ("planned", "sms")
+    (found,) = planned(told, play("thanks", "promoter", "invite", channels=["email", "post"]))
+    assert found.reason == ("no permit for marketing: email: bounced; post: no permit is stated")
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "variant", "template"),
+    [
+        pytest.param(
+            {"theme": "price", "language": "fr", "tone": "tu"}, "price", "P_FR_TU", id="all"
+        ),
+        pytest.param(
+            {"theme": "price", "language": "fr", "tone": "vous"}, "price", "P_FR", id="vous"
+        ),
+        pytest.param({"theme": "price", "language": "fr-BE"}, "price", "P_FR", id="region"),
+        pytest.param({"theme": "price", "language": "de"}, "price", "P", id="unknown-language"),
+        pytest.param({"theme": "price"}, "price", "P", id="no-language"),
+        pytest.param({"theme": "delivery", "language": "fr"}, "default", "D", id="other-theme"),
+        pytest.param({}, "default", "D", id="no-theme"),
+        pytest.param({"theme": "default"}, "default", "D", id="theme-named-default"),
+    ],
+)
+def test_the_variant_follows_theme_language_and_tone(
+    snapshot: dict[str, Any], variant: str, template: str
+) -> None:
+    """The most precise template there is, never none."""
+    variants = {"default": "D", "price": {"default": "P", "fr": "P_FR", "fr-tu": "P_FR_TU"}}
+    told = decision(CUSTOMER, snapshot=Snapshot(score=3, segment="detractor", **snapshot))
+    (found,) = planned(told, play("sorry", "detractor", "reassure", variants=variants))
+    assert (found.variant, found.template) == (variant, template)
+
+
+def test_a_human_like_delay_is_spread_and_always_the_same() -> None:
+    """Between two and thirty minutes, the same however often it is planned; none for alerts."""
+    customers = [uuid.uuid5(uuid.NAMESPACE_OID, str(n)) for n in range(100)]
+    book = rules(play("thanks", "promoter", "invite"), targets=[SLOW])
+    twice = [
+        [planned(decision(c, segment="promoter"), book=book)[0].send_at for c in customers]
+        for _ in range(2)
+    ]
+    assert twice[0] == twice[1]
+    delays = [at - NOW for at in twice[0]]
+    assert all(timedelta(minutes=2) <= delay <= timedelta(minutes=30) for delay in delays)
+    assert len(set(delays)) > 80
+    alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
+    (found,) = planned(decision(CUSTOMER), alert, targets=[SLOW])
+    assert found.send_at == NOW

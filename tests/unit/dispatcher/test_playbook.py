@@ -1,0 +1,68 @@
+"""A playbook that cannot be meant is refused, with the line and the fix."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.dispatcher.playbook import Playbook
+from shared.errors import ConfigError
+from shared.settings import load_yaml
+from tests.builders.dispatching import play
+
+
+def _load(folder: Path, content: Any) -> Playbook:
+    path = folder / "playbook.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_yaml(path, Playbook).value
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(
+            {"plays": [play("a", "promoter", "x")] * 2}, "two plays are named a", id="twice"
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", variants={"price": "P"})]},
+            "variants need a 'default'",
+            id="no-default-variant",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", variants={"default": {"fr": "P"}})]},
+            "needs a 'default' template",
+            id="no-default-language",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", **{"class": "service"})]},
+            "name its legal_basis",
+            id="service-without-basis",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", cooldown="a month")]},
+            "write a number and s, min, h or d",
+            id="no-length-of-time",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", delay={"min": "3 min", "max": "2 min"})]},
+            "max must not be below min",
+            id="delay-upside-down",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", colour="red")]}, "unknown key", id="misspelt"
+        ),
+        pytest.param(
+            {
+                "plays": [],
+                "quiet_hours": {"start": "08:00", "end": "08:00", "classes": ["marketing"]},
+            },
+            "start and end must differ",
+            id="quiet-all-day-or-never",
+        ),
+    ],
+)
+def test_a_wrong_playbook_is_refused(tmp_path: Path, content: Any, words: str) -> None:
+    """The message names file, line and fix."""
+    with pytest.raises(ConfigError, match=rf"playbook.yaml:\d+: .*{words}"):
+        _load(tmp_path, content)
