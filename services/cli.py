@@ -49,10 +49,10 @@ def run(
     if context.invoked_subcommand is not None:
         return
     settings = _settings(port)
-    configure_logging(settings.log_level)
 
     async def start() -> None:
         if settings.database_url:
+            configure_logging(settings.log_level)
             await serve(settings, [ingest, segmenter, dispatcher])
         else:
             await local.run(settings, data.resolve(), [ingest, segmenter, dispatcher])

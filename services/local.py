@@ -22,6 +22,7 @@ from shared.database import SCHEMAS, migrate, provision
 from shared.embedded import EmbeddedPostgres
 from shared.errors import ConfigError
 from shared.hosting import Part
+from shared.observe import configure_logging
 from shared.process import Build, Context, serve
 from shared.settings import Settings
 
@@ -35,6 +36,7 @@ async def run(settings: Settings, data: Path, builds: Sequence[Build]) -> None:
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         raise ConfigError("NPS_HOST must be a loopback address without NPS_DATABASE_URL")
     data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
+    configure_logging(settings.log_level, data / "nps.log")
     environ = {
         **_secrets_for(settings, data),
         **os.environ,
@@ -54,7 +56,7 @@ async def run(settings: Settings, data: Path, builds: Sequence[Build]) -> None:
             settings.model_copy(update={"database_url": url}),
             [*builds, sandbox],
             environ=environ,
-            on_started=lambda port: typer.echo(_banner(port, environ)),
+            on_started=lambda port: typer.echo(_banner(port, data, environ)),
         )
     finally:
         await postgres.stop()
@@ -95,7 +97,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _banner(port: int, environ: Mapping[str, str]) -> str:
+def _banner(port: int, data: Path, environ: Mapping[str, str]) -> str:
     """Say where everything is, and give one command that shows the whole path at once."""
     url = f"http://127.0.0.1:{port}"
     token = environ["NPS_TOKEN_OPERATOR"]
@@ -121,6 +123,7 @@ NPS connector is running. Ctrl-C stops it; the data folder keeps everything.
   Deliveries           {url}/v1/deliveries
   API description      {url}/openapi.json
   Operator's token     {token}
+  Log (JSON lines)     {data / "nps.log"}
 
 Post one signed response, then watch the sandbox:
 

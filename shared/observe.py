@@ -6,12 +6,18 @@ the journey `tests/journeys/test_canary.py` looks for them.
 
 import logging
 import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 import structlog
 
 
-def configure_logging(level: str) -> None:
-    """Send all logging, ours (structlog) and the libraries' (logging), as JSON lines to stderr."""
+def configure_logging(level: str, file: Path | None = None) -> None:
+    """Send all logging, ours (structlog) and the libraries' (logging), as JSON lines to stderr.
+
+    With a `file` they go there instead (put aside above 16 MB, one old file kept), and only
+    warnings and errors are shown on standard error, too: a person sits before that terminal.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -35,10 +41,14 @@ def configure_logging(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        handlers[0].setLevel(logging.WARNING)
+        handlers.append(RotatingFileHandler(file, maxBytes=16_000_000, backupCount=1, delay=True))
+    for handler in handlers:
+        handler.setFormatter(formatter)
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = handlers
     root.setLevel(level.upper())
     # Their information lines tell every reconnect and every statement; warnings are what we need.
     for chatty in ("aiokafka", "sqlalchemy", "alembic", "uvicorn.access", "asyncio", "httpx"):

@@ -26,7 +26,7 @@ from shared.bus.kafka import KafkaBus
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
 from shared.database import connect, migrate
-from shared.errors import ConfigError
+from shared.errors import ConfigError, DependencyAway
 from shared.hosting import Part, host
 from shared.http.auth import Access, AccessConfig
 from shared.observe import configure_logging
@@ -167,7 +167,11 @@ async def _main(name: str, build: Build, arguments: Sequence[str]) -> None:
 
 
 def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
-    """Run to the end; a `ConfigError` becomes its lines on standard error and exit code 2."""
+    """Run to the end, and end with words instead of a traceback where a person can act.
+
+    A `ConfigError` becomes its lines on standard error and exit code 2; a dependency that is away
+    at the start becomes one line and exit code 75 (try again later, as sysexits.h has it).
+    """
 
     async def runner() -> None:
         await run()
@@ -177,3 +181,6 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    except DependencyAway as error:
+        sys.stderr.write(f"{error} does not answer: start it or correct its address, then again\n")
+        raise SystemExit(75) from None

@@ -21,6 +21,7 @@ async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
 ) -> None:
     """While it is away every webhook is answered with 503 and Retry-After, none hangs."""
     emails = [f"{uuid.uuid4().hex}@example.com" for _ in range(300)]
+    await own_kafka.start()
     async with open_system(tmp_path, server, own_kafka.bootstrap_servers, sink) as system:
         await system.start()
         requests = [
