@@ -100,11 +100,12 @@ class ConsumeLoop:
         self._stopping = asyncio.Event()
         #: What the loop waits for, in words; None while it works. Not ready, but alive.
         self.waiting_for: str | None = None
-        self._moved_at = clock()
+        #: When the loop last went round; a retry counts.
+        self.moved_at: datetime = clock()
 
     def alive(self) -> bool:
         """Tell whether the loop still moves; waiting for a dependency counts as moving."""
-        return self._clock() - self._moved_at < _SILENCE
+        return self._clock() - self.moved_at < _SILENCE
 
     @property
     def halted(self) -> Sequence[Partition]:
@@ -119,7 +120,7 @@ class ConsumeLoop:
         self._stopping = stopping
         try:
             while not stopping.is_set():
-                self._moved_at = self._clock()
+                self.moved_at = self._clock()
                 self._end_halts()
                 records = await self._retrying(lambda: self._consumer.poll(self._batch))
                 if records:
@@ -261,7 +262,7 @@ class ConsumeLoop:
 
     async def _keep_membership(self) -> None:
         """Poll without taking anything, so that our partitions stay ours."""
-        self._moved_at = self._clock()
+        self.moved_at = self._clock()
         held = list(self._consumer.assigned())
         self._consumer.pause(held)
         try:

@@ -5,7 +5,7 @@ No static membership (it can stall) and no transactions (they do not fence zombi
 """
 
 import asyncio
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.bus.port import Partition, Progress, Record
+from shared.bus.trail import Trail
 from shared.errors import DependencyAway
 
 _POLL_MS: Final = 150
@@ -56,9 +57,10 @@ class KafkaConsumer:
         )
         self._fetch: asyncio.Task[Mapping[TopicPartition, list[Any]]] | None = None
         self._paused: set[TopicPartition] = set()
+        self._missed_since: float | None = None
         self._epoch = 0
         self._assigned: dict[TopicPartition, int] = {}
-        self._trail = _Trail()
+        self._trail = Trail()
 
     async def join(self) -> None:
         """Connect; the group is joined in the background while `poll` is called."""
@@ -83,6 +85,7 @@ class KafkaConsumer:
             )
         await asyncio.wait({self._fetch}, timeout=2 * _POLL_MS / 1000)
         if not self._fetch.done():
+            self._look_for_broker()
             return ()
         fetch, self._fetch = self._fetch, None
         try:
@@ -97,8 +100,10 @@ class KafkaConsumer:
                 self._consumer.seek(where, found[0].offset)
                 continue
             read = [self._record(where, raw) for raw in found]
-            self._trail.polled(where, read)
+            self._trail.polled(where, [(record.offset, record.at) for record in read])
             records += read
+        if not records:
+            self._look_for_broker()
         return records
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -181,6 +186,19 @@ class KafkaConsumer:
             self._fetch.cancel()
             await asyncio.gather(self._fetch, return_exceptions=True)
 
+    def _look_for_broker(self) -> None:
+        """Raise `DependencyAway` when no broker has led the group for a while.
+
+        aiokafka says nothing: with the broker away it just has no records.
+        """
+        if self._consumer._coordinator.coordinator_id is not None:
+            self._missed_since = None
+            return
+        now = time.monotonic()
+        self._missed_since = self._missed_since or now
+        if now - self._missed_since > _DEADLINE:
+            raise DependencyAway("Kafka: nobody leads the group")
+
     def _active(self) -> list[TopicPartition]:
         return [where for where in self._assigned if where not in self._paused]
 
@@ -190,7 +208,7 @@ class KafkaConsumer:
     def _gained(self, places: Iterable[TopicPartition]) -> None:
         self._epoch += 1
         self._assigned = dict.fromkeys(places, self._epoch)
-        self._trail = _Trail()
+        self._trail = Trail()
         self._consumer.pause(*(self._paused & self._assigned.keys()))
 
     def _where(self, partition: Partition) -> TopicPartition:
@@ -208,44 +226,6 @@ class KafkaConsumer:
             at=datetime.fromtimestamp(raw.timestamp / 1000, UTC),
             headers=tuple((name, bytes(value)) for name, value in raw.headers),
         )
-
-
-class _Trail:
-    """What was polled and not committed: it tells since when the oldest record waits."""
-
-    def __init__(self) -> None:
-        self.commits: dict[TopicPartition, int] = {}
-        self._pending: dict[TopicPartition, deque[tuple[int, datetime]]] = {}
-        self._noticed: dict[TopicPartition, tuple[int, datetime]] = {}
-
-    def polled(self, where: TopicPartition, records: Sequence[Record]) -> None:
-        """Remember records; those polled again after a rewind are known already."""
-        pending = self._pending.setdefault(where, deque())
-        last = pending[-1][0] if pending else -1
-        pending.extend((r.offset, r.at) for r in records if r.offset > last)
-
-    def committed(self, where: TopicPartition, offset: int) -> None:
-        """Forget what is done."""
-        self.commits[where] = offset
-        pending = self._pending.get(where, deque())
-        while pending and pending[0][0] < offset:
-            pending.popleft()
-
-    def waiting_since(
-        self, where: TopicPartition, start: int, end: int, now: datetime
-    ) -> datetime | None:
-        """Tell when the oldest uncommitted record was appended, or noticed if never polled."""
-        place = max(self.commits.get(where, 0), start)
-        if place >= end:
-            self._noticed.pop(where, None)
-            return None
-        pending = self._pending.get(where)
-        if pending:
-            return pending[0][1]
-        noticed = self._noticed.get(where)
-        if noticed is None or noticed[0] != place:
-            noticed = self._noticed[where] = (place, now)
-        return noticed[1]
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]

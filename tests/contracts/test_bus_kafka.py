@@ -205,6 +205,14 @@ async def test_with_the_broker_away_publish_says_so_in_time_and_works_again_late
         )
     assert [type(answer) for answer in told] == [BusAway, *[DependencyAway] * 3]
 
+    async def noticed() -> bool:
+        try:
+            await consumer.poll(1)
+        except DependencyAway:
+            return True
+        return False
+
+    assert await eventually(noticed, what="a poll that says that the broker is away")
     await own_kafka.start()
 
     async def published() -> bool:
