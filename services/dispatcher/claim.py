@@ -5,7 +5,7 @@ replicas; its token makes every later write conditional. Leases run by the datab
 other times are the caller's. A claim waits for nobody: what is locked is left for the next round.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,7 +59,12 @@ _LAPSED = text("""
         ORDER BY token LIMIT 100 FOR UPDATE SKIP LOCKED
     ) RETURNING customer_id, delivery_id
 """)
-_TARGET = text("SELECT paused_until, slow_until FROM targets WHERE name = :target")
+_TARGET = text("""
+    SELECT paused_until, slow_until, EXISTS (
+        SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
+    ) AS lapsed
+    FROM targets WHERE name = :target
+""")
 _PAUSE = text("""
     UPDATE targets SET paused_until = :until, reason = :reason WHERE name = :target
 """)
@@ -105,11 +110,17 @@ class ClaimedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one round brought. `turned` counts deliveries that a gate kept from being sent."""
+    """What one round brought.
+
+    `turned`: deliveries that a gate kept from being sent; `put_off`: how many wait on for the same
+    reason; `lost`: deliveries whose worker was lost during the call.
+    """
 
     pushes: tuple[ClaimedPush, ...] = ()
     deliveries: tuple[ClaimedDelivery, ...] = ()
     turned: tuple[Delivery, ...] = ()
+    put_off: int = 0
+    lost: tuple[Delivery, ...] = ()
     paused: bool = False
     probing: bool = False
 
@@ -121,20 +132,29 @@ async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
 
 
 async def claim(desk: Desk, free: int, now: datetime) -> Claim:
-    """Take at most `free` calls: pushes first, since actions wait for them."""
+    """Take back lapsed leases, then take at most `free` calls: pushes first, actions wait for them.
+
+    Pushes and deliveries are claimed in a transaction each: a claim that held a push while it
+    waited for a group's lock could meet a handler that wants them the other way round.
+    """
     async with desk.engine.begin() as connection:
         target = (await connection.execute(_TARGET, {"target": desk.rules.name})).one()
-        if target.paused_until and now < target.paused_until:
-            return Claim(paused=True)
-        if target.slow_until and now < target.slow_until:
-            return Claim()
-        # After a pause one call goes ahead and shows whether the target works again.
-        probing = target.paused_until is not None
-        most = 1 if probing else free
+    lost = await take_back(desk, now) if target.lapsed else ()
+    if target.paused_until and now < target.paused_until:
+        return Claim(lost=lost, paused=True)
+    if target.slow_until and now < target.slow_until:
+        return Claim(lost=lost)
+    # After a pause one call goes ahead and shows whether the target works again.
+    probing = target.paused_until is not None
+    most = 1 if probing else free
+    async with desk.engine.begin() as connection:
         taken = await _claim_pushes(connection, desk, most, now)
-        rest = most - len(taken)
-        sent, turned = await _claim_deliveries(connection, desk, rest, now) if rest else ((), ())
-        return Claim(taken, sent, turned, probing=probing)
+    rest = most - len(taken)
+    if rest == 0:
+        return Claim(taken, lost=lost, probing=probing)
+    async with desk.engine.begin() as connection:
+        sent, turned, put_off = await _claim_deliveries(connection, desk, rest, now)
+    return Claim(taken, sent, turned, put_off, lost, probing=probing)
 
 
 async def _call(
@@ -183,7 +203,7 @@ def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
 
 async def _claim_deliveries(
     connection: AsyncConnection, desk: Desk, most: int, now: datetime
-) -> tuple[tuple[ClaimedDelivery, ...], tuple[Delivery, ...]]:
+) -> tuple[tuple[ClaimedDelivery, ...], tuple[Delivery, ...], int]:
     name = desk.rules.name
     rows = await connection.execute(_DELIVERIES, {"target": name, "now": now, "most": most})
     recipients: dict[UUID, Recipient] = {}
@@ -193,12 +213,15 @@ async def _claim_deliveries(
             due[row.customer_id] = ledger.delivery(row)
             recipients[row.customer_id] = _recipient(row)
     if not due:
-        return (), ()
+        return (), (), 0
     scenes = await _scenes(connection, desk, recipients, now)
     judged = {customer: gate(delivery, scenes[customer]) for customer, delivery in due.items()}
     going = {customer: due[customer] for customer, refused in judged.items() if refused is None}
     tokens = await _call(connection, desk, {c: delivery.id for c, delivery in going.items()})
-    turned = [refused for refused in judged.values() if refused is not None]
+    refusals = [refused for refused in judged.values() if refused is not None]
+    turned = [after for after in refusals if not _says_the_same(due[after.customer_id], after)]
+    put_off = [after for after in refusals if _says_the_same(due[after.customer_id], after)]
+    await ledger.put_off(connection, put_off)
     sending = [_sending(going[customer], now) for customer in tokens]
     await ledger.move(connection, [*turned, *sending], by="lane", now=now)
     claimed = [
@@ -206,7 +229,12 @@ async def _claim_deliveries(
         for d in sending
         if (state := recipients[d.customer_id].state) is not None
     ]
-    return tuple(claimed), tuple(turned)
+    return tuple(claimed), tuple(turned), len(put_off)
+
+
+def _says_the_same(before: Delivery, after: Delivery) -> bool:
+    """Looked at every few seconds, a delivery that waits on must not grow a history of it."""
+    return (before.state, before.reason) == (after.state, after.reason)
 
 
 def _sending(delivery: Delivery, now: datetime) -> Delivery:
@@ -281,7 +309,7 @@ async def finish_push(
         return await pushes.done(connection, claimed.wanted, after, now)
 
 
-async def take_back(desk: Desk, now: datetime) -> Sequence[Delivery]:
+async def take_back(desk: Desk, now: datetime) -> tuple[Delivery, ...]:
     """End lapsed leases: a call whose worker was lost is a call without an answer."""
     lost = Verdict("in_doubt", "no answer: the worker was lost during the call")
     async with desk.engine.begin() as connection:
@@ -298,7 +326,7 @@ async def take_back(desk: Desk, now: datetime) -> Sequence[Delivery]:
             if delivery.state == "sending"
         ]
         await ledger.move(connection, after, by="lease", now=now)
-        return after
+        return tuple(after)
 
 
 async def pause(desk: Desk, reason: str, until: datetime) -> None:

@@ -21,7 +21,7 @@ from services.dispatcher.slots import Release, Taken, covering, next_free, refus
 from shared.times import iso
 
 #: How soon to look again at what no event announces: fresh state, a first state after a merge.
-LOOK_AGAIN: Final = timedelta(seconds=2)
+LOOK_AGAIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)

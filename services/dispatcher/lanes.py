@@ -26,7 +26,6 @@ from services.dispatcher.claim import (
     pause,
     resume,
     slow,
-    take_back,
 )
 from services.dispatcher.judge import judge, judge_push
 from services.dispatcher.metrics import Metrics
@@ -102,14 +101,11 @@ class Lane:
         if free <= 0:
             return False
         with away_as_dependency():
-            lost = await take_back(self._desk, now)
             taken = await claim(self._desk, free, now)
         self._tell(taken)
-        self._around.metrics.changed(lost)
-        if lost or taken.turned:
-            self._around.bell.ring("teller")
         self._start(taken)
-        return bool(lost or taken.pushes or taken.deliveries or taken.turned)
+        worked = taken.pushes or taken.deliveries or taken.turned or taken.put_off or taken.lost
+        return bool(worked)
 
     async def settle(self) -> None:
         """Wait for every call in flight (for tests and the end)."""
@@ -132,11 +128,13 @@ class Lane:
     def _tell(self, taken: Claim) -> None:
         metrics = self._around.metrics
         metrics.paused.labels(self.target).set(int(taken.paused))
-        metrics.changed(taken.turned)
+        metrics.changed([*taken.turned, *taken.lost])
         metrics.changed(claimed.delivery for claimed in taken.deliveries)
-        for delivery in taken.turned:
+        if taken.turned or taken.lost:
+            self._around.bell.ring("teller")
+        for delivery in (*taken.turned, *taken.lost):
             _log.info(
-                "dispatcher.gate_closed",
+                "dispatcher.not_sent",
                 delivery_id=str(delivery.id),
                 event_id=str(delivery.event_id),
                 target=self.target,

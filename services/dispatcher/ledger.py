@@ -91,6 +91,11 @@ _MOVE = text(f"""
     ), noted AS ({_NOTE})
     SELECT id FROM changed
 """)  # noqa: S608
+_PUT_OFF = text(f"""
+    UPDATE deliveries d SET until = x.until, due = x.due
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
+    WHERE d.id = x.id AND d.change = x.change
+""")  # noqa: S608
 _EXISTING = text("SELECT id FROM deliveries WHERE id = ANY(CAST(:ids AS uuid[]))")
 _READ = text(f"""
     SELECT {COLUMNS} FROM deliveries d WHERE d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id FOR UPDATE
@@ -131,6 +136,12 @@ async def move(
         return set()
     values = {"rows": as_json(deliveries), "now": now, "by": by, "told": sorted(TOLD_STATES)}
     return set((await connection.scalars(_MOVE, values)).all())
+
+
+async def put_off(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
+    """Let deliveries wait on for the reason they have: no change, only another moment."""
+    if deliveries:
+        await connection.execute(_PUT_OFF, {"rows": as_json(deliveries)})
 
 
 async def existing(connection: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:

@@ -62,7 +62,7 @@ def stale(reaches: Sequence[TopicReach], now: datetime, max_staleness: timedelta
         if reach.told < reach.partitions:
             return f"{reach.topic}: {reach.told} of {reach.partitions} partitions are heard of"
         if reach.upto < now - max_staleness:
-            return f"{reach.topic} is handled up to {(now - reach.upto).total_seconds():.0f} s ago"
+            return f"{reach.topic} is more than {max_staleness.total_seconds():g} s behind"
     return None
 
 

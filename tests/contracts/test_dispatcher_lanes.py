@@ -173,7 +173,11 @@ async def test_state_that_is_stale_holds_customers_back_but_no_alert(database: s
         assert waiting.state == "waiting"
         assert waiting.reason.startswith("state is stale")
         assert (await d.row(play="alert")).state == "accepted"
-        d.now = later(seconds=5)
+        for seconds in (5, 10, 15):
+            d.now = later(seconds=seconds)
+            await d.run(fresh=False)
+        assert (await d.row(play="sorry")).change == 2, "waiting on is no change"
+        d.now = later(seconds=20)
         await d.run()
         assert (await d.row(play="sorry")).state == "accepted"
 

@@ -131,7 +131,7 @@ async def test_a_merged_customer_without_a_survivors_state_waits(database: str) 
         row = await d.row()
         assert (row.state, row.reason) == ("waiting", "her state is not known yet")
         await d.tell(STORY["after"])
-        d.now = later(seconds=3)
+        d.now = later(seconds=5)
         await d.run()
         assert (await d.row()).state == "accepted"
 

@@ -62,7 +62,7 @@ def test_a_delivery_that_is_still_right_goes() -> None:
             scene(Recipient(CUSTOMER)),
             "waiting",
             "her state is not known yet",
-            later(seconds=2),
+            later(seconds=5),
             id="no-state-yet",
         ),
         pytest.param(
@@ -86,10 +86,10 @@ def test_a_delivery_that_is_still_right_goes() -> None:
         ),
         pytest.param(
             {},
-            scene(stale="nps.feedback is handled up to 90 s ago"),
+            scene(stale="nps.feedback is more than 60 s behind"),
             "waiting",
             "state is stale: nps.feedback",
-            later(seconds=2),
+            later(seconds=5),
             id="state-is-stale",
         ),
         pytest.param(

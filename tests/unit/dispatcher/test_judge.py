@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ KEYED, UNKEYED = Idempotency("key"), Idempotency("none")
 SHORT = Idempotency("key", timedelta(minutes=1))
 
 
-def sent(attempt: int = 1, **changes: object) -> Delivery:
+def sent(attempt: int = 1, **changes: Any) -> Delivery:
     """A delivery whose call has just ended."""
     return replace(
         delivery(state="sending", due=None, attempts=attempt, attempted_at=NOW), **changes

@@ -209,13 +209,11 @@ def test_the_first_permitted_channel_is_taken() -> None:
 @pytest.mark.parametrize(
     ("snapshot", "variant", "template"),
     [
+        pytest.param({"theme": "price", "language": "fr", "tone": "tu"}, "price", "P_TU", id="all"),
         pytest.param(
-            {"theme": "price", "language": "fr", "tone": "tu"}, "price", "P_FR_TU", id="all"
+            {"theme": "price", "language": "fr", "tone": "vous"}, "price", "P_F", id="vous"
         ),
-        pytest.param(
-            {"theme": "price", "language": "fr", "tone": "vous"}, "price", "P_FR", id="vous"
-        ),
-        pytest.param({"theme": "price", "language": "fr-BE"}, "price", "P_FR", id="region"),
+        pytest.param({"theme": "price", "language": "fr-BE"}, "price", "P_F", id="region"),
         pytest.param({"theme": "price", "language": "de"}, "price", "P", id="unknown-language"),
         pytest.param({"theme": "price"}, "price", "P", id="no-language"),
         pytest.param({"theme": "delivery", "language": "fr"}, "default", "D", id="other-theme"),
@@ -227,7 +225,7 @@ def test_the_variant_follows_theme_language_and_tone(
     snapshot: dict[str, Any], variant: str, template: str
 ) -> None:
     """The most precise template there is, never none."""
-    variants = {"default": "D", "price": {"default": "P", "fr": "P_FR", "fr-tu": "P_FR_TU"}}
+    variants = {"default": "D", "price": {"default": "P", "fr": "P_F", "fr-tu": "P_TU"}}
     told = decision(CUSTOMER, snapshot=Snapshot(score=3, segment="detractor", **snapshot))
     (found,) = planned(told, play("sorry", "detractor", "reassure", variants=variants))
     assert (found.variant, found.template) == (variant, template)

@@ -22,7 +22,7 @@ def _load(folder: Path, content: Any) -> Playbook:
     ("content", "words"),
     [
         pytest.param(
-            {"plays": [play("a", "promoter", "x")] * 2}, "two plays are named a", id="twice"
+            {"plays": [play("a", "promoter", "x")] * 2}, "two plays are named", id="twice"
         ),
         pytest.param(
             {"plays": [play("a", "promoter", "x", variants={"price": "P"})]},

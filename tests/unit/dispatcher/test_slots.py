@@ -93,7 +93,7 @@ def test_the_next_free_moment(
     ],
 )
 def test_a_calendar_day_follows_the_clock_on_the_wall(day: datetime, hours: int) -> None:
-    """In Paris, days with a change of clocks are shorter or longer; a message each is a day apart."""
+    """In Paris, a day with a change of clocks is shorter or longer than others."""
     paris = calendar("day", "Europe/Paris")
     first = refusal(paris, Taken(person=(contact(day),)), day)
     assert first is not None
