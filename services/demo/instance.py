@@ -6,6 +6,7 @@ Out: small frozen values. Raises `ConfigError` where the instance is away or ref
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, get_args
 
 import httpx
@@ -36,6 +37,7 @@ class Delivery:
     what: str
     state: str
     reason: str
+    planned_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that the sandbox received; `number` grows with each. `effect`: it did something."""
+    """A call that the sandbox received; `number` grows with each, `effect`: it did something.
+
+    `delivery` is None for a profile push.
+    """
 
     number: int
-    kind: str
+    delivery: str | None
     customer: str | None
     effect: bool
 
@@ -99,7 +104,12 @@ class Instance:
             "GET", "/v1/deliveries", params={"customer_id": customer, "limit": _NEWEST}
         )
         return [
-            Delivery(f"{row['action']}/{row['variant']}", row["state"], row["reason"])
+            Delivery(
+                what=f"{row['action']}/{row['variant']}",
+                state=row["state"],
+                reason=row["reason"],
+                planned_at=datetime.fromisoformat(row["planned_at"]),
+            )
             for row in found["deliveries"]
         ]
 
@@ -112,7 +122,12 @@ class Instance:
         """List the newest calls that the sandbox received, newest first."""
         found = await self._ask("GET", "/sandbox/api/received", params={"limit": limit})
         return [
-            Call(entry["number"], entry["kind"], entry["call"].get("customer"), entry["effect"])
+            Call(
+                number=entry["number"],
+                delivery=entry["call"].get("delivery_id"),
+                customer=entry["call"].get("customer"),
+                effect=entry["effect"],
+            )
             for entry in found["entries"]
         ]
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.demo.data import Case, Counts
 from services.demo.instance import Answer, Customer, Delivery
@@ -73,6 +74,24 @@ def case_differences(case: Case, facts: Facts) -> list[str]:
     elif customer and customer.segment != case.segment:
         lines.append(f"segment {customer.segment}, expected {case.segment}")
     return [f"{case.name}: {line}" for line in lines]
+
+
+def contact_differences(
+    facts: Facts, effects: Sequence[str], *, since: datetime, first: bool | None, accepted: int
+) -> list[str]:
+    """Name what this run did too much: contacts planned by a later run, and anything done twice.
+
+    `effects`: the deliveries that the sandbox performed since the run began at `since`. `first`:
+    whether the demo never ran here before; None: it was broken off, so a part may be new.
+    """
+    rows = [row for some in facts.deliveries.values() for row in some]
+    planned = sum(row.state == "accepted" and row.planned_at >= since for row in rows)
+    wanted = {True: accepted, False: 0, None: planned}[first]
+    twice = len(effects) - len(set(effects))
+    return [
+        *_difference("contacts planned by this run", wanted, planned),
+        *_difference("actions done twice", 0, twice),
+    ]
 
 
 def _difference(name: str, wanted: int, got: int) -> list[str]:

@@ -1,18 +1,27 @@
 """Counting what happened, and naming what is not as expected."""
 
 import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
 
 from services.demo.data import Case, Post, Response
 from services.demo.instance import Answer, Customer, Delivery
-from services.demo.outcome import Facts, case_differences, count, differences
+from services.demo.outcome import (
+    Facts,
+    case_differences,
+    contact_differences,
+    count,
+    differences,
+)
 from services.demo.tables import show
 
 EMAIL = "ada@example.com"
-ACCEPTED = Delivery("reassurance/price", "accepted", "")
-REFUSED = Delivery("discount/default", "suppressed", "no consent to marketing is known")
+START = datetime(2026, 11, 21, 20, tzinfo=UTC)
+ACCEPTED = Delivery("reassurance/price", "accepted", "", START + timedelta(seconds=1))
+EARLIER = Delivery("reassurance/price", "accepted", "", START - timedelta(hours=1))
+REFUSED = Delivery("discount/default", "suppressed", "no consent to marketing is known", START)
 
 
 def case(*expect: str, answer: str = "accepted") -> Case:
@@ -108,10 +117,42 @@ def test_a_special_case_is_compared_with_what_must_come_of_it(
     assert case_differences(wanted, seen) == ([] if line is None else [line])
 
 
+@pytest.mark.parametrize(
+    ("rows", "first", "effects", "lines"),
+    [
+        pytest.param([ACCEPTED], True, ["d-1"], [], id="first run: everything is new"),
+        pytest.param([EARLIER], False, [], [], id="later run: nothing is new"),
+        pytest.param([EARLIER], False, ["d-1"], [], id="what an earlier run planned arrives now"),
+        pytest.param(
+            [ACCEPTED],
+            False,
+            ["d-1"],
+            ["contacts planned by this run: 1, expected 0"],
+            id="a later run added a contact",
+        ),
+        pytest.param([EARLIER, ACCEPTED], None, ["d-1"], [], id="after a run broken off"),
+        pytest.param(
+            [ACCEPTED],
+            True,
+            ["d-1", "d-1"],
+            ["actions done twice: 1, expected 0"],
+            id="the sandbox did one delivery twice",
+        ),
+    ],
+)
+def test_a_later_run_may_add_no_contact_and_no_run_may_double_one(
+    rows: list[Delivery], first: bool | None, effects: list[str], lines: list[str]
+) -> None:
+    """The first run plans all contacts, later ones none."""
+    accepted = len(rows)
+    seen = facts(*rows)
+    assert contact_differences(seen, effects, since=START, first=first, accepted=accepted) == lines
+
+
 def test_a_customer_is_settled_when_nothing_is_under_way() -> None:
     """Without a delivery there is still something to wait for."""
     assert facts(ACCEPTED, REFUSED).settled(EMAIL)
-    assert not facts(ACCEPTED, Delivery("discount/default", "sending", "")).settled(EMAIL)
+    assert not facts(ACCEPTED, Delivery("discount/default", "sending", "", START)).settled(EMAIL)
     assert not facts().settled(EMAIL)
 
 
