@@ -41,10 +41,8 @@ def show(
     """Print everything."""
     console.print(_totals(facts, found))
     console.print(_special(facts, cases))
-    told = "Run it again: none will, for" if added else "It had them before:"
     console.print(
-        f"[bold]{added}[/] actions reached the sandbox in this run. {told} the same answers are "
-        "the same causes.",
+        f"[bold]{added}[/] actions reached the sandbox in this run.{_again(added, wrong)}",
         highlight=False,
     )
     console.print(
@@ -55,8 +53,19 @@ def show(
     if wrong:
         console.print(f"[bold red]{len(wrong)} not as expected:[/]")
         for line in wrong:
-            console.print(Text(f"  {line}"))
-        console.print("Is a switch of the sandbox turned? Set it to OK and run the demo again.")
+            console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print(
+            "Was a switch of the sandbox turned? Set it to OK: what waits is sent when its next "
+            "attempt is due."
+        )
+
+
+def _again(added: int, wrong: Sequence[str]) -> str:
+    if wrong:
+        return ""
+    if added:
+        return " Run it again: none will, for the same answers are the same causes."
+    return " It had them before: the same answers are the same causes."
 
 
 def _totals(facts: Facts, found: Counts) -> Table:
