@@ -1,0 +1,113 @@
+"""The segmenter as its `build` wires it, on the bus: events in, decisions and progress out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import generate_latest
+
+from services.segmenter.__main__ import build
+from shared.bus.port import Consumer, Message
+from shared.events.decisions import CustomerDecided, SegmenterProgressed
+from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, Event, decode, encode
+from shared.hosting import Part
+from shared.process import Context, open_context
+from shared.settings import Settings
+from tests.builders.facts import SHIPPED, answered, settled
+from tests.builders.waiting import eventually
+
+
+@asynccontextmanager
+async def context_of(database: str) -> AsyncIterator[Context]:
+    settings = Settings(database_url=database, bus="postgres", config=SHIPPED.parent)
+    async with open_context(settings, {"NPS_TOKEN_OPERATOR": "operator"}) as context:
+        yield context
+
+
+@asynccontextmanager
+async def running(part: Part) -> AsyncIterator[None]:
+    """Run a part's loops; ends with whatever one of them raised."""
+    stopping = asyncio.Event()
+    tasks = [asyncio.ensure_future(task(stopping)) for task in part.tasks.values()]
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.gather(*tasks)
+        await part.close()
+
+
+async def tell(context: Context, *events: Event) -> None:
+    await context.bus.publisher.publish(
+        [Message(topic=told.topic, key="route", value=encode(told)) for told in events]
+    )
+
+
+class Reader:
+    """Everything published on `nps.decisions` so far."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self.events: list[Event] = []
+
+    async def decided(self, count: int) -> list[CustomerDecided]:
+        """Wait for so many decisions."""
+
+        async def enough() -> bool:
+            self.events += [decode(r.value) for r in await self._consumer.poll(100)]
+            return len(self._decided()) >= count
+
+        await eventually(enough, what=f"{count} decisions")
+        return self._decided()
+
+    async def progressed(self) -> set[tuple[str, int]]:
+        """Wait for a progress of both inputs."""
+
+        async def both() -> set[tuple[str, int]]:
+            self.events += [decode(r.value) for r in await self._consumer.poll(100)]
+            found = {
+                (event.data.topic, event.data.partitions)
+                for event in self.events
+                if isinstance(event.data, SegmenterProgressed)
+            }
+            return found if len(found) > 1 else set()
+
+        return await eventually(both, what="progress of both inputs")
+
+    def _decided(self) -> list[CustomerDecided]:
+        return [e.data for e in self.events if isinstance(e.data, CustomerDecided)]
+
+
+async def test_events_on_the_bus_become_decisions_and_progress(database: str) -> None:
+    """Feedback and outcomes are consumed, decided and counted; progress is told; it is ready."""
+    async with context_of(database) as context:
+        part = await build(context)
+        reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
+        async with running(part):
+            await tell(context, answered("r1", 3))
+            (first,) = await reader.decided(1)
+            assert first.snapshot.segment == "detractor"
+            await tell(context, settled(first.customer_id))
+            _, second = await reader.decided(2)
+            assert (second.version, second.cause.kind) == (2, "message")
+            assert await reader.progressed() == {(FEEDBACK, 1), (OUTCOMES, 1)}
+            assert list(await part.ready()) == []
+            assert list(part.alive()) == []
+        metrics = generate_latest(context.registry).decode()
+    assert 'nps_segmenter_decisions_total{published="yes"} 2.0' in metrics
+    assert 'nps_segmenter_lag_seconds{partition="0",topic="nps.feedback"}' in metrics
+
+
+async def test_a_restart_goes_on_where_it_stopped(database: str) -> None:
+    """What is told while the segmenter is down is decided when it is back."""
+    async with context_of(database) as context, running(await build(context)):
+        reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
+        await tell(context, answered("r1", 3))
+        await reader.decided(1)
+    async with context_of(database) as context:
+        await tell(context, answered("r2", 9))
+        reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
+        async with running(await build(context)):
+            decided = await reader.decided(2)
+    assert [one.version for one in decided] == [1, 2]
+    assert decided[-1].snapshot.segment == "promoter"

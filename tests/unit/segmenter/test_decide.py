@@ -1,0 +1,230 @@
+"""The decision: who she is, what happened, what may be done, and why."""
+
+from uuid import UUID
+
+import pytest
+
+from services.segmenter.decide import Due, decide, silence
+from services.segmenter.profile import rebuild
+from services.segmenter.state import Profile
+from shared.events import ids, outcomes
+from shared.events.decisions import CustomerDecided
+from shared.events.envelope import Event
+from shared.events.feedback import TimerDue
+from tests.builders.facts import (
+    ANNA,
+    NOON,
+    answered,
+    day,
+    fact,
+    ids_of,
+    invited,
+    opted_out,
+    reported,
+    rulebook,
+    settled,
+    updated,
+)
+
+SHE = UUID(int=7)
+
+
+def decided(*told: Event, merged: bool = False) -> CustomerDecided:
+    """Decide about the last event after all the others."""
+    *earlier, last = [fact(one) for one in told]
+    return decide(
+        rebuild(earlier),
+        rebuild([*earlier, last]),
+        last,
+        rulebook(),
+        day(1),
+        customer_id=SHE,
+        version=len(told),
+        merged=merged,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "score", "move"),
+    [
+        pytest.param([], 0, ("first", None, "detractor"), id="the first answer, and 0 is a score"),
+        pytest.param([6], 7, ("up", "detractor", "passive"), id="up"),
+        pytest.param([9], 6, ("down", "promoter", "detractor"), id="down"),
+        pytest.param([7], 8, ("same", "passive", "passive"), id="same"),
+        pytest.param([3, 9], 10, ("same", "promoter", "promoter"), id="against the one before"),
+    ],
+)
+def test_an_answer_brings_a_move(
+    before: list[int], score: int, move: tuple[str, str | None, str]
+) -> None:
+    """The move compares an answer with the answer before it."""
+    history = [answered(f"r{n}", s, at=day(n - 9)) for n, s in enumerate(before)]
+    found = decided(*history, answered("now", score))
+    assert found.move is not None
+    assert (found.move.kind, found.move.before, found.move.after) == move
+    assert found.snapshot.segment == move[2]
+
+
+def test_a_revision_tells_the_move_of_the_whole_answer() -> None:
+    """A score corrected from 3 to 9 is a move from the answer before, not from 3."""
+    found = decided(
+        answered("r0", 7, at=day(-9)), answered("r1", 3, revision=1), answered("r1", 9, revision=2)
+    )
+    assert found.move is not None
+    assert (found.move.kind, found.move.before) == ("up", "passive")
+    assert found.cause.id == ids.response_cause("demo", "nps", "r1")
+
+
+def test_a_late_answer_enters_the_history_only() -> None:
+    """It changes neither segment nor move, and says so."""
+    found = decided(answered("new", 9), answered("old", 2, at=day(-5)))
+    assert found.cause.late
+    assert found.move is None
+    assert (found.snapshot.segment, found.snapshot.previous_segment) == ("promoter", "detractor")
+    assert found.snapshot.response_count == 2
+    assert "late" in {line.rule for line in found.trace}
+
+
+def test_an_answer_dated_in_the_future_counts_as_of_its_receipt_and_is_marked() -> None:
+    """A later answer replaces it."""
+    future = answered("r1", 2, origin="future")
+    marked = decided(future)
+    assert marked.snapshot.last_answered_at == NOON
+    assert ("answered_at", "future") in {(line.rule, line.outcome) for line in marked.trace}
+    replaced = decided(future, answered("r2", 9, at=day(0.5)))
+    assert replaced.snapshot.segment == "promoter"
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "triggers"),
+    [
+        pytest.param(answered("r", 3), "response", ("received", "settled"), id="complete"),
+        pytest.param(
+            answered("r", 3, complete=False), "response", ("received",), id="not yet complete"
+        ),
+        pytest.param(answered("r", comment="Hm"), "response", (), id="no score yet"),
+        pytest.param(updated(), "customer", ("updated",), id="the CRM"),
+        pytest.param(invited(), "survey_contact", ("contacted",), id="an invitation"),
+        pytest.param(opted_out(), "survey_contact", ("contacted",), id="an opt-out"),
+        pytest.param(
+            reported(outcomes.MessageSent), "message", ("contacted",), id="another's message"
+        ),
+        pytest.param(settled(SHE), "message", ("contacted",), id="our own delivery"),
+    ],
+)
+def test_a_cause_says_which_plays_may_look(
+    told: Event, kind: str, triggers: tuple[str, ...]
+) -> None:
+    """No play runs on what our own deliveries bring about."""
+    found = decided(updated(at=day(-1)), told)
+    assert (found.cause.kind, found.cause.triggers) == (kind, triggers)
+    assert found.cause.deadline_from == NOON
+
+
+def test_a_merge_is_a_trigger_of_its_own() -> None:
+    """The event that linked two customers says so."""
+    assert decided(updated(), merged=True).cause.triggers == ("updated", "merged")
+
+
+def test_a_timer_brings_the_newest_answer_up_again() -> None:
+    """Its cause is the answer and its age counts from it, so that nobody is told twice."""
+    profile = rebuild([fact(answered("r1", 3))])
+    data = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=day(14))
+    due = Due(ids.timer_event("hold_end", SHE, 1), data)
+    found = decide(profile, profile, due, rulebook(), day(13.9), customer_id=SHE, version=2)
+    assert found.cause.id == ids.response_cause("demo", "nps", "r1")
+    assert (found.cause.triggers, found.cause.deadline_from) == (("timer",), NOON)
+    assert "marketing_rest" not in {hold.rule for hold in found.holds}
+    nobody = decide(Profile(), Profile(), due, rulebook(), day(14), customer_id=SHE, version=1)
+    assert (nobody.cause.id, nobody.cause.deadline_from) == (ids.event_cause(due.event_id), day(14))
+
+
+def test_the_snapshot_has_what_platforms_are_told() -> None:
+    """Named attributes have fields of their own; the others stay by name, cleared ones as null."""
+    known = updated(
+        *ids_of(ANNA, external_id="C-1", phone="+33612345678"),
+        attributes={
+            "title": "Mme",
+            "first_name": "Anna",
+            "last_name": "Durand",
+            "tone": "tu",
+            "group": "household-7",
+            "country": "be",
+            "orders": 3,
+            "store": None,
+        },
+    )
+    found = decided(known, answered("r1", 9, comment="Livraison rapide", language="fr"))
+    seen = found.snapshot
+    assert (seen.title, seen.first_name, seen.last_name, seen.tone) == (
+        "Mme",
+        "Anna",
+        "Durand",
+        "tu",
+    )
+    assert (seen.language, seen.comment, seen.theme) == ("fr", "Livraison rapide", "delivery")
+    assert seen.attributes == {"country": "be", "orders": 3, "store": None}
+    assert (found.group, found.zone) == ("household-7", "Europe/Brussels")
+    assert [identifier.kind for identifier in found.identifiers] == [
+        "external_id",
+        "email",
+        "phone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "zone", "origin"),
+    [
+        pytest.param({"zone": "America/Guadeloupe"}, "America/Guadeloupe", "attribute", id="said"),
+        pytest.param({"zone": "Mars/Base", "country": "GB"}, "Europe/London", "country", id="odd"),
+        pytest.param({"country": "XX"}, "Europe/Paris", "default", id="unknown country"),
+        pytest.param({}, "Europe/Paris", "default", id="nothing said"),
+    ],
+)
+def test_the_zone_is_found_and_its_origin_told(
+    attributes: dict[str, str], zone: str, origin: str
+) -> None:
+    """Attribute, then country, then default."""
+    found = decided(updated(attributes=attributes))
+    line = next(line for line in found.trace if line.rule == "zone")
+    assert (found.zone, line.outcome, line.reason) == (zone, zone, f"from: {origin}")
+
+
+def test_an_address_that_bounced_comes_last() -> None:
+    """The first address of a kind is the one to write to: working, then named last."""
+    found = decided(
+        updated(*ids_of(ANNA, external_id="C-1")),
+        updated(*ids_of("old@example.com", external_id="C-1"), at=day(-9)),
+        updated(*ids_of("new@example.com", external_id="C-1"), at=day(0.1)),
+        reported(outcomes.MessageBounced, "new@example.com", at=day(0.2)),
+    )
+    emails = [identifier.value for identifier in found.identifiers if identifier.kind == "email"]
+    assert emails == [ANNA, "old@example.com", "new@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "told", "silent"),
+    [
+        pytest.param([], answered("r", 3, email=None), True, id="nobody is known"),
+        pytest.param([], answered("r", 3), False, id="an answer"),
+        pytest.param([answered("r", 3)], updated(at=NOON), False, id="the CRM, even unchanged"),
+        pytest.param([answered("r", 3)], settled(SHE), False, id="a contact of ours"),
+        pytest.param(
+            [answered("r", 3)], settled(SHE, state="suppressed"), True, id="nothing was sent"
+        ),
+        pytest.param(
+            [answered("r", 3), settled(SHE)], settled(SHE, change=2), True, id="told already"
+        ),
+        pytest.param(
+            [answered("r", 3)], reported(outcomes.MessageDelivered), True, id="it arrived"
+        ),
+        pytest.param([answered("r", 3)], reported(outcomes.MessageBounced), False, id="it bounced"),
+    ],
+)
+def test_what_no_gate_reads_is_not_published(
+    earlier: list[Event], told: Event, silent: bool
+) -> None:
+    """So that a decision's outcome never brings the next decision, for ever."""
+    before = rebuild(map(fact, earlier))
+    after = rebuild(map(fact, [*earlier, told]))
+    assert (silence(before, after, fact(told), merged=False) is not None) is silent
