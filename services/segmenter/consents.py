@@ -14,6 +14,8 @@ Consent = Literal["granted", "refused", "unknown"]
 
 def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[Statement]:
     """List the statements about a channel and purpose that no newer one replaces."""
+    if not profile.consents:
+        return []
     newest: dict[str, Statement] = {}
     for said_channel in (channel, "all"):
         start = f"{said_channel}|{purpose}|"

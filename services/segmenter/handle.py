@@ -16,11 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.segmenter import store
-from services.segmenter.batch import Changes, Decision, Gathered, decide_batch, in_order
+from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.facts import Fact, fact_of
 from services.segmenter.identity import Assignment, Subject, assign
 from services.segmenter.metrics import Metrics
+from services.segmenter.rows import Changes, Decision, Gathered
 from shared.bus.consume import Received, Rejected
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency

@@ -9,8 +9,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter import store
-from services.segmenter.batch import Customer, Decision
 from services.segmenter.facts import Key
+from services.segmenter.rows import Customer, Decision
 from services.segmenter.state import load
 
 #: Enough to explain the last weeks; the rest stays in the table.

@@ -1,6 +1,7 @@
 """The customer as plays and campaign platforms see her. Pure."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, get_args
 from zoneinfo import available_timezones
 
@@ -69,6 +70,12 @@ def attributes(profile: Profile) -> dict[str, Value]:
     }
 
 
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """List the zones of this machine once: it reads a folder."""
+    return frozenset(available_timezones())
+
+
 def group(profile: Profile) -> str | None:
     """Name her household or account."""
     return _text(profile, "group")
@@ -77,7 +84,7 @@ def group(profile: Profile) -> str | None:
 def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
     """Tell her time zone and where it comes from."""
     said = profile.attribute("zone")
-    if isinstance(said, str) and said in available_timezones():
+    if isinstance(said, str) and said in _zones():
         return said, "attribute"
     country = profile.attribute("country")
     if isinstance(country, str) and (found := policy.zones.countries.get(country.upper())):

@@ -75,7 +75,8 @@ class Response:
         value = self.said("score")
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return int(value) if value == int(value) and 0 <= value <= 10 else None
+        # The range first: infinity has no whole number.
+        return int(value) if 0 <= value <= 10 and value == int(value) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter.batch import Changes, Customer, Decision, Timer
 from services.segmenter.facts import MODELS, Fact, Key, make
 from services.segmenter.profile import trim
+from services.segmenter.rows import Changes, Customer, Decision, Timer
 from services.segmenter.state import dump, load
 
 HOLD_END: Final = "hold_end"

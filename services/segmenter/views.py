@@ -9,10 +9,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from services.segmenter import clocks, consents, snapshot
-from services.segmenter.batch import Decision
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
 from services.segmenter.permits import permits
+from services.segmenter.rows import Decision
 from services.segmenter.segments import move_of, segment_of
 from services.segmenter.state import Profile
 from shared.events.decisions import Cause, Hold, Move, Permit, Snapshot, TraceLine

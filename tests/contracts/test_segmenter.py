@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -223,6 +224,25 @@ async def test_one_bad_event_harms_no_other(engine: AsyncEngine) -> None:
         "segmenter.progressed is no fact about a customer",
     ]
     assert [decided.snapshot.comment for decided in shelf.decided()] == [None, "ab"]
+
+
+async def test_what_is_personal_stays_in_the_tables(engine: AsyncEngine) -> None:
+    """No address, name, comment or customer number is in logs, keys or headers; each event has one
+    line of its own."""
+    shelf = Shelf()
+    told = [
+        answered("r1", 3, email="canary@example.com", comment="canary sings"),
+        updated(
+            *ids_of("canary@example.com", external_id="canary-7"),
+            attributes={"first_name": "Canary"},
+        ),
+    ]
+    with structlog.testing.capture_logs() as lines:
+        await handler(engine, shelf)(received(*told))
+    assert sorted(line["event_id"] for line in lines) == sorted(str(one.id) for one in told)
+    assert "canary" not in str(lines).lower()
+    assert all(message.key == lines[0]["customer_id"] for message in shelf.messages)
+    assert all(message.headers == () for message in shelf.messages)
 
 
 async def test_the_policy_is_kept_under_its_version(engine: AsyncEngine) -> None:

@@ -83,6 +83,7 @@ def test_messages_of_one_response_merge_field_by_field() -> None:
         pytest.param(10.0, 10, id="a whole number written as a float"),
         pytest.param(11, None, id="above the scale"),
         pytest.param(7.5, None, id="between two scores"),
+        pytest.param(float("inf"), None, id="infinity"),
         pytest.param(True, None, id="a yes is no score"),
         pytest.param("9", None, id="a text is no score"),
         pytest.param(None, None, id="cleared"),

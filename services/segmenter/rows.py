@@ -1,0 +1,70 @@
+"""Rows of the segmenter's tables as values: what a batch gathers and what it changes. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from services.segmenter.facts import Fact
+from services.segmenter.state import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A row of `profiles`."""
+
+    customer_id: UUID
+    created_at: datetime
+    version: int
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A row of `timers` (kind `hold_end`)."""
+
+    customer_id: UUID
+    arm: int
+    due_at: datetime
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A row of `decisions`: what is published for an event, or why nothing is."""
+
+    event_id: UUID
+    decision_id: UUID
+    customer_id: UUID
+    version: int
+    kind: str
+    decided_at: datetime
+    payload: str | None
+    note: str | None
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The rows that a batch touches, locked. `facts` only of those who may need a rebuild.
+
+    `survivors` leads from every customer named to the one whose state counts. `received` has the
+    receipt of those answers among `done` that are known.
+    """
+
+    customers: dict[UUID, Customer]
+    survivors: dict[UUID, UUID]
+    done: dict[UUID, Decision]
+    received: dict[UUID, datetime]
+    facts: dict[UUID, list[Fact]]
+    timers: dict[UUID, Timer]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch writes, and for each event the decision to publish (new or stored)."""
+
+    facts: list[tuple[UUID, Fact]] = field(default_factory=list)
+    customers: dict[UUID, Customer] = field(default_factory=dict)
+    aliases: list[tuple[UUID, UUID, UUID]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    timers: dict[UUID, Timer] = field(default_factory=dict)
+    answers: dict[UUID, Decision] = field(default_factory=dict)
