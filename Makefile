@@ -11,11 +11,11 @@ PORT   ?= 8080
 ##@ Start here
 
 .PHONY: run
-run: $(READY) ## Start everything in one process on 127.0.0.1:$(PORT); Ctrl-C stops it
+run: $(READY) ## Start everything in one process on 127.0.0.1:8080 (PORT=…); Ctrl-C stops it
 	@exec $(BIN)/python -m services --data $(DATA) --port $(PORT)
 
 .PHONY: demo
-demo: $(READY) ## Post a few hundred invented responses to the running instance and show what became of each
+demo: $(READY) ## Feed it a few hundred invented answers and show what became of each
 	@exec $(BIN)/python -m services demo --port $(PORT) --data $(DATA)
 
 .PHONY: test
