@@ -96,6 +96,9 @@ class _Work:
             return
         customer = self._customers[self._survivor(owner)]
         facts = self._facts[customer.customer_id]
+        if all(one.event_id != fact.event_id for one in facts):
+            # Somebody gave one id to two events about two people: the first one stands.
+            return
         before = rebuild(facts)
         facts[:] = [fact if one.event_id == fact.event_id else one for one in facts]
         after = rebuild(facts)

@@ -15,6 +15,10 @@ from services.segmenter.segments import segment_of
 from services.segmenter.state import Profile
 from shared.events.decisions import Hold, TraceLine
 
+_FIRST_YEAR: Final = 1970
+#: Far from the calendar's end, so that neither another zone nor a policy's days overflow it.
+_LAST: Final = datetime(2199, 12, 31, tzinfo=UTC)
+
 Rule = Callable[[Profile, Policy], Hold | None]
 
 #: The attribute in which the operator's own systems put a hold: an ISO moment.
@@ -126,16 +130,21 @@ def _line(rule: str, hold: Hold | None, now: datetime) -> TraceLine:
 
 
 def moment(value: object) -> datetime | None:
-    """Read an attribute as a moment (a date means its midnight, no zone means UTC)."""
+    """Read an attribute as a moment (a date means its midnight, no zone means UTC).
+
+    "For ever", such as the year 9999, is taken as the end of our calendar.
+    """
     if not isinstance(value, str):
         return None
     try:
         found = datetime.fromisoformat(value)
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        # Near the ends of the calendar neither another zone nor a policy's days would fit.
-        return found.astimezone(UTC) if 1970 < found.year < 2200 else None
     except ValueError:
         return None
+    if found.year < _FIRST_YEAR:
+        return None
+    if found.year > _LAST.year:
+        return _LAST
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _survey_clock(

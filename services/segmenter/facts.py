@@ -14,7 +14,6 @@ from shared import identifiers
 from shared.errors import Unprocessable
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
-from shared.events.vocabulary import Identifier
 
 SurveyContact = (
     feedback.InvitationSent
@@ -153,15 +152,6 @@ def _response_key(data: feedback.ResponseReceived) -> Key:
     except ValueError:
         raise Unprocessable("source, survey and response id are too long together") from None
     return identifier.kind, identifier.value
-
-
-def personal(keys: tuple[Key, ...]) -> tuple[Identifier, ...]:
-    """Keep the identifiers that name a person."""
-    return tuple(
-        Identifier.model_validate({"kind": kind, "value": value})
-        for kind, value in keys
-        if kind in PERSONAL
-    )
 
 
 def _moments(data: FactData) -> Iterator[datetime]:

@@ -1,5 +1,7 @@
 """What the segmenter counts. Labels are closed words: nothing personal."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
@@ -66,6 +68,9 @@ class Metrics:
         """Count timers told."""
         self._timers.inc(timers)
 
-    def lag(self, topic: str, partition: int, seconds: float) -> None:
-        """Set how old the oldest waiting record of a partition is."""
-        self._lag.labels(topic, str(partition)).set(seconds)
+    def lags(self, found: Iterable[tuple[str, int, float]]) -> None:
+        """Set how old, in seconds, the oldest waiting record of each partition of ours is."""
+        # A partition that went to another replica must not show its last value for ever.
+        self._lag.clear()
+        for topic, partition, seconds in found:
+            self._lag.labels(topic, str(partition)).set(seconds)

@@ -47,11 +47,7 @@ class ProgressTeller:
         # The time before the question: a record that arrives in between is newer than it.
         now = self._clock()
         found = await self._consumer.progress()
-        for progress in found:
-            since = progress.waiting_since or now
-            where = progress.partition
-            lag = max(0.0, (now - since).total_seconds())
-            self._metrics.lag(where.topic, where.number, lag)
+        self._metrics.lags(_lag(progress, now) for progress in found)
         if found:
             await self._publisher.publish([_message(progress, now) for progress in found])
         return len(found)
@@ -65,6 +61,11 @@ class ProgressTeller:
                 _log.warning("segmenter.progress_untold", reason=str(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _EVERY_S)
+
+
+def _lag(progress: Progress, now: datetime) -> tuple[str, int, float]:
+    waited = (now - (progress.waiting_since or now)).total_seconds()
+    return progress.partition.topic, progress.partition.number, max(0.0, waited)
 
 
 def _message(progress: Progress, now: datetime) -> Message:

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.database import connect
 from shared.errors import BusAway
 from shared.events import decisions, ids, outcomes
+from shared.events.envelope import Event
 from tests.builders.facts import (
     ANNA,
+    BEN,
     NOON,
     Shelf,
     answered,
@@ -224,6 +226,23 @@ async def test_one_bad_event_harms_no_other(engine: AsyncEngine) -> None:
         "segmenter.progressed is no fact about a customer",
     ]
     assert [decided.snapshot.comment for decided in shelf.decided()] == [None, "ab"]
+
+
+async def test_one_id_for_two_people_changes_neither(engine: AsyncEngine) -> None:
+    """A caller who uses an id twice gets the first decision again; no state is mixed up."""
+    shelf = Shelf()
+    first = updated(*ids_of(ANNA), at=day(1), attributes={"orders": 1})
+    second = Event(
+        id=first.id,
+        source=first.source,
+        time=day(-1),
+        data=updated(*ids_of(BEN), at=day(-1), attributes={"orders": 2}).data,
+    )
+    await handler(engine, shelf)(received(first))
+    await handler(engine, shelf)(received(second))
+    assert shelf.messages[0] == shelf.messages[1]
+    query = "SELECT count(*) FROM facts WHERE body->'attributes'->>'orders' = '1'"
+    assert await rows(engine, query) == [(1,)]
 
 
 async def test_what_is_personal_stays_in_the_tables(engine: AsyncEngine) -> None:

@@ -152,8 +152,7 @@ def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param("9999-12-31T23:59:59Z", id="the end of the calendar"),
-        pytest.param("0001-01-01", id="its beginning"),
+        pytest.param("0001-01-01", id="the beginning of the calendar"),
         pytest.param(20260310, id="a number"),
         pytest.param(None, id="cleared"),
         pytest.param(["2026-03-10"], id="a list"),
@@ -162,6 +161,18 @@ def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
 def test_an_attribute_that_is_no_moment_is_none(value: object) -> None:
     """No attribute, however odd, stops the segmenter."""
     assert moment(value) is None
+
+
+def test_for_ever_is_a_hold_like_any_other() -> None:
+    """A hold until the year 9999 stands, and nothing overflows."""
+    known = told(
+        updated(attributes={"contact_hold_until": "9999-12-31T23:59:59Z"}),
+        updated(at=day(1), attributes={"customer_since": "9999-12-31"}),
+    )
+    assert {hold.rule for hold in standing(holds(known, POLICY), day(36500))} == {
+        "contact_hold",
+        "new_customer",
+    }
 
 
 def test_a_date_means_its_midnight() -> None:
