@@ -5,7 +5,7 @@ once. A call whose result cannot be written is left to its lease: then it counts
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,14 +21,13 @@ from services.dispatcher.claim import (
     ClaimedPush,
     Desk,
     claim,
-    finish_delivery,
-    finish_push,
     pause,
     resume,
     slow,
 )
 from services.dispatcher.judge import judge, judge_push
 from services.dispatcher.metrics import Metrics
+from services.dispatcher.record import EndedDelivery, EndedPush, Recorder
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 
@@ -65,6 +64,9 @@ class Lane:
         self._carrier = carrier
         self._around = around
         self._flights: set[asyncio.Task[None]] = set()
+        self._pushes_first = False
+        patience = (desk.lease - around.budget).total_seconds()
+        self._recorder = Recorder(desk, around.clock, patience)
         #: What the lane waits for, in words; None while it works.
         self.waiting_for: str | None = None
         self.moved_at = around.clock()
@@ -101,7 +103,8 @@ class Lane:
         if free <= 0:
             return False
         with away_as_dependency():
-            taken = await claim(self._desk, free, now)
+            self._pushes_first = not self._pushes_first
+            taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
         self._tell(taken)
         self._start(taken)
         worked = taken.pushes or taken.deliveries or taken.turned or taken.put_off or taken.lost
@@ -169,13 +172,10 @@ class Lane:
         verdict = await self._carrier.push_profile(push, budget=budget, now=self._around.clock())
         now = self._around.clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, now)
-
-        async def record() -> None:
-            seconds = await finish_push(self._desk, claimed, after, now)
-            if seconds is not None and after.state == "reached":
-                self._around.metrics.push_seconds.labels(self.target).observe(max(0.0, seconds))
-
-        await self._end(verdict, record, probing, now)
+        await self._heed(verdict, probing, now)
+        seconds = await self._recorder.record(EndedPush(claimed, after, now))
+        if seconds is not None and after.state == "reached":
+            self._around.metrics.push_seconds.labels(self.target).observe(max(0.0, seconds))
         self._around.metrics.attempts.labels(self.target, "push", verdict.outcome).inc()
         _log.info(
             "dispatcher.pushed",
@@ -208,13 +208,8 @@ class Lane:
         verdict = await self._carrier.act(call, budget=budget, now=self._around.clock())
         now = self._around.clock()
         after = judge(delivery, verdict, self._desk.idempotency, now)
-        ours = False
-
-        async def record() -> None:
-            nonlocal ours
-            ours = await finish_delivery(self._desk, claimed.token, after, now)
-
-        await self._end(verdict, record, probing, now)
+        await self._heed(verdict, probing, now)
+        ours = await self._recorder.record(EndedDelivery(claimed, after)) is not None
         self._around.metrics.attempts.labels(self.target, "action", verdict.outcome).inc()
         if ours:
             self._around.metrics.changed([after])
@@ -232,33 +227,15 @@ class Lane:
             reason=after.reason,
         )
 
-    async def _end(
-        self, verdict: Verdict, record: Callable[[], Awaitable[None]], probing: bool, now: datetime
-    ) -> None:
-        """Write what a call brought, and what it says about the whole target."""
-
-        async def write() -> None:
-            if verdict.outcome == "disable_target":
-                await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
-            elif verdict.outcome == "throttle":
-                await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
-            elif probing:
-                await resume(self._desk)
-            await record()
-
-        await self._writing(write)
-
-    async def _writing(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write until the database takes it, or until the lease would be over anyway."""
-        loop = asyncio.get_running_loop()
-        last = loop.time() + (self._desk.lease - self._around.budget).total_seconds()
-        while True:
-            try:
-                with away_as_dependency():
-                    return await write()
-            except DependencyAway as error:
-                self.waiting_for = str(error)
-                if loop.time() >= last:
-                    _log.warning("dispatcher.result_not_written", target=self.target)
-                    return None
-                await asyncio.sleep(0.5)
+    async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
+        """Do what an answer says about the whole target; at worst the next answer says it again."""
+        try:
+            with away_as_dependency():
+                if verdict.outcome == "disable_target":
+                    await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
+                elif verdict.outcome == "throttle":
+                    await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
+                elif probing:
+                    await resume(self._desk)
+        except DependencyAway as error:
+            self.waiting_for = str(error)

@@ -39,15 +39,18 @@ _WANT = text("""
 """)
 # Whatever came in during the call, and a merge, differ from what was sent: then it is due again.
 _DONE = text("""
-    UPDATE pushes SET
-        state = CASE WHEN wanted_hash = :sent THEN :state ELSE 'due' END,
-        due = CASE WHEN wanted_hash <> :sent AND :state <> 'due' THEN :now ELSE :due END,
-        reason = :reason,
-        reached_hash = CASE WHEN :state = 'reached' THEN :sent ELSE NULL END,
-        reached_version = CASE WHEN :state = 'reached' THEN :version ELSE reached_version END,
-        reached_at = CASE WHEN :state = 'reached' THEN :now ELSE reached_at END
-    WHERE customer_id = :customer AND target = :target AND state = 'sending'
-    RETURNING EXTRACT(EPOCH FROM :now - wanted_at)
+    UPDATE pushes p SET
+        state = CASE WHEN p.wanted_hash = x.sent THEN x.state ELSE 'due' END,
+        due = CASE WHEN p.wanted_hash <> x.sent AND x.state <> 'due' THEN x.now ELSE x.due END,
+        reason = x.reason,
+        reached_hash = CASE WHEN x.state = 'reached' THEN x.sent END,
+        reached_version = CASE WHEN x.state = 'reached' THEN x.version ELSE p.reached_version END,
+        reached_at = CASE WHEN x.state = 'reached' THEN x.now ELSE p.reached_at END
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS x(customer_id uuid, target text, sent text, version bigint, state text,
+             due timestamptz, reason text, now timestamptz)
+    WHERE p.customer_id = x.customer_id AND p.target = x.target AND p.state = 'sending'
+    RETURNING p.customer_id, EXTRACT(EPOCH FROM x.now - p.wanted_at) AS seconds
 """)
 _LAPSED = text("""
     UPDATE pushes SET state = 'due', due = :due, reason = 'no answer: the worker was lost'
@@ -92,13 +95,17 @@ async def want(connection: AsyncConnection, wanted: Sequence[Wanted], now: datet
 
 
 async def done(
-    connection: AsyncConnection, sent: Wanted, after: PushNext, now: datetime
-) -> float | None:
-    """Record the end of a call; returns the seconds from wanting to now (None: merged away)."""
-    seconds = await connection.scalar(
-        _DONE,
+    connection: AsyncConnection, ended: Sequence[tuple[Wanted, PushNext, datetime]]
+) -> dict[UUID, float]:
+    """Record the end of calls to one target: what was sent, what became of it, and when.
+
+    Returns, per customer, the seconds from wanting to that end (merged away: nothing).
+    """
+    if not ended:
+        return {}
+    rows = [
         {
-            "customer": sent.customer_id,
+            "customer_id": sent.customer_id,
             "target": sent.target,
             "sent": sent.hash,
             "version": sent.version,
@@ -106,9 +113,11 @@ async def done(
             "due": after.due,
             "reason": after.reason,
             "now": now,
-        },
-    )
-    return None if seconds is None else float(seconds)
+        }
+        for sent, after, now in ended
+    ]
+    found = await connection.execute(_DONE, {"rows": as_json(rows)})
+    return {row.customer_id: float(row.seconds) for row in found}
 
 
 async def lapsed(

@@ -44,6 +44,10 @@ _LOCK_GROUPS = text("""
     SELECT group_key FROM groups
     WHERE group_key = ANY(CAST(:keys AS text[])) ORDER BY group_key FOR UPDATE
 """)
+_LOCK_FREE_GROUPS = text("""
+    SELECT group_key FROM groups
+    WHERE group_key = ANY(CAST(:keys AS text[])) ORDER BY group_key FOR UPDATE SKIP LOCKED
+""")
 _MEMBERS = text("""
     SELECT group_key, customer_id FROM recipients WHERE group_key = ANY(CAST(:keys AS text[]))
 """)
@@ -104,6 +108,13 @@ async def lock_groups(connection: AsyncConnection, keys: Collection[str]) -> Non
     if keys:
         await connection.execute(_ADD_GROUPS, {"keys": sorted(keys)})
         await connection.execute(_LOCK_GROUPS, {"keys": sorted(keys)})
+
+
+async def lock_free_groups(connection: AsyncConnection, keys: Collection[str]) -> set[str]:
+    """Lock those of the groups that nobody else holds; waits for nobody."""
+    if not keys:
+        return set()
+    return set((await connection.scalars(_LOCK_FREE_GROUPS, {"keys": sorted(keys)})).all())
 
 
 async def members(connection: AsyncConnection, keys: Collection[str]) -> dict[str, set[UUID]]:

@@ -51,7 +51,7 @@ STATEMENTS = (
         PRIMARY KEY (customer_id, target)
     )
     """,
-    "CREATE INDEX pushes_due ON pushes (target, due) WHERE state = 'due'",
+    "CREATE INDEX pushes_due ON pushes (target, due, customer_id) WHERE state = 'due'",
     "CREATE INDEX pushes_open ON pushes (target, wanted_at) WHERE state IN ('due', 'sending')",
     """
     CREATE TABLE deliveries (
@@ -91,7 +91,10 @@ STATEMENTS = (
         change         int NOT NULL DEFAULT 1
     )
     """,
-    "CREATE INDEX deliveries_due ON deliveries (target, due) WHERE state IN ('planned', 'waiting')",
+    """
+    CREATE INDEX deliveries_due ON deliveries (target, due, customer_id)
+        WHERE state IN ('planned', 'waiting')
+    """,
     """
     CREATE INDEX deliveries_open ON deliveries (target, send_at)
         WHERE state IN ('planned', 'waiting', 'sending')

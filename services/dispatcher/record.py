@@ -1,0 +1,101 @@
+"""Writing down how calls ended: whatever ends while one transaction is written shares the next.
+
+So a busy lane pays one commit for many calls, and a quiet one waits for nobody.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from services.dispatcher.claim import ClaimedDelivery, ClaimedPush, Desk, finish
+from services.dispatcher.delivery import Delivery
+from services.dispatcher.judge import PushNext
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPush:
+    """A profile push whose call has ended."""
+
+    claimed: ClaimedPush
+    after: PushNext
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDelivery:
+    """A delivery whose call has ended, in its next state."""
+
+    claimed: ClaimedDelivery
+    after: Delivery
+
+
+Ended = EndedPush | EndedDelivery
+
+
+class Recorder:
+    """Records the ends of one lane's calls. `patience_s`: after it the leases are over anyway."""
+
+    def __init__(self, desk: Desk, clock: Callable[[], datetime], patience_s: float) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._patience = patience_s
+        self._waiting: list[tuple[Ended, asyncio.Future[float | None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def record(self, ended: Ended) -> float | None:
+        """Return once it is written: seconds since the push was wanted (0 for a delivery).
+
+        None: the lease was lost, or the database was away for too long; another will judge it.
+        """
+        future: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((ended, future))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        return await future
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                written = await self._write([ended for ended, _ in batch])
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), seconds in zip(batch, written, strict=True):
+                if not future.done():
+                    future.set_result(seconds)
+
+    async def _write(self, batch: list[Ended]) -> list[float | None]:
+        """Write until the database takes it; a bug is raised to every call of the batch."""
+        pushed = [(e.claimed, e.after, e.at) for e in batch if isinstance(e, EndedPush)]
+        acted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDelivery)]
+        loop = asyncio.get_running_loop()
+        last = loop.time() + self._patience
+        while True:
+            try:
+                with away_as_dependency():
+                    seconds, moved = await finish(self._desk, pushed, acted, self._clock())
+            except DependencyAway:
+                if loop.time() >= last:
+                    _log.warning("dispatcher.results_not_written", target=self._desk.rules.name)
+                    return [None] * len(batch)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            return [
+                seconds.get(e.claimed.wanted.customer_id)
+                if isinstance(e, EndedPush)
+                else (0.0 if e.after.id in moved else None)
+                for e in batch
+            ]
