@@ -11,13 +11,19 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import BeforeValidator, Field
 
-from services.dispatcher import render
 from services.dispatcher.calls import Idempotency
-from services.dispatcher.deals import Account
-from services.dispatcher.fields import Written
-from services.dispatcher.operation import Key
-from services.dispatcher.preset import Preset, StandardWebhooks, Var, load_preset, preset_names
-from services.dispatcher.signing import webhook_key
+from services.dispatcher.platforms import render
+from services.dispatcher.platforms.deals import Account
+from services.dispatcher.platforms.fields import Written
+from services.dispatcher.platforms.operation import Key
+from services.dispatcher.platforms.preset import (
+    Preset,
+    StandardWebhooks,
+    Var,
+    load_preset,
+    preset_names,
+)
+from services.dispatcher.platforms.signing import webhook_key
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 
 from services.dispatcher.calls import Carrier
-from services.dispatcher.carrier import PlatformCarrier
-from services.dispatcher.deals import Account, Names
+from services.dispatcher.platforms.carrier import PlatformCarrier
+from services.dispatcher.platforms.deals import Account, Names
 from services.dispatcher.target_settings import (
     TargetsConfig,
     TargetSettings,

@@ -19,8 +19,8 @@ from uuid import UUID
 import httpx
 
 from services.dispatcher.calls import ActionCall, ProfilePush
-from services.dispatcher.carrier import PlatformCarrier
-from services.dispatcher.deals import Names
+from services.dispatcher.platforms.carrier import PlatformCarrier
+from services.dispatcher.platforms.deals import Names
 from services.dispatcher.target_settings import TargetsConfig, check, idempotency, make_account
 from shared.events.vocabulary import Identifier, IdentifierKind
 from shared.settings import Secrets, load_yaml

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Verdict
-from services.dispatcher.preset import load_preset, preset_names
+from services.dispatcher.platforms.preset import load_preset, preset_names
 from tests.builders import platforms
 from tests.builders.platforms import (
     NOW,

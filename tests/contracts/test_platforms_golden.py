@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Verdict
-from services.dispatcher.carrier import PlatformCarrier
+from services.dispatcher.platforms.carrier import PlatformCarrier
 from tests.builders import platforms
 from tests.builders.platforms import NOW, FakeAdobe, FakeReceiver, carrier
 

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Outcome, Verdict
-from services.dispatcher.compose import same_origin
-from services.dispatcher.deals import Account, Deal, Names, action_deal, push_deal
-from services.dispatcher.exchange import Asked, SignIn, Token, Told, exchange
-from services.dispatcher.preset import load_preset
-from services.dispatcher.render import Unrenderable
+from services.dispatcher.platforms.compose import same_origin
+from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.platforms.exchange import Asked, SignIn, Token, Told, exchange
+from services.dispatcher.platforms.preset import load_preset
+from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.verdict import Failure
 from tests.builders import platforms
 from tests.builders.platforms import NOW, person

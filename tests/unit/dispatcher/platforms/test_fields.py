@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.fields import Written, in_message, written
-from services.dispatcher.preset import Formats
+from services.dispatcher.platforms.fields import Written, in_message, written
+from services.dispatcher.platforms.preset import Formats
 from shared.events.vocabulary import Value
 
 KEEP = Formats(nulls="keep", moment="%Y-%m-%d %H:%M:%SZ")

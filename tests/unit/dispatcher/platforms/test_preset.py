@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from services.dispatcher.preset import Preset, load_preset, preset_names
+from services.dispatcher.platforms.preset import Preset, load_preset, preset_names
 
 GOOD = yaml.safe_load(
     """

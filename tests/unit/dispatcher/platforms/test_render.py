@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher import render
-from services.dispatcher.render import Unrenderable
+from services.dispatcher.platforms import render
+from services.dispatcher.platforms.render import Unrenderable
 
 KNOWN: dict[str, Any] = {
     "score": 0,

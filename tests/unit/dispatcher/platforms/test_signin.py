@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Outcome, Verdict
-from services.dispatcher.exchange import Token
-from services.dispatcher.preset import ClientCredentials
-from services.dispatcher.signin import Signed, Tokens, read_token
+from services.dispatcher.platforms.exchange import Token
+from services.dispatcher.platforms.preset import ClientCredentials
+from services.dispatcher.platforms.signin import Signed, Tokens, read_token
 from services.dispatcher.verdict import Failure
 from tests.builders.platforms import NOW
 

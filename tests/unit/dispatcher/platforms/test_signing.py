@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from services.dispatcher.signing import signature_headers, webhook_key
+from services.dispatcher.platforms.signing import signature_headers, webhook_key
 from tests.builders.platforms import SECRET, SECRET_BEFORE
 
 

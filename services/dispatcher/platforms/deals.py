@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
-from services.dispatcher.fields import Written, in_message, moment, written
-from services.dispatcher.operation import Operation
-from services.dispatcher.preset import Preset
+from services.dispatcher.platforms.fields import Written, in_message, moment, written
+from services.dispatcher.platforms.operation import Operation
+from services.dispatcher.platforms.preset import Preset
 from shared.events.vocabulary import Channel, Identifier
 from shared.times import iso
 

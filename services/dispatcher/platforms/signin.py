@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher import render
 from services.dispatcher.calls import Verdict
-from services.dispatcher.compose import USER_AGENT
-from services.dispatcher.exchange import Token
 from services.dispatcher.pick import parse
-from services.dispatcher.preset import ClientCredentials
+from services.dispatcher.platforms import render
+from services.dispatcher.platforms.compose import USER_AGENT
+from services.dispatcher.platforms.exchange import Token
+from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.verdict import Failure, classify
 
 #: Used where the platform does not say how long its token lives.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from services.dispatcher.preset import Formats
+from services.dispatcher.platforms.preset import Formats
 from shared.events.vocabulary import Value
 from shared.settings import Strict
 from shared.times import iso

@@ -13,10 +13,10 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
 from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
-from services.dispatcher.deals import Account, Deal, Names, action_deal, push_deal
-from services.dispatcher.exchange import Asked, SignIn, Told, exchange
-from services.dispatcher.preset import ClientCredentials
-from services.dispatcher.signin import Tokens
+from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.platforms.exchange import Asked, SignIn, Told, exchange
+from services.dispatcher.platforms.preset import ClientCredentials
+from services.dispatcher.platforms.signin import Tokens
 from services.dispatcher.verdict import Failure
 from services.dispatcher.wire import failure_of
 

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 
 from services.dispatcher.calls import Verdict
-from services.dispatcher.compose import write_request
-from services.dispatcher.deals import Account, Deal
-from services.dispatcher.operation import Step
-from services.dispatcher.preset import ClientCredentials
-from services.dispatcher.reading import onward
-from services.dispatcher.render import Unrenderable
+from services.dispatcher.platforms.compose import write_request
+from services.dispatcher.platforms.deals import Account, Deal
+from services.dispatcher.platforms.operation import Step
+from services.dispatcher.platforms.preset import ClientCredentials
+from services.dispatcher.platforms.reading import onward
+from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.verdict import Failure, Ruling, classify
 
 #: References are for people and status calls; a novel does not fill our rows.

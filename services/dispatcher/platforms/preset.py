@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from services.dispatcher import render
-from services.dispatcher.operation import Operation
+from services.dispatcher.platforms import render
+from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.verdict import Regex, Rule
 from shared.settings import Strict, load_yaml
 
-_FOLDER = File(__file__).parent / "platforms"
+_FOLDER = File(__file__).parent
 
 #: Names every request template may use.
 COMMON = frozenset({"customer", "email", "phone", "external_id", "sent_at"})

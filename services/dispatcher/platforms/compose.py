@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher import render
-from services.dispatcher.deals import Account, Deal
-from services.dispatcher.operation import Step
-from services.dispatcher.render import Unrenderable
-from services.dispatcher.signing import signature_headers
+from services.dispatcher.platforms import render
+from services.dispatcher.platforms.deals import Account, Deal
+from services.dispatcher.platforms.operation import Step
+from services.dispatcher.platforms.render import Unrenderable
+from services.dispatcher.platforms.signing import signature_headers
 
 USER_AGENT = "nps-connector"
 

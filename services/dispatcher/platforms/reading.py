@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 
 from services.dispatcher.calls import Verdict
-from services.dispatcher.deals import Deal
-from services.dispatcher.operation import Step
 from services.dispatcher.pick import parse, pick
+from services.dispatcher.platforms.deals import Deal
+from services.dispatcher.platforms.operation import Step
 from shared import identifiers
 
 
