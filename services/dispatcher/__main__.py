@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.dispatcher import watch
 from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
-from services.dispatcher.claim import Desk, add_targets
+from services.dispatcher.brakes import add_targets
 from services.dispatcher.delivery import TargetRules
+from services.dispatcher.desk import Desk
 from services.dispatcher.handle import Handler
 from services.dispatcher.lanes import LEASE, Lane, Surroundings
 from services.dispatcher.metrics import Metrics

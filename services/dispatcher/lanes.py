@@ -14,17 +14,10 @@ import structlog
 
 from services.dispatcher.attributes import chosen
 from services.dispatcher.bell import Bell
+from services.dispatcher.brakes import pause, resume, slow
 from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
-from services.dispatcher.claim import (
-    Claim,
-    ClaimedDelivery,
-    ClaimedPush,
-    Desk,
-    claim,
-    pause,
-    resume,
-    slow,
-)
+from services.dispatcher.claim import claim
+from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.judge import judge, judge_push
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.record import EndedDelivery, EndedPush, Recorder

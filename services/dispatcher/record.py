@@ -11,8 +11,9 @@ from typing import Final
 
 import structlog
 
-from services.dispatcher.claim import ClaimedDelivery, ClaimedPush, Desk, finish
 from services.dispatcher.delivery import Delivery
+from services.dispatcher.desk import ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.finish import finish
 from services.dispatcher.judge import PushNext
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway

@@ -145,3 +145,35 @@ async def test_a_hold_is_waited_for(database: str) -> None:
         d.now = later(hours=5)
         await d.run()
         assert (await d.row()).state == "accepted"
+
+
+async def test_members_of_a_group_sent_in_one_round_see_each_other(database: str) -> None:
+    """A group limit that came after planning holds although all are due in the same moment."""
+    budget = Budget(
+        name="account",
+        scope="group",
+        classes=CLASSES,
+        channels=None,
+        limit=1,
+        window=RollingWindow(hours=WEEK),
+    )
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        customers = [uuid.uuid4() for _ in range(6)]
+        for version, budgets in ((1, ()), (2, (budget,))):
+            await d.tell(
+                *(
+                    decision(
+                        customer,
+                        version=version,
+                        segment="promoter",
+                        response=f"r{version}",
+                        triggers=("settled",) if version == 1 else ("updated",),
+                        group="account-1",
+                        budgets=budgets,
+                    )
+                    for customer in customers
+                )
+            )
+        await d.run()
+        assert Counter(row.state for row in await d.rows()) == {"accepted": 1, "suppressed": 5}
+        assert len(d.carriers["sandbox"].actions) == 1

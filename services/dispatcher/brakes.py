@@ -1,0 +1,78 @@
+"""Whether a target may be called at all: pauses and slowdowns, in rows that all replicas read."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.dispatcher.desk import Desk
+
+_TARGET = text("""
+    SELECT paused_until, slow_until, EXISTS (
+        SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
+    ) AS lapsed
+    FROM targets WHERE name = :target
+""")
+_PAUSE = text("""
+    UPDATE targets SET paused_until = :until, reason = :reason WHERE name = :target
+""")
+_SLOW = text("UPDATE targets SET slow_until = :until, reason = :reason WHERE name = :target")
+_RESUME = text("""
+    UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL WHERE name = :target
+""")
+_ADD_TARGETS = text("""
+    INSERT INTO targets (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT (name) DO UPDATE
+        SET paused_until = NULL, slow_until = NULL, reason = NULL
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """A target's row. `lapsed`: there are calls whose lease has ended."""
+
+    paused_until: datetime | None
+    slow_until: datetime | None
+    lapsed: bool
+
+    def paused(self, now: datetime) -> bool:
+        """Tell whether the target's account is known to be wrong, and it is too early to ask."""
+        return self.paused_until is not None and now < self.paused_until
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether nothing may be claimed now."""
+        return self.paused(now) or (self.slow_until is not None and now < self.slow_until)
+
+
+async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
+    """Have a row for each target. A start ends a pause: credentials may have been corrected."""
+    async with engine.begin() as connection:
+        await connection.execute(_ADD_TARGETS, {"names": sorted(names)})
+
+
+async def read(desk: Desk) -> Brake:
+    """Return how a target stands."""
+    async with desk.engine.connect() as connection:
+        row = (await connection.execute(_TARGET, {"target": desk.rules.name})).one()
+    return Brake(row.paused_until, row.slow_until, row.lapsed)
+
+
+async def pause(desk: Desk, reason: str, until: datetime) -> None:
+    """Stop calling a target whose account is wrong; after `until` one call tries again."""
+    async with desk.engine.begin() as connection:
+        values = {"target": desk.rules.name, "until": until, "reason": reason}
+        await connection.execute(_PAUSE, values)
+
+
+async def slow(desk: Desk, reason: str, until: datetime) -> None:
+    """Claim nothing for a target before `until`: it asked for less."""
+    async with desk.engine.begin() as connection:
+        values = {"target": desk.rules.name, "until": until, "reason": reason}
+        await connection.execute(_SLOW, values)
+
+
+async def resume(desk: Desk) -> None:
+    """End a pause after a call that worked."""
+    async with desk.engine.begin() as connection:
+        await connection.execute(_RESUME, {"target": desk.rules.name})

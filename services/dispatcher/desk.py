@@ -1,0 +1,60 @@
+"""What a lane works with: its desk, and what is claimed from the queues, as values."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.dispatcher.calls import Idempotency
+from services.dispatcher.delivery import Delivery, TargetRules
+from services.dispatcher.playbook import Playbook
+from services.dispatcher.pushes import Wanted
+from services.dispatcher.recipients import State
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What claiming for one target needs to know."""
+
+    engine: AsyncEngine
+    rules: TargetRules
+    playbook: Playbook
+    idempotency: Idempotency
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPush:
+    """A profile push that is ours until its lease ends. `attempt` counts from 1."""
+
+    token: UUID
+    wanted: Wanted
+    state: State
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that is ours until its lease ends, in state `sending`, attempt counted."""
+
+    token: UUID
+    delivery: Delivery
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one round brought.
+
+    `turned`: deliveries that a gate kept from being sent; `put_off`: how many wait on for the same
+    reason; `lost`: deliveries whose worker was lost during the call.
+    """
+
+    pushes: tuple[ClaimedPush, ...] = ()
+    deliveries: tuple[ClaimedDelivery, ...] = ()
+    turned: tuple[Delivery, ...] = ()
+    put_off: int = 0
+    lost: tuple[Delivery, ...] = ()
+    paused: bool = False
+    probing: bool = False

@@ -1,0 +1,65 @@
+"""How calls end: with an answer that is recorded, or with a lease that lapsed.
+
+Both remove the row in `calls` first; whoever finds it gone has lost the lease and writes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from services.dispatcher import ledger, pushes
+from services.dispatcher.calls import Verdict
+from services.dispatcher.delivery import Delivery
+from services.dispatcher.desk import ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.judge import PushNext, judge
+
+_END = text("DELETE FROM calls WHERE token = ANY(CAST(:tokens AS uuid[])) RETURNING token")
+_LAPSED = text("""
+    DELETE FROM calls WHERE token IN (
+        SELECT token FROM calls WHERE target = :target AND lease_until < now()
+        ORDER BY token LIMIT 100 FOR UPDATE SKIP LOCKED
+    ) RETURNING customer_id, delivery_id
+""")
+
+
+async def finish(
+    desk: Desk,
+    pushed: Sequence[tuple[ClaimedPush, PushNext, datetime]],
+    acted: Sequence[tuple[ClaimedDelivery, Delivery]],
+    now: datetime,
+) -> tuple[dict[UUID, float], set[UUID]]:
+    """Record how calls ended, in one transaction; what lost its lease is left out.
+
+    Returns the seconds that each recorded push took since it was wanted, by customer, and the ids
+    of the recorded deliveries.
+    """
+    tokens = [claimed.token for claimed, _, _ in pushed] + [claimed.token for claimed, _ in acted]
+    async with desk.engine.begin() as connection:
+        ours = set((await connection.scalars(_END, {"tokens": tokens})).all())
+        seconds = await pushes.done(
+            connection, [(c.wanted, after, at) for c, after, at in pushed if c.token in ours]
+        )
+        after = [after for claimed, after in acted if claimed.token in ours]
+        return seconds, await ledger.move(connection, after, by="lane", now=now)
+
+
+async def take_back(desk: Desk, now: datetime) -> tuple[Delivery, ...]:
+    """End lapsed leases: a call whose worker was lost is a call without an answer."""
+    lost = Verdict("in_doubt", "no answer: the worker was lost during the call")
+    async with desk.engine.begin() as connection:
+        name = desk.rules.name
+        rows = (await connection.execute(_LAPSED, {"target": name})).all()
+        if not rows:
+            return ()
+        pushed = [row.customer_id for row in rows if row.delivery_id is None]
+        await pushes.lapsed(connection, name, pushed, now)
+        ids = [row.delivery_id for row in rows if row.delivery_id is not None]
+        after = [
+            judge(delivery, lost, desk.idempotency, now)
+            for delivery in await ledger.read(connection, ids)
+            if delivery.state == "sending"
+        ]
+        await ledger.move(connection, after, by="lease", now=now)
+        return tuple(after)
