@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from prometheus_client import generate_latest
 
 from services.segmenter.__main__ import build
+from services.segmenter.metrics import Metrics
+from services.segmenter.progress import ProgressTeller
 from shared.bus.port import Consumer, Message
 from shared.events.decisions import CustomerDecided, SegmenterProgressed
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, Event, decode, encode
 from shared.hosting import Part
 from shared.process import Context, open_context
 from shared.settings import Settings
-from tests.builders.facts import SHIPPED, answered, settled
+from tests.builders.facts import SHIPPED, Shelf, answered, settled
 from tests.builders.waiting import eventually
 
 
@@ -111,3 +114,25 @@ async def test_a_restart_goes_on_where_it_stopped(database: str) -> None:
             decided = await reader.decided(2)
     assert [one.version for one in decided] == [1, 2]
     assert decided[-1].snapshot.segment == "promoter"
+
+
+async def test_what_waits_is_not_told_as_handled(database: str) -> None:
+    """Progress reaches only up to the oldest record that waits, and the lag shows its age."""
+    async with context_of(database) as context:
+        consumer = await context.bus.subscribe("segmenter", [FEEDBACK])
+        await tell(context, answered("r1", 3))
+        (record,) = await eventually(lambda: consumer.poll(1), what="the record")
+        shelf = Shelf()
+        teller = ProgressTeller(
+            consumer,
+            shelf,
+            clock=lambda: record.at + timedelta(seconds=90),
+            metrics=Metrics(context.registry),
+        )
+        assert await teller.tell() == 1
+        await consumer.commit({record.partition: record.offset + 1})
+        await teller.tell()
+        waiting, done = (event.data for event in shelf.events())
+    assert isinstance(waiting, SegmenterProgressed)
+    assert isinstance(done, SegmenterProgressed)
+    assert (waiting.upto, done.upto) == (record.at, record.at + timedelta(seconds=90))
