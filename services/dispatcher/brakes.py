@@ -12,7 +12,12 @@ from services.dispatcher.desk import Desk
 _TARGET = text("""
     SELECT paused_until, slow_until, EXISTS (
         SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
-    ) AS lapsed
+    ) AS lapsed, EXISTS (
+        SELECT 1 FROM pushes WHERE target = :target AND state = 'due' AND due <= :now
+    ) AS pushes, EXISTS (
+        SELECT 1 FROM deliveries
+        WHERE target = :target AND state IN ('planned', 'waiting') AND due <= :now
+    ) AS deliveries
     FROM targets WHERE name = :target
 """)
 _PAUSE = text("""
@@ -30,11 +35,16 @@ _ADD_TARGETS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """A target's row. `lapsed`: there are calls whose lease has ended."""
+    """A target's row, and what there is to do for it, so that an idle poll is one query.
+
+    `lapsed`: there are calls whose lease has ended; `pushes`, `deliveries`: some are due.
+    """
 
     paused_until: datetime | None
     slow_until: datetime | None
     lapsed: bool
+    pushes: bool
+    deliveries: bool
 
     def paused(self, now: datetime) -> bool:
         """Tell whether the target's account is known to be wrong, and it is too early to ask."""
@@ -51,11 +61,12 @@ async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
         await connection.execute(_ADD_TARGETS, {"names": sorted(names)})
 
 
-async def read(desk: Desk) -> Brake:
+async def read(desk: Desk, now: datetime) -> Brake:
     """Return how a target stands."""
     async with desk.engine.connect() as connection:
-        row = (await connection.execute(_TARGET, {"target": desk.rules.name})).one()
-    return Brake(row.paused_until, row.slow_until, row.lapsed)
+        values = {"target": desk.rules.name, "now": now}
+        row = (await connection.execute(_TARGET, values)).one()
+    return Brake(row.paused_until, row.slow_until, row.lapsed, row.pushes, row.deliveries)
 
 
 async def pause(desk: Desk, reason: str, until: datetime) -> None:

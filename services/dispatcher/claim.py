@@ -83,7 +83,7 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     Whether pushes or deliveries are asked first should alternate: no backlog of one kind may
     starve the other. (One customer's action always comes after her push.)
     """
-    brake = await brakes.read(desk)
+    brake = await brakes.read(desk, now)
     lost = await take_back(desk, now) if brake.lapsed else ()
     if brake.holds(now):
         return Claim(lost=lost, paused=brake.paused(now))
@@ -91,16 +91,17 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     probing = brake.paused_until is not None
     most = 1 if probing else free
     found = Claim(lost=lost, probing=probing)
+    due = {"push": brake.pushes, "delivery": brake.deliveries}
     for kind in ("push", "delivery") if pushes_first else ("delivery", "push"):
         rest = most - len(found.pushes) - len(found.deliveries)
-        if rest > 0:
-            async with desk.engine.begin() as connection:
-                if kind == "push":
-                    taken = await _claim_pushes(connection, desk, rest, now)
-                    found = replace(found, pushes=taken)
-                else:
-                    sent, turned, put_off = await _claim_deliveries(connection, desk, rest, now)
-                    found = replace(found, deliveries=sent, turned=turned, put_off=put_off)
+        if rest == 0 or not due[kind]:
+            continue
+        async with desk.engine.begin() as connection:
+            if kind == "push":
+                found = replace(found, pushes=await _claim_pushes(connection, desk, rest, now))
+            else:
+                sent, turned, put_off = await _claim_deliveries(connection, desk, rest, now)
+                found = replace(found, deliveries=sent, turned=turned, put_off=put_off)
     return found
 
 
