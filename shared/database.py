@@ -5,20 +5,20 @@ name of the service's schema. Out: an engine whose sessions act as that schema's
 schema first, migrations run under a lock, and connection troubles told as `DependencyAway`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared.errors import DependencyAway
+from shared.errors import ConfigError, DependencyAway
 
 #: Schema → where its migrations live, beside the code that owns the tables.
 SCHEMAS: Final[dict[str, str]] = {
@@ -39,14 +39,33 @@ def role_of(schema: str) -> str:
     return f"nps_{schema}"
 
 
+def parsed(url: str) -> URL:
+    """Read `NPS_DATABASE_URL`; `postgresql://` means our driver. Raises `ConfigError`."""
+    form = "write it as postgresql+asyncpg://user:password@host:5432/name"
+    if not url:
+        raise ConfigError(f"NPS_DATABASE_URL is not set: {form}")
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"NPS_DATABASE_URL is no database URL: {form}") from None
+    if read.drivername in ("postgresql", "postgres"):
+        read = read.set(drivername="postgresql+asyncpg")
+    if read.drivername != "postgresql+asyncpg":
+        raise ConfigError(f"NPS_DATABASE_URL names a database that is not PostgreSQL: {form}")
+    return read
+
+
 def connect(url: str, schema: str, *, connections: int = 10) -> AsyncEngine:
     """Build the engine of one service (nothing connects yet).
 
-    The login role must be the schema's role or a member of it. A statement that runs over 30 s or
-    a transaction idle for 60 s is ended by the server, so a stuck peer cannot hold rows for ever.
+    Raises `ConfigError` for a URL that is none. Errors never show the values of a statement, which
+    may be personal. The login role must be the schema's role or a member of it. A statement that
+    runs over 30 s or a transaction idle for 60 s is ended by the server, so a stuck peer cannot
+    hold rows for ever.
     """
     return create_async_engine(
-        url,
+        parsed(url),
+        hide_parameters=True,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=5,
@@ -78,15 +97,42 @@ def away_as_dependency() -> Iterator[None]:
         raise DependencyAway(f"database: {type(error).__name__}") from error
 
 
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    with away_as_dependency():
+        async with engine.begin() as connection:
+            yield connection
+
+
+#: SQLSTATE (or its class) → what a person does about it.
+_REFUSALS: Final = {
+    "28": "correct user and password in NPS_DATABASE_URL",
+    "3D000": "create the database, or correct its name in NPS_DATABASE_URL",
+    "22023": "run `python -m services provision` as someone who may create roles",
+    "42501": "let this login be the schema's role: run `python -m services provision`",
+    "3F000": "run `python -m services provision`, then `python -m services migrate`",
+    "42P01": "run the migrations: `python -m services migrate`",
+}
+
+
+def refused_by_database(error: Exception) -> str | None:
+    """Say what to do about a database that does not know us or our tables; None for a bug."""
+    if not isinstance(error, DBAPIError):
+        return None
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    fix = _REFUSALS.get(state) or _REFUSALS.get(state[:2])
+    return fix and f"the database refuses (SQLSTATE {state}): {fix}"
+
+
 async def provision(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:
     """Create each schema with its role; safe to repeat.
 
     `admin_url` logs in as someone who may create roles; `passwords` (schema → password) makes the
     roles able to log in by themselves, as separate processes need.
     """
-    engine = create_async_engine(admin_url, poolclass=NullPool)
+    engine = create_async_engine(parsed(admin_url), hide_parameters=True, poolclass=NullPool)
     try:
-        async with engine.begin() as connection:
+        async with _transaction(engine) as connection:
             await connection.execute(
                 text("SELECT pg_advisory_xact_lock(hashtext('nps provision'))")
             )
@@ -132,7 +178,7 @@ async def migrate(url: str, schema: str) -> None:
         command.upgrade(config, "head")
 
     try:
-        async with engine.begin() as connection:
+        async with _transaction(engine) as connection:
             await connection.run_sync(upgrade)
     finally:
         await engine.dispose()

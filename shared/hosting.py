@@ -134,7 +134,12 @@ async def host(
 
     `on_started` is called once with the port really bound, when requests are answered.
     """
-    listener = _bind(address, port)
+    try:
+        listener = _bind(address, port)
+    except ConfigError:
+        for part in reversed(parts):
+            await part.close()
+        raise
     bound_port: int = listener.getsockname()[1]
     app = make_app(parts, registry)
     server = _Server(

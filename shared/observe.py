@@ -6,10 +6,43 @@ the journey `tests/journeys/test_canary.py` looks for them.
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any, Final
 
+import orjson
 import structlog
+
+#: Whose errors say nothing of what was handled: ours by our own rule, the others' by their nature.
+_PLAIN_SPOKEN: Final = ("shared", "services", "aiokafka", "asyncio", "ssl", "socket")
+_frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+
+
+def _trace(exc_info: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
+    """Take a traceback without the values of variables, and with the text of few errors only.
+
+    A `KeyError` or a validation error quotes what it met, which may be an address or a comment.
+    """
+    stacks = _frames(exc_info)
+    error: BaseException | None = exc_info[1]
+    for stack in stacks:
+        if error is None or not _speaks_plainly(error):
+            stack["exc_value"] = "(not shown: it may quote personal data)"
+        stack.pop("exc_notes", None)
+        stack.pop("exceptions", None)
+        error = error and (error.__cause__ or error.__context__)
+    return stacks
+
+
+def _speaks_plainly(error: BaseException) -> bool:
+    module = type(error).__module__.partition(".")[0]
+    return module in _PLAIN_SPOKEN or isinstance(error, OSError | RuntimeError)
+
+
+def _as_json(line: MutableMapping[str, Any], **_options: object) -> str:
+    # A third of the time that the standard library's encoder takes, on every request's line.
+    return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure_logging(level: str, file: Path | None = None) -> None:
@@ -30,15 +63,12 @@ def configure_logging(level: str, file: Path | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    # Tracebacks without the values of variables: they would hold personal data.
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
-            ),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.ExceptionRenderer(_trace),
+            structlog.processors.JSONRenderer(_as_json),
         ],
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -25,13 +26,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.bus.kafka import KafkaBus
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
-from shared.database import connect, migrate
+from shared.database import connect, migrate, refused_by_database
 from shared.errors import ConfigError, DependencyAway
 from shared.hosting import Part, host
 from shared.http.auth import Access, AccessConfig
 from shared.observe import configure_logging
-from shared.settings import Secrets, Settings, load_yaml
+from shared.settings import Secrets, Settings, fix_of, load_yaml
 from shared.times import utc_now
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,24 @@ def read_settings(**changes: object) -> Settings:
     except ValidationError as error:
         raise ConfigError(
             "\n".join(
-                f"NPS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
-                for e in error.errors(include_input=False)
+                f"NPS_{'_'.join(map(str, problem['loc'])).upper()}: {fix_of(problem)}"
+                for problem in error.errors(include_input=False)
             )
         ) from None
+
+
+def read_access(path: Path, secrets: Secrets) -> Access:
+    """Read `access.yaml` and the tokens it refers to. Raises `ConfigError` with their lines."""
+    loaded = load_yaml(path, AccessConfig)
+    problems: list[str] = []
+    for place, token in enumerate(loaded.value.tokens):
+        try:
+            secrets.get(token.token)
+        except ConfigError as error:
+            problems.append(loaded.told(("tokens", place, "token"), str(error)))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Access(loaded.value, secrets)
 
 
 @asynccontextmanager
@@ -83,7 +100,7 @@ async def open_context(
     if not settings.database_url:
         raise ConfigError("NPS_DATABASE_URL is not set: give the PostgreSQL of this installation")
     secrets = Secrets(os.environ if environ is None else environ)
-    access = Access(load_yaml(settings.config / "access.yaml", AccessConfig).value, secrets)
+    access = read_access(settings.config / "access.yaml", secrets)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -169,8 +186,10 @@ async def _main(name: str, build: Build, arguments: Sequence[str]) -> None:
 def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     """Run to the end, and end with words instead of a traceback where a person can act.
 
-    A `ConfigError` becomes its lines on standard error and exit code 2; a dependency that is away
-    at the start becomes one line and exit code 75 (try again later, as sysexits.h has it).
+    A `ConfigError`, and a database that does not know us, become their lines on standard error and
+    exit code 2; a dependency that is away at the start becomes one line and exit code 75 (try again
+    later, as sysexits.h has it). Anything else is a bug: a line of the log (without the values that
+    a traceback may show) and exit code 1.
     """
 
     async def runner() -> None:
@@ -184,3 +203,11 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     except DependencyAway as error:
         sys.stderr.write(f"{error} does not answer: start it or correct its address, then again\n")
         raise SystemExit(75) from None
+    except KeyboardInterrupt:  # before there was a host to stop in order
+        raise SystemExit(130) from None
+    except Exception as error:
+        if words := refused_by_database(error):
+            sys.stderr.write(f"{words}\n")
+            raise SystemExit(2) from None
+        _log.critical("process.failed", error=type(error).__name__, exc_info=error)
+        raise SystemExit(1) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import ConfigError
@@ -51,10 +51,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="JSON lines on standard error"
     )
+
     route_key: SecretRef = Field(
         default="env:NPS_ROUTE_SECRET",
         description="reference to the secret that makes bus keys; the same for all processes",
     )
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _has_port_numbers(cls, servers: str) -> str:
+        for server in servers.split(",") if servers else ():
+            _, colon, port = server.strip().rpartition(":")
+            if colon and not (port.isascii() and port.isdigit()):
+                raise ValueError("must be host:port, comma separated, each port a number")
+        return servers
 
 
 class Secrets:
@@ -73,6 +83,8 @@ class Secrets:
                 value = Path(where).read_text(encoding="utf-8")
             except OSError as error:
                 raise ConfigError(f"secret {reference}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"secret {reference}: not a text in UTF-8") from None
         if not value.strip():
             raise ConfigError(f"secret {reference} is empty or not set: set it, then start again")
         return value.strip()
@@ -88,6 +100,12 @@ class Loaded(Generic[ModelT]):
     value: ModelT
     version: str
     text: str
+    path: Path
+
+    def told(self, location: Sequence[int | str], fix: str) -> str:
+        """Say a problem that only shows after loading, as `file:line: key: fix`."""
+        line = _line_of(yaml.compose(self.text, Loader=yaml.SafeLoader), location)
+        return f"{self.path}:{line}: {'.'.join(map(str, location))}: {fix}"
 
 
 def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
@@ -96,6 +114,9 @@ def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}: create it, or set NPS_CONFIG") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8: save it in that encoding") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.load(text, Loader=_UniqueKeys) or {}  # noqa: S506 - a SafeLoader
@@ -103,29 +124,47 @@ def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: {error.problem}: not valid YAML") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{path}:{line}: a control character: not valid YAML") from None
     try:
         value = model.model_validate(data)
     except ValidationError as error:
         lines = [
             f"{path}:{_line_of(node, problem['loc'])}: "
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {_fix(problem)}"
-            for problem in error.errors(include_input=False, include_url=False)
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {fix_of(problem)}"
+            for problem in _innermost(error)
         ]
         raise ConfigError("\n".join(lines)) from None
-    return Loaded(value=value, version=sha256(text.encode()).hexdigest()[:16], text=text)
+    version = sha256(text.encode()).hexdigest()[:16]
+    return Loaded(value=value, version=version, text=text, path=path)
 
 
-def line_in(text: str, location: Sequence[int | str]) -> int:
-    """Find the line of a key in a loaded file, for a problem that only shows after loading."""
-    return _line_of(yaml.compose(text, Loader=yaml.SafeLoader), location)
+def _innermost(error: ValidationError) -> list[Any]:
+    """Leave out what only follows from a problem further in (a list is short of its bad item)."""
+    problems = error.errors(include_input=False, include_url=False)
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem in problems
+        if not any(
+            len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"]
+            for place in places
+        )
+    ]
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key given twice: the last would silently win."""
+    """Refuses a key given twice, for the last would silently win, and a key that is no text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    problem="a key must be a plain text (quote one with brackets or braces)",
+                    problem_mark=key_node.start_mark,
+                )
             if key_node.value in seen and key_node.value != "<<":
                 raise yaml.constructor.ConstructorError(
                     problem=f"key {key_node.value!r} is given twice",
@@ -152,11 +191,13 @@ def _line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
     return line
 
 
-def _fix(problem: Mapping[str, Any]) -> str:
+def fix_of(problem: Mapping[str, Any]) -> str:
     """Say a validation problem as the thing to do."""
     if problem["type"] == "extra_forbidden":
         return "unknown key: remove it or correct its spelling"
     if problem["type"] == "missing":
         return "missing: add it"
+    if problem["type"] in ("model_type", "dict_type"):
+        return "must hold keys of its own (`key: value`)"
     message: str = problem["msg"]
     return message.removeprefix("Value error, ")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 def iso(moment: datetime) -> str:
     """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # `strftime` takes ten times as long, and leaves years before 1000 without their zeros.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def utc_now() -> datetime:

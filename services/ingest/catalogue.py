@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from services.ingest.decoders import DECODERS
-from services.ingest.mapping import Mapping, MappingErrors, compile_mapping
+from services.ingest.mapping import Location, Mapping, MappingErrors, compile_mapping
 from services.ingest.settings import SignatureCheck, SourceEntry, SourcesFile, TokenCheck
 from services.ingest.signatures import Headers, Scheme, key_of, verify, verify_token
 from shared.errors import ConfigError
-from shared.settings import Secrets, line_in, load_yaml
+from shared.settings import Secrets, load_yaml
 
 PRESETS = Path(__file__).resolve().parent / "sources"
 
@@ -69,10 +69,7 @@ def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
         try:
             sources[name] = _source(name, laid_over_preset(entry), secrets)
         except MappingErrors as errors:
-            for location, text in errors.problems:
-                at = ("sources", name, *location)
-                line = line_in(loaded.text, at)
-                problems.append(f"{path}:{line}: {'.'.join(map(str, at))}: {text}")
+            problems += [loaded.told(("sources", name, *at), fix) for at, fix in errors.problems]
     if problems:
         raise ConfigError("\n".join(problems))
     return Catalogue(
@@ -121,7 +118,7 @@ def scheme_of(check: SignatureCheck) -> Scheme:
 
 def _source(name: str, entry: SourceEntry, secrets: Secrets) -> Source:
     mapping = compile_mapping(name, entry)
-    texts = tuple(secrets.get(reference) for reference in entry.secrets)
+    texts = _secrets(entry, secrets)
     return Source(
         name=name,
         verifier=_verifier(entry, texts),
@@ -129,6 +126,19 @@ def _source(name: str, entry: SourceEntry, secrets: Secrets) -> Source:
         mapping=mapping,
         secrets=tuple(text.encode() for text in texts),
     )
+
+
+def _secrets(entry: SourceEntry, secrets: Secrets) -> tuple[str, ...]:
+    found: list[str] = []
+    problems: list[tuple[Location, str]] = []
+    for place, reference in enumerate(entry.secrets):
+        try:
+            found.append(secrets.get(reference))
+        except ConfigError as error:
+            problems.append((("secrets", place), str(error)))
+    if problems:
+        raise MappingErrors(problems)
+    return tuple(found)
 
 
 def _verifier(entry: SourceEntry, texts: tuple[str, ...]) -> Verifier:

@@ -73,7 +73,7 @@ def test_two_secrets_may_be_active(tmp_path: Path) -> None:
         ),
         pytest.param("preset: generic", 2, "secrets: missing: give a reference", id="no secret"),
         pytest.param(
-            "preset: generic\n    secrets: [env:NPS_SECRET_ABSENT]", None, "not set", id="not set"
+            "preset: generic\n    secrets: [env:NPS_SECRET_ABSENT]", 4, "not set", id="not set"
         ),
         pytest.param(
             "preset: formbricks\n    secrets: [env:NPS_SECRET_BAD]", 4, "not base64", id="recipe"
@@ -123,7 +123,7 @@ def test_two_secrets_may_be_active(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_entry_is_told_with_file_line_and_fix(
-    tmp_path: Path, entry: str, line: int | None, says: str
+    tmp_path: Path, entry: str, line: int, says: str
 ) -> None:
     """The start fails, naming where and what to do; no secret is repeated."""
     with pytest.raises(ConfigError) as caught:
@@ -131,8 +131,7 @@ def test_a_wrong_entry_is_told_with_file_line_and_fix(
     text = str(caught.value)
     assert says in text
     assert "hunter2" not in text
-    if line is not None:
-        assert f"sources.yaml:{line}: sources.s" in text
+    assert f"sources.yaml:{line}: sources.s" in text
 
 
 @pytest.mark.parametrize("name", ["unknown", "events", "Shop", "a/b", "-x", "x" * 65])

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from shared.errors import ConfigError
-from shared.process import read_settings
+from shared.process import read_access, read_settings
 from shared.settings import Secrets, Strict, load_yaml
 
 
@@ -55,6 +55,11 @@ def test_a_right_file_becomes_its_value_with_the_hash_of_its_text(tmp_path: Path
         pytest.param("plays: [\n", ":2: ", id="no YAML"),
         pytest.param("plays: []\nplays: []\n", ":2: key 'plays' is given twice", id="given twice"),
         pytest.param("", ":1: plays: missing: add it", id="empty file"),
+        pytest.param("- a\n", ":1: file: must hold keys of its own", id="a list"),
+        pytest.param("plays: []\nzones:\n  a:\n", ":3: zones.a: must hold keys", id="no value"),
+        pytest.param("plays: []\n? [a]\n: b\n", ":2: a key must be a plain text", id="list key"),
+        pytest.param("plays: []\n#\x00\n", ":2: a control character", id="binary"),
+        pytest.param("plays: []\n---\nplays: []\n", ":2: ", id="two documents"),
         pytest.param(
             "plays: []\nzones:\n  paris:\n    name: a\n    limit: 1\n    more: 2\n",
             ":6: zones.paris.more: unknown key",
@@ -71,6 +76,37 @@ def test_a_mistake_is_told_with_file_line_and_fix(tmp_path: Path, text: str, tol
 
     assert str(error.value).startswith(str(path))
     assert told in str(error.value)
+
+
+def test_what_only_follows_from_another_mistake_is_not_told(tmp_path: Path) -> None:
+    """One mistake, one line: the outer list is only wrong because its item is."""
+    path = written(tmp_path, "plays:\n  - {name: a, limit: x, more: 1}\n")
+
+    with pytest.raises(ConfigError) as error:
+        load_yaml(path, Book)
+
+    assert [line.split(": ")[1] for line in str(error.value).splitlines()] == [
+        "plays.0.limit",
+        "plays.0.more",
+    ]
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+    """Windows editors write Latin-1, and an accent is enough."""
+    path = tmp_path / "book.yaml"
+    path.write_bytes("plays: []\n# \u00e9t\u00e9\n".encode("latin-1"))
+
+    with pytest.raises(ConfigError, match=r"book\.yaml:2: not UTF-8"):
+        load_yaml(path, Book)
+
+
+def test_a_problem_found_after_loading_is_told_in_the_same_form(tmp_path: Path) -> None:
+    """`file:line: key: fix`, whoever finds it."""
+    loaded = load_yaml(written(tmp_path, "plays:\n  - {name: a, limit: 1}\n"), Book)
+
+    assert loaded.told(("plays", 0, "name"), "choose another").endswith(
+        "book.yaml:2: plays.0.name: choose another"
+    )
 
 
 def test_a_missing_file_is_told_with_the_fix(tmp_path: Path) -> None:
@@ -104,3 +140,41 @@ def test_a_wrong_setting_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(ConfigError, match="NPS_PORT: "):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("servers", "right"),
+    [
+        pytest.param("broker:9092", True, id="one"),
+        pytest.param("a:9092, b:9092", True, id="two with a blank"),
+        pytest.param("broker", True, id="the usual port"),
+        pytest.param("[::1]:9092", True, id="IPv6"),
+        pytest.param("broker:port", False, id="no number"),
+        pytest.param("a:9092,b:", False, id="no port after the colon"),
+    ],
+)
+def test_brokers_are_host_and_port_number(servers: str, right: bool) -> None:
+    """A mistyped port is told before anything connects."""
+    if right:
+        assert read_settings(kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers
+    else:
+        with pytest.raises(ConfigError, match="NPS_KAFKA_BOOTSTRAP_SERVERS: must be host:port"):
+            read_settings(kafka_bootstrap_servers=servers)
+
+
+def test_every_token_that_is_not_there_is_told_with_its_line(tmp_path: Path) -> None:
+    """All at once, by reference, never by value."""
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        "tokens:\n"
+        "  - {name: a, scopes: [read], token: env:NPS_A}\n"
+        "  - {name: b, scopes: [read], token: env:NPS_B}\n"
+        "  - {name: c, scopes: [read], token: env:NPS_C}\n"
+    )
+
+    with pytest.raises(ConfigError) as error:
+        read_access(path, Secrets({"NPS_B": "hunter2"}))
+
+    first, second = str(error.value).splitlines()
+    assert first.startswith(f"{path}:2: tokens.0.token: secret env:NPS_A is empty or not set")
+    assert second.startswith(f"{path}:4: tokens.2.token: secret env:NPS_C is empty or not set")
