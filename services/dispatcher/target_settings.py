@@ -89,30 +89,31 @@ def check(settings: TargetSettings) -> Preset:
     if unknown:
         raise ConfigError(f"vars: unknown {', '.join(unknown)}: remove it")
     for name, var in preset.vars.items():
-        given = settings.vars.get(name, var.default)
+        given = settings.vars.get(name) or var.default
         if given is None:
             raise ConfigError(f"vars.{name}: missing: {var.about}")
         if var.secret and given and not fullmatch(_REFERENCE, given):
             raise ConfigError(f"vars.{name}: a secret is given by reference (env:NAME, file:/path)")
-    for name, written in (*settings.attributes.items(), *settings.message.items()):
-        if not preset.may_write(written.field):
-            raise ConfigError(
-                f"attributes.{name}: {written.field} is consent or identity: "
-                "never written, remove it"
-            )
-    for label, mapped in (("attributes", settings.attributes), ("message", settings.message)):
-        fields = [written.field for written in mapped.values()]
-        twice = sorted({field for field in fields if fields.count(field) > 1})
-        if twice:
-            raise ConfigError(
-                f"{label}: {', '.join(twice)} is written by two attributes: choose one"
-            )
+    _check_fields(preset, "attributes", settings.attributes)
+    _check_fields(preset, "message", settings.message)
     for action, event in settings.events.items():
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
     if "event" in preset.used_by_actions and settings.enabled and not settings.events:
         raise ConfigError("events: missing: name the platform's event for each action")
     return preset
+
+
+def _check_fields(preset: Preset, label: str, mapped: Fields) -> None:
+    for name, written in mapped.items():
+        if not preset.may_write(written.field):
+            raise ConfigError(
+                f"{label}.{name}: {written.field} is consent or identity: never written, remove it"
+            )
+    fields = [written.field for written in mapped.values()]
+    twice = sorted({field for field in fields if fields.count(field) > 1})
+    if twice:
+        raise ConfigError(f"{label}: {', '.join(twice)} is written by two attributes: choose one")
 
 
 def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> Account:
@@ -135,7 +136,7 @@ def idempotency(preset: Preset, settings: TargetSettings) -> Idempotency:
 
 
 def _resolve(name: str, var: Var, settings: TargetSettings, secrets: Secrets) -> str:
-    given = settings.vars.get(name, var.default) or ""
+    given = settings.vars.get(name) or var.default or ""
     try:
         value = secrets.get(given) if fullmatch(_REFERENCE, given) else given
     except ConfigError as error:

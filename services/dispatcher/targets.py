@@ -15,6 +15,7 @@ import httpx
 from services.dispatcher.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.dispatcher.platforms.deals import Account, Names
+from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.target_settings import (
     TargetsConfig,
     TargetSettings,
@@ -32,6 +33,7 @@ class Target:
     """An enabled target: what the playbook may name, and how to call it."""
 
     name: str
+    preset: Preset
     settings: TargetSettings
     carrier: Carrier
     concurrency: int
@@ -107,5 +109,5 @@ async def open_targets(
             idempotency=idempotency(account.preset, settings),
             clock=clock,
         )
-        opened[name] = Target(name, settings, carrier, concurrency)
+        opened[name] = Target(name, account.preset, settings, carrier, concurrency)
     return Targets(opened, loaded.version, loaded.text)

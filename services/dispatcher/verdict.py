@@ -84,6 +84,9 @@ class Rule(Strict):
 DEFAULT_RULES = (
     Rule(status=("2xx",), then="ok"),
     Rule(status=("425", "429"), then="throttle", reason="the platform asks to slow down"),
+    # A gateway speaks: what stands behind it got our request, or may have, and was not heard.
+    Rule(status=("502", "504"), then="in_doubt", reason="a gateway got no answer from behind it"),
+    # The platform itself speaks, and says that it did not do it.
     Rule(status=("408", "5xx"), then="retry"),
     # A redirect is never followed: it would carry credentials and customers elsewhere.
     Rule(status=("3xx",), then="park", reason="the platform redirects: correct the target's URL"),
@@ -99,14 +102,15 @@ def classify(
     effect: bool,
     now: datetime,
 ) -> Ruling:
-    """Rule on what came back for `step`; `effect`: this request acts."""
+    """Rule on what came back for `step`; `effect`: this request acts, else doubt is a retry."""
     if isinstance(heard, Failure):
         return _classify_failure(heard, effect=effect)
     for rule in (*rules, *DEFAULT_RULES):
         found = _match(rule, heard, step)
         if found is not None:
-            return _ruling(rule, heard, found, now)
-    return Ruling("reject", f"HTTP {heard.status_code}")
+            return _ruling(rule, heard, found, effect=effect, now=now)
+    # HTTP has no such status; RFC 9110 reads it as a server's error.
+    return Ruling("retry", f"HTTP {heard.status_code}")
 
 
 def _classify_failure(failure: Failure, *, effect: bool) -> Ruling:
@@ -136,12 +140,19 @@ def _match(rule: Rule, response: httpx.Response, step: str) -> str | None:
     return None if found is None else found.groupdict().get("code") or ""
 
 
-def _ruling(rule: Rule, response: httpx.Response, code: str, now: datetime) -> Ruling:
+def _ruling(
+    rule: Rule, response: httpx.Response, code: str, *, effect: bool, now: datetime
+) -> Ruling:
     reason = ": ".join(part for part in (f"HTTP {response.status_code}", code, rule.reason) if part)
     outcome: RuledOutcome = rule.then
-    wait = retry_after(response, now) if outcome in ("retry", "throttle") else None
-    # 503 with Retry-After is a throttle whatever the rule called it: the platform named its time.
-    return Ruling("throttle" if wait is not None else outcome, reason, wait)
+    if outcome == "in_doubt" and not effect:
+        outcome = "retry"
+    again = outcome in ("retry", "throttle", "in_doubt")
+    wait = retry_after(response, now) if again else None
+    if outcome == "retry" and wait is not None:
+        # 503 with Retry-After is a throttle whatever the rule called it: the platform named a time.
+        outcome = "throttle"
+    return Ruling(outcome, reason, wait)
 
 
 def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
@@ -152,7 +163,7 @@ def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     return min(wait, _LONGEST_WAIT) if wait > timedelta(0) else None

@@ -9,7 +9,7 @@ proxy from the environment, and connects to public addresses by https only unles
 import asyncio
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import aiohttp
@@ -25,7 +25,10 @@ MAX_ANSWER = 1024 * 1024
 #: dropped would be in doubt for nothing, so ours go first.
 _KEEP_ALIVE_S = 4.0
 _NOT_FORWARDED = frozenset({"content-length", "transfer-encoding"})
-_NOT_RETURNED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_NOT_RETURNED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+#: Ranges of IPv6 that the standard library calls global, and that lead inside: IPv4 addresses
+#: written as `::a.b.c.d`, and networks that translate to IPv4 locally.
+_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 class AddressRefused(httpx.ConnectError):
@@ -53,6 +56,8 @@ def is_public(address: str) -> bool:
             embedded = IPv4Address(ip.packed[-4:])
         if embedded is not None:
             return is_public(str(embedded))
+        if ip.is_site_local or any(ip in network for network in _INSIDE):
+            return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -124,9 +129,8 @@ class Wire(httpx.AsyncBaseTransport):
             body = await self._read(answer)
             return httpx.Response(
                 answer.status,
-                headers=[
-                    (n, v) for n, v in answer.headers.items() if n.lower() not in _NOT_RETURNED
-                ],
+                # As bytes: a header that is not ASCII is odd, and no reason to lose the answer.
+                headers=[(n, v) for n, v in answer.raw_headers if n.lower() not in _NOT_RETURNED],
                 content=body,
                 request=request,
             )

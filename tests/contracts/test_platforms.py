@@ -133,6 +133,32 @@ async def test_an_unanswered_action_is_in_doubt_only_without_a_key(
 
 
 @every_target
+@pytest.mark.parametrize("status", [502, 504])
+async def test_an_action_that_a_gateway_lost_is_in_doubt_only_without_a_key(
+    target: str, status: int
+) -> None:
+    """The gateway passed it on and heard nothing: as good as no answer at all."""
+    fake = fake_for(target)
+    fake.then(TRIGGER[target], httpx.Response(status))
+    verdict = await act(target, fake)
+    calls = [call for call in fake.calls if TRIGGER[target] in call.url.path]
+    if target in UNKEYED:
+        assert (verdict.outcome, len(calls)) == ("in_doubt", 1)
+    else:
+        assert (verdict.outcome, len(calls)) == ("accepted", 2)
+
+
+@every_target
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"\xff", b"[1]", b'{"href": ["x"]}'])
+async def test_a_success_that_cannot_be_read_is_still_a_success(target: str, answer: bytes) -> None:
+    """The platform took it; an answer without sense is no reason to do it again."""
+    fake = fake_for(target)
+    fake.then(TRIGGER[target], httpx.Response(200, content=answer))
+    assert (await act(target, fake)).outcome == "accepted"
+    assert len([call for call in fake.calls if TRIGGER[target] in call.url.path]) == 1
+
+
+@every_target
 async def test_an_action_that_never_left_is_repeated_everywhere(target: str) -> None:
     """No connection, no effect: even without a key the next attempt is safe."""
     fake = fake_for(target)

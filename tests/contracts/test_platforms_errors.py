@@ -20,81 +20,108 @@ def answer(status: int, *, text: str = "", code: str = "", **headers: str) -> ht
     return httpx.Response(status, text=text, headers=headers)
 
 
+REFUSED = "a field or value is refused"
+UNHEARD = "the gateway had no answer from the instance"
 ERRORS = [
-    # answer, the state it leads to for an event, and for a profile's PATCH
+    # answer, what it makes of an event, with the reason; and of a profile's PATCH, if other
     pytest.param(
         answer(500, text="'x1' attribute unknown (see 'Profiles'). XTK-170036 Unable to parse."),
-        ("reject", "HTTP 500: XTK-170036: a field or value is refused"),
+        ("reject", f"HTTP 500: XTK-170036: {REFUSED}"),
+        "reject",
         id="unknown attribute or bad PKey",
     ),
     pytest.param(
         answer(500, text="RST-360011 An error has occurred. The value 'x' is not valid for the"),
-        ("reject", "HTTP 500: RST-360011: a field or value is refused"),
+        ("reject", f"HTTP 500: RST-360011: {REFUSED}"),
+        "reject",
         id="bad enumeration value",
     ),
     pytest.param(
         answer(500, text="RST-360011 'nope' parameter isn't defined. XTK-170006 Unable to parse"),
-        ("reject", "HTTP 500: RST-360011: a field or value is refused"),
+        ("reject", f"HTTP 500: RST-360011: {REFUSED}"),
+        "reject",
         id="undeclared event field",
     ),
     pytest.param(
         answer(500, text="The 'cusNope' attribute unknown"),
-        ("reject", "HTTP 500: a field or value is refused"),
+        ("reject", f"HTTP 500: {REFUSED}"),
+        "reject",
         id="unknown attribute without a code",
     ),
     pytest.param(
         answer(500, text="exists. PGS-220000 PostgreSQL error: duplicate key value violates"),
         ("reject", "HTTP 500: PGS-220000: it exists already"),
+        "reject",
         id="duplicate where nothing was created",
     ),
     pytest.param(
         answer(500, text="PGS-220001 PostgreSQL error: value too long"),
-        ("reject", "HTTP 500: PGS-220001: a field or value is refused"),
+        ("reject", f"HTTP 500: PGS-220001: {REFUSED}"),
+        "reject",
         id="another database refusal",
+    ),
+    pytest.param(
+        answer(500, text="PGS-" + "2" * 5000),
+        ("reject", f"HTTP 500: PGS-22222222: {REFUSED}"),
+        "reject",
+        id="a code without end",
     ),
     pytest.param(
         answer(500, text=f'{{"code":500,"message":"{OOPS}"}}'),
         ("retry", "HTTP 500: the gateway does not reach the instance"),
+        "retry",
         id="oops 500",
     ),
     pytest.param(
         answer(502, text=f'{{"code":502,"message":"{OOPS}"}}'),
         ("retry", "HTTP 502: the gateway does not reach the instance"),
+        "retry",
         id="oops 502",
     ),
-    pytest.param(answer(500, text="An error has occurred"), ("retry", "HTTP 500"), id="bare 500"),
-    pytest.param(answer(500), ("retry", "HTTP 500"), id="empty 500"),
-    pytest.param(answer(502), ("retry", "HTTP 502"), id="502"),
-    pytest.param(answer(503), ("retry", "HTTP 503"), id="503"),
-    pytest.param(answer(504), ("retry", "HTTP 504"), id="504"),
+    pytest.param(
+        answer(500, text="An error has occurred"),
+        ("retry", "HTTP 500: the instance failed"),
+        "retry",
+        id="bare 500",
+    ),
+    pytest.param(answer(500), ("retry", "HTTP 500: the instance failed"), "retry", id="empty 500"),
+    pytest.param(
+        answer(503), ("retry", "HTTP 503: the instance takes no requests now"), "retry", id="503"
+    ),
+    pytest.param(answer(502), ("in_doubt", f"HTTP 502: {UNHEARD}"), "retry", id="502"),
+    pytest.param(answer(504), ("in_doubt", f"HTTP 504: {UNHEARD}"), "retry", id="504"),
     pytest.param(
         answer(429, code="429050"),
         ("throttle", "HTTP 429: the gateway asks to slow down"),
+        "throttle",
         id="429",
     ),
     pytest.param(
         answer(403, code="403023"),
         ("disable_target", "HTTP 403: the credential lacks the product profile"),
+        "disable_target",
         id="product profile missing",
     ),
     pytest.param(
         answer(403, text="<html>"),
         ("disable_target", "HTTP 403: the credential may not do this"),
+        "disable_target",
         id="403",
     ),
-    pytest.param(answer(400), ("reject", "HTTP 400"), id="400"),
-    pytest.param(answer(404), ("reject", "HTTP 404"), id="404"),
+    pytest.param(answer(400), ("reject", "HTTP 400"), "reject", id="400"),
+    pytest.param(answer(404), ("reject", "HTTP 404"), "park", id="404"),
     pytest.param(
         answer(302, Location="https://elsewhere.example"),
         ("park", "HTTP 302: the platform redirects: correct the target's URL"),
+        "park",
         id="redirect",
     ),
 ]
 
 
-@pytest.mark.parametrize(("error", "expected"), ERRORS)
+@pytest.mark.parametrize(("error", "expected", "_of_a_patch"), ERRORS)
 async def test_an_error_of_the_event_call_becomes(
-    error: httpx.Response, expected: tuple[Outcome, str]
+    error: httpx.Response, expected: tuple[Outcome, str], _of_a_patch: Outcome
 ) -> None:
     """One answer, one outcome with its reason; an event that was answered is never repeated."""
     fake = FakeAdobe({"email": "jane@example.com"})
@@ -108,17 +135,18 @@ async def test_an_error_of_the_event_call_becomes(
     assert fake.effects == 0
 
 
-@pytest.mark.parametrize(("error", "expected"), ERRORS)
+@pytest.mark.parametrize(("error", "of_an_event", "expected"), ERRORS)
 async def test_an_error_of_the_profile_call_becomes(
-    error: httpx.Response, expected: tuple[Outcome, str]
+    error: httpx.Response, of_an_event: tuple[Outcome, str], expected: Outcome
 ) -> None:
     """The same table for a PATCH; a missing profile is looked for once more, then parked."""
     fake = FakeAdobe({"email": "jane@example.com"})
     fake.then("/profile/@pkey-1", *[error] * 3)
     verdict = await carrier("adobe", fake).push_profile(platforms.PUSH, budget=BUDGET, now=NOW)
+    reason = of_an_event[1]
     if error.status_code == 404:
-        expected = ("park", "HTTP 404: the profile is gone, twice in a row")
-    assert (verdict.outcome, verdict.reason) == expected
+        reason = "HTTP 404: the profile is gone, twice in a row"
+    assert (verdict.outcome, verdict.reason) == (expected, reason)
     assert "cusNpsScore" not in fake.profiles["@pkey-1"]
 
 

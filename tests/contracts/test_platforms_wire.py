@@ -115,6 +115,14 @@ async def test_an_answer_comes_back_whole() -> None:
     assert b"accept-encoding: identity" in seen[0].lower()
 
 
+async def test_a_header_that_is_not_ascii_costs_no_answer() -> None:
+    """What acted has acted: an odd header does not turn its answer into a crash."""
+    answer = "HTTP/1.1 202 Accepted\r\nX-Name: Zoé\r\nContent-Length: 0\r\n\r\n".encode()
+    async with server(answering(answer)) as url:
+        response = await call(local_wire(), url)
+    assert (response.status_code, response.headers["x-name"]) == (202, "Zoé")
+
+
 async def test_no_listener_means_nothing_left() -> None:
     """A refused connection is of the phase `connect`."""
     with pytest.raises(httpx.ConnectError) as told:
@@ -165,6 +173,17 @@ async def test_an_answer_too_large_is_cut_off() -> None:
             else:
                 with pytest.raises(httpx.ReadError, match="too large"):
                     await call(local_wire(), url)
+
+
+async def test_a_success_too_large_to_read_leaves_doubt_and_is_not_repeated() -> None:
+    """It was taken, whatever it said about that: never `retry` without a key."""
+    seen: list[bytes] = []
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_ANSWER + 1)
+    async with server(answering(head + b"x" * (MAX_ANSWER + 1), seen)) as url:
+        lane = carrier("sandbox_unkeyed", local_wire(), vars={"url": url, "account": "main"})
+        verdict = await lane.act(platforms.ACTION, budget=timedelta(seconds=20), now=NOW)
+        await lane.close()
+    assert (verdict.outcome, len(seen)) == ("in_doubt", 1)
 
 
 async def test_a_redirect_is_an_answer_like_any_other() -> None:
@@ -256,6 +275,9 @@ async def test_plain_http_is_refused_unless_allowed() -> None:
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::5db8:d822", True),
         ("2002:7f00:1::", False),
+        ("::7f00:1", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::a00:1", False),
     ],
 )
 def test_only_addresses_on_the_internet_are_public(address: str, public: bool) -> None:

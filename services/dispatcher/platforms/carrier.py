@@ -88,10 +88,14 @@ class PlatformCarrier:
 
         doubts: list[str] = []
 
+        async def attempt() -> _Tried:
+            tried = await self._attempt(deal, until)
+            if tried.verdict.outcome == "in_doubt":
+                doubts.append(tried.verdict.reason)
+            return tried
+
         def again(tried: _Tried) -> bool:
             outcome, wait = tried.verdict.outcome, tried.verdict.wait
-            if outcome == "in_doubt":
-                doubts.append(tried.verdict.reason)
             # The next attempt must have time left after the longest wait before it.
             in_time = until - loop.time() > _LONGEST_WAIT_S * 2
             return outcome in ("retry", "in_doubt") and not wait and tried.repeatable and in_time
@@ -104,9 +108,9 @@ class PlatformCarrier:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
             sleep=self._sleep,
         )
-        tried: _Tried = await retrying(self._attempt, deal, until)
+        tried: _Tried = await retrying(attempt)
         verdict = tried.verdict
-        if doubts and verdict.outcome in ("retry", "throttle"):
+        if doubts and verdict.outcome in ("retry", "throttle", "reject", "park"):
             # What a later attempt could not do, an earlier one may have done.
             return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
         return verdict

@@ -76,6 +76,8 @@ def action_deal(
 ) -> Deal | Verdict:
     """Put an action into the names that templates use, or say why this target cannot perform it."""
     preset = account.preset
+    if preset.act.classes is not None and call.contact_class not in preset.act.classes:
+        return Verdict("reject", f"this target does not carry the class {call.contact_class}")
     common = _common(account, call.customer_id, call.identifiers, now)
     served = preset.act.channels
     address: str | None = None
@@ -87,7 +89,7 @@ def action_deal(
             return Verdict(
                 "reject", f"the customer has no {address} for the channel {call.channel}"
             )
-    event = names.events.get(f"{call.action}/{call.variant}", names.events.get(call.action))
+    event = event_for(names.events, call.action, call.variant)
     if event is None and "event" in preset.used_by_actions:
         return Verdict("park", f"targets.yaml names no event for the action {call.action}")
     context = {**written(call.attributes, names.message, preset.formats), **call.context}
@@ -119,6 +121,11 @@ def action_deal(
         channel=call.channel,
         contact_class=call.contact_class,
     )
+
+
+def event_for(events: Mapping[str, str], action: str, variant: str) -> str | None:
+    """Return the platform's event for an action: the variant's own, else the action's."""
+    return events.get(f"{action}/{variant}", events.get(action))
 
 
 def _common(

@@ -22,7 +22,8 @@ from services.dispatcher.platforms.reading import onward
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.verdict import Failure, Ruling, classify
 
-#: References are for people and status calls; a novel does not fill our rows.
+#: References are for people and status calls: cut off they are worth nothing, and a novel does not
+#: fill our rows.
 _LONGEST_REFERENCE = 512
 
 
@@ -58,9 +59,6 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
     done: set[tuple[str, str]] = set()
     step = deal.operation.steps[0]
     while True:
-        if step.skip and deal.contact_class in step.skip.classes:
-            step = deal.operation.step(step.skip.to)
-            continue
         lacking = next((kind for kind in step.needs if not names.get(kind)), None)
         if lacking:
             return Verdict("reject", f"the customer has no {lacking}, which this platform needs")
@@ -122,6 +120,8 @@ def _detour(step: Step, ruling: Ruling, done: set[tuple[str, str]]) -> str | Ver
 
 
 def _success(deal: Deal, ruling: Ruling, names: Mapping[str, Any]) -> Verdict:
-    reference = names.get("reference")
-    told = str(reference)[:_LONGEST_REFERENCE] if reference else None
+    said = names.get("reference")
+    # Stored as it is: so only a plain text (no NUL, which PostgreSQL would refuse) or a number.
+    plain = str(said) if isinstance(said, str | int) and said else ""
+    told = plain if plain.isprintable() and 0 < len(plain) <= _LONGEST_REFERENCE else None
     return Verdict(deal.operation.success, ruling.reason, reference=told)

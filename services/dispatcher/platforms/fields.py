@@ -67,9 +67,9 @@ def _moment(text: str, pattern: str) -> str:
     """Write an ISO text in the platform's pattern; one that is no moment goes as it is."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return moment(at if at.tzinfo else at.replace(tzinfo=UTC), pattern)
+    except (ValueError, OverflowError):  # year 1 east of Greenwich is before all time in UTC
         return text
-    return moment(at if at.tzinfo else at.replace(tzinfo=UTC), pattern)
 
 
 def _text(value: Any) -> str:

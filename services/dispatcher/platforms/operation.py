@@ -33,6 +33,9 @@ class Select(Strict):
     """Which of the found items are really hers: platforms search by prefix and ignore case."""
 
     items: Path
+    page: int | None = Field(
+        None, ge=1, description="as many items are a full page: hers may be on the next; null: all"
+    )
     field: Path = Field(description="in each item")
     equal: str = Field(description="the name it must equal; `email` compares as addresses")
 
@@ -45,19 +48,11 @@ class Branch(Strict):
     many: str
 
 
-class Skip(Strict):
-    """Classes of contact that go straight to another step."""
-
-    classes: tuple[ContactClass, ...]
-    to: str
-
-
 class Step(Strict):
     """One request of an operation and what follows from its answer."""
 
     id: str
     needs: tuple[IdentifierKind, ...] = Field((), description="identifiers she must have")
-    skip: Skip | None = None
     request: Request
     select: Select | None = None
     refused_by: dict[Channel | Literal["any"], tuple[Path, ...]] = Field(
@@ -67,8 +62,7 @@ class Step(Strict):
     extract: dict[str, Path] = Field(
         default_factory=dict, description="name → where in the one item"
     )
-    branch: Branch | None = None
-    goto: str | None = Field(None, description="the next step; else the operation is done")
+    branch: Branch | None = Field(None, description="else the operation is done")
     after: dict[Literal["conflict", "not_found"], str] = Field(
         default_factory=dict, description="where to go, once, after such an answer"
     )
@@ -76,8 +70,7 @@ class Step(Strict):
     def targets(self) -> frozenset[str]:
         """Return every step it may lead to."""
         branch = (self.branch.none, self.branch.one, self.branch.many) if self.branch else ()
-        others = (self.goto, self.skip.to if self.skip else None)
-        return frozenset({*branch, *self.after.values(), *(o for o in others if o)})
+        return frozenset({*branch, *self.after.values()})
 
 
 class Key(Strict):
@@ -102,6 +95,9 @@ class Operation(Strict):
     )
     channels: dict[Channel, IdentifierKind] | None = Field(
         None, description="actions only: channels served and the address each needs; null: all"
+    )
+    classes: tuple[ContactClass, ...] | None = Field(
+        None, description="actions only: classes of contact it may carry; null: all"
     )
     steps: tuple[Step, ...] = Field(min_length=1)
 

@@ -126,6 +126,16 @@ class Preset(Strict):
             raise ValueError("`repeatable` is said of act, and only of it")
         return self
 
+    @model_validator(mode="after")
+    def _acts_last_and_once(self) -> "Preset":
+        """After an effect nothing may fail: the action would be tried again, and act twice."""
+        acting = [step for step in self.act.steps if step.request.method != "GET"]
+        if len(acting) != 1:
+            raise ValueError("act: exactly one step is not a GET: the one that acts")
+        if acting[0].select is not None or acting[0].targets():
+            raise ValueError(f"act.{acting[0].id}: the step that acts is the last one")
+        return self
+
     @cached_property
     def used_by_actions(self) -> frozenset[str]:
         """The names that an action's requests ask for."""

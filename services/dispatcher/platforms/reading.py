@@ -21,6 +21,8 @@ def onward(
         items = pick(body, step.select.items)
         if not isinstance(items, list):
             return Verdict("retry", f"{step.id}: the answer has no {step.select.items}")
+        if step.select.page is not None and len(items) >= step.select.page:
+            return Verdict("park", f"{step.id}: a full page of profiles, hers may be on the next")
         wanted = names[step.select.equal]
         mail = step.select.equal == "email"
         found = [i for i in items if _equal(pick(i, step.select.field), wanted, email=mail)]
@@ -30,7 +32,7 @@ def onward(
     if len(found) == 1:
         names.update((name, pick(found[0], path)) for name, path in step.extract.items())
     if step.branch is None:
-        return step.goto
+        return None
     to = (step.branch.none, step.branch.one, step.branch.many)[min(len(found), 2)]
     if to == "park":
         return Verdict("park", f"{step.id}: {len(found)} profiles match")

@@ -72,6 +72,16 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
         pytest.param("{" + SANDBOX + ", colour: red}", "unknown key", id="misspelt"),
         pytest.param("{preset: sandbox}", "vars.url: missing: address of", id="missing var"),
         pytest.param(
+            "{" + ADOBE.replace("'env:NPS_SECRET_ADOBE'", "''") + "}",
+            "vars.client_secret: missing: its client secret",
+            id="empty secret",
+        ),
+        pytest.param(
+            "{" + ADOBE + ", message: {nps_score: blackList}}",
+            "message.nps_score: blackList is consent",
+            id="consent in a message",
+        ),
+        pytest.param(
             "{preset: sandbox, vars: {url: 'http://a.example', account: a}}",
             "vars.url: https is required",
             id="no TLS",

@@ -50,6 +50,20 @@ RULES = (
         pytest.param(httpx.Response(500, text="gone"), "not_found", "HTTP 500", id="any status"),
         pytest.param(httpx.Response(500), "retry", "HTTP 500", id="500"),
         pytest.param(httpx.Response(599), "retry", "HTTP 599", id="599"),
+        pytest.param(
+            httpx.Response(504),
+            "in_doubt",
+            "HTTP 504: a gateway got no answer from behind it",
+            id="504",
+        ),
+        pytest.param(
+            httpx.Response(502),
+            "in_doubt",
+            "HTTP 502: a gateway got no answer from behind it",
+            id="502",
+        ),
+        pytest.param(httpx.Response(503), "retry", "HTTP 503", id="503"),
+        pytest.param(httpx.Response(999), "retry", "HTTP 999", id="no status of HTTP"),
         pytest.param(httpx.Response(408), "retry", "HTTP 408", id="408"),
         pytest.param(
             httpx.Response(425),
@@ -108,6 +122,8 @@ def test_a_failure_is_ruled_by_phase(phase: Phase, effect: bool, outcome: RuledO
         pytest.param("99999999999999999999", 86400, id="for ever is a day"),
         pytest.param("Fri, 21 Nov 2036 20:00:00 GMT", 86400, id="ten years are a day"),
         pytest.param("²", None, id="no digit of ours"),
+        pytest.param("Sat, 21 Nov 2026 99999999999999999999:00:00 GMT", None, id="no hour at all"),
+        pytest.param("Mon, 01 Jan 0001 00:00:00 +2359", None, id="before all time"),
     ],
 )
 def test_retry_after_is_read(header: str, seconds: int | None) -> None:
@@ -121,6 +137,17 @@ def test_an_outage_that_names_its_end_is_a_throttle() -> None:
     answer = httpx.Response(503, headers={"Retry-After": "9"})
     ruling = classify(answer, (), step="a", effect=True, now=NOW)
     assert (ruling.outcome, ruling.wait) == ("throttle", timedelta(seconds=9))
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_doubt_is_only_of_what_acts_and_keeps_the_wait(status: int) -> None:
+    """A find that no one heard is asked again; an action is not, even where a time is named."""
+    answer = httpx.Response(status, headers={"Retry-After": "9"})
+    acting = classify(answer, (), step="a", effect=True, now=NOW)
+    asking = classify(answer, (), step="a", effect=False, now=NOW)
+    wait = timedelta(seconds=9)
+    assert (acting.outcome, acting.wait) == ("in_doubt", wait)
+    assert (asking.outcome, asking.wait) == ("throttle", wait)
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,26 @@ async def test_a_keyed_action_is_repeated_under_the_same_key(target: str) -> Non
     assert (len(fake.calls), fake.effects) == (2, 1)
 
 
-async def test_doubt_outlives_a_later_refusal() -> None:
-    """Unanswered, then 503: the first attempt may have done it, so its slot is kept."""
+@pytest.mark.parametrize(
+    ("later", "then"),
+    [
+        pytest.param([httpx.Response(503)] * 2, "HTTP 503", id="still away"),
+        pytest.param([httpx.Response(404)], "HTTP 404", id="refused"),
+        pytest.param(
+            [httpx.Response(307)],
+            "HTTP 307: the platform redirects: correct the target's URL",
+            id="led away",
+        ),
+    ],
+)
+async def test_doubt_outlives_what_came_later(later: list[httpx.Response], then: str) -> None:
+    """Unanswered, then refused: the first attempt may have done it, so its slot is kept."""
     fake = FakeReceiver()
-    fake.then("/actions", httpx.ReadError("broken"), *[httpx.Response(503)] * 2)
+    fake.then("/actions", httpx.ReadError("broken"), *later)
     verdict = await carrier("sandbox", fake).act(platforms.ACTION, budget=BUDGET, now=NOW)
     assert (verdict.outcome, verdict.reason) == (
         "in_doubt",
-        "sent, but not answered: broken; then HTTP 503",
+        f"sent, but not answered: broken; then {then}",
     )
 
 

@@ -104,6 +104,12 @@ DUPLICATE = httpx.Response(500, text="PGS-220000 duplicate key")
             id="rows without address are nobody",
         ),
         pytest.param(
+            [TOKEN, found(*[jane(email="jane@example.com.au")] * 25)],
+            [SIGN, FIND],
+            "park",
+            id="she may be on the next page",
+        ),
+        pytest.param(
             [TOKEN, found(), DUPLICATE, found(jane()), DONE],
             [SIGN, FIND, CREATE, FIND, PATCH],
             "ok",
@@ -211,9 +217,6 @@ def test_consent_that_the_platform_knows_suppresses(
             "accepted", id="a service message where consent is not shown",
         ),
         pytest.param(
-            {"contact_class": "internal"}, [TOKEN, DONE], [SIGN, EVENT], "accepted", id="internal"
-        ),
-        pytest.param(
             {"variant": "other"},
             [TOKEN, found(), DONE],
             [SIGN, FIND, "POST /mcacme/EVTone"],
@@ -230,6 +233,18 @@ def test_consent_that_the_platform_knows_suppresses(
         pytest.param(
             {}, [TOKEN, found(), Failure("sent", "x")], [SIGN, FIND, EVENT], "in_doubt",
             id="event unanswered",
+        ),
+        pytest.param(
+            {}, [TOKEN, found(), httpx.Response(504)], [SIGN, FIND, EVENT], "in_doubt",
+            id="event unheard by the gateway",
+        ),
+        pytest.param(
+            {}, [TOKEN, httpx.Response(504)], [SIGN, FIND], "retry",
+            id="find unheard by the gateway",
+        ),
+        pytest.param(
+            {}, [TOKEN, found(*[jane(email="jane@example.com.au")] * 25)], [SIGN, FIND], "park",
+            id="her consent may be on the next page",
         ),
         pytest.param(
             {},
@@ -251,7 +266,7 @@ def test_consent_that_the_platform_knows_suppresses(
 def test_an_action_goes(
     changes: dict[str, Any], answers: list[Told], asked: list[str], outcome: Outcome
 ) -> None:
-    """Consent first, save for what stays inside; then the event, which is never sent twice."""
+    """Consent first; then the event, which is never sent twice."""
     verdict, questions = talk(act(**changes), answers)
     assert (questions, verdict.outcome) == (asked, outcome)
 
@@ -263,6 +278,7 @@ def test_an_action_goes(
         pytest.param({"identifiers": person(phone="+33612345678")}, "reject", id="no e-mail"),
         pytest.param({"channel": "sms", "identifiers": person(email="j@example.com")}, "reject",
                      id="no phone"),
+        pytest.param({"contact_class": "internal"}, "reject", id="an internal alert"),
         pytest.param({"action": "unheard_of"}, "park", id="no event for the action"),
     ],
 )  # fmt: skip
@@ -274,6 +290,25 @@ def test_what_a_target_cannot_do_is_said_without_a_call(
     assert isinstance(told, Verdict)
     assert told.outcome == outcome
     assert "example.com" not in told.reason
+
+
+@pytest.mark.parametrize(
+    ("href", "reference"),
+    [
+        pytest.param("mcacme/EVTone/@1", "mcacme/EVTone/@1", id="as it is"),
+        pytest.param(7, "7", id="a number"),
+        pytest.param("a\x00b", None, id="what no row can hold"),
+        pytest.param("a\r\nb", None, id="lines"),
+        pytest.param("x" * 513, None, id="a novel"),
+        pytest.param(["a"], None, id="no text"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_only_a_plain_reference_is_kept(href: object, reference: str | None) -> None:
+    """It is stored as it is; whatever it is, the event was accepted."""
+    answer = httpx.Response(200, json={"href": href})
+    verdict, _ = talk(act(), [TOKEN, found(), answer])
+    assert (verdict.outcome, verdict.reference) == ("accepted", reference)
 
 
 def test_only_the_request_that_acts_is_marked() -> None:

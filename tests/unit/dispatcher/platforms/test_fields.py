@@ -38,6 +38,13 @@ OMIT = Formats(nulls="omit")
             id="moment as iso",
         ),
         pytest.param({"kind": "moment"}, "soon", KEEP, {"f": "soon"}, id="no moment"),
+        pytest.param(
+            {"kind": "moment"},
+            "0001-01-01T00:00:00+14:00",
+            KEEP,
+            {"f": "0001-01-01T00:00:00+14:00"},
+            id="a moment before all time",
+        ),
         pytest.param({"kind": "text"}, 3, KEEP, {"f": "3"}, id="number as text"),
         pytest.param({"kind": "text"}, ["a", "b"], KEEP, {"f": "a, b"}, id="list as text"),
         pytest.param({}, ["a", "b"], KEEP, {"f": ["a", "b"]}, id="list"),

@@ -57,6 +57,8 @@ def test_the_example_is_good() -> None:
         ("act.repeatable", None, "only of it"),
         ("act.steps.0.request.body", {"a": "{{deliveryid}}"}, "unknown name"),
         ("act.steps.0.after", {"conflict": "find"}, "unknown step"),
+        ("act.steps.0.after", {"conflict": "send"}, "is the last one"),
+        ("act.steps.0.request.method", "GET", "exactly one step"),
         ("colour", "red", "Extra inputs"),
     ],
 )
