@@ -12,6 +12,7 @@ from services.dispatcher import watch
 from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
+from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
 from services.dispatcher.handle import Handler
@@ -78,6 +79,7 @@ async def build(context: Context) -> Part:
     )
     try:
         rules = rulebook(playbook, {n: target_rules(t) for n, t in targets.items()}, str(path))
+        check_plays(playbook.value, targets, str(path))
     except ConfigError:
         await targets.close()
         raise

@@ -1,0 +1,96 @@
+"""A play that its target cannot carry out is refused at start, not at the first customer."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.dispatcher.cross_check import check_plays
+from services.dispatcher.playbook import Playbook
+from services.dispatcher.targets import Targets, open_targets
+from shared.errors import ConfigError
+from shared.settings import Secrets, load_yaml
+from tests.builders.dispatching import play
+from tests.builders.platforms import ENVIRON, NOW, SHIPPED
+
+
+@pytest.fixture
+async def targets(tmp_path: Path) -> AsyncIterator[Targets]:
+    """Open all the shipped targets."""
+    path = tmp_path / "targets.yaml"
+    path.write_text(SHIPPED.read_text("utf-8").replace("enabled: false", "enabled: true"), "utf-8")
+    opened = await open_targets(path, Secrets(ENVIRON), clock=lambda: NOW)
+    yield opened
+    await opened.close()
+
+
+def playbook(**do: Any) -> Playbook:
+    """Make a playbook of one play at Adobe that can be carried out, unless changed."""
+    given = {"target": "adobe", "channels": ["email"], **do}
+    action = given.pop("action", "discount")
+    return Playbook.model_validate({"plays": [play("one", "promoter", action, **given)]})
+
+
+@pytest.mark.parametrize(
+    ("do", "told"),
+    [
+        pytest.param(
+            {"class": "internal"},
+            "plays.one.do.target: 'adobe' does not carry the class internal "
+            "(only service, marketing, asked_for): name another target",
+            id="an alert would reach the customer",
+        ),
+        pytest.param(
+            {"channels": ["email", "post", "call"]},
+            "plays.one.do.channels: 'adobe' does not serve post, call (only email, sms): "
+            "remove it, or name another target",
+            id="a channel that is not served",
+        ),
+        pytest.param(
+            {"action": "referral", "variants": {"default": "A", "price": "B"}},
+            "plays.one.do.action: 'adobe' has no event for referral (default, price): "
+            "add targets.adobe.events.referral to targets.yaml",
+            id="an action without event",
+        ),
+    ],
+)
+async def test_a_play_that_cannot_be_carried_out_is_told(
+    targets: Targets, do: dict[str, Any], told: str
+) -> None:
+    """File, play, fix."""
+    with pytest.raises(ConfigError) as refusal:
+        check_plays(playbook(**do), targets, "playbook.yaml")
+    assert str(refusal.value) == f"playbook.yaml: {told}"
+
+
+async def test_all_mistakes_are_told_at_once(targets: Targets) -> None:
+    """One start, one list."""
+    with pytest.raises(ConfigError) as refusal:
+        check_plays(playbook(**{"class": "internal", "channels": ["chat"]}), targets, "p")
+    assert len(str(refusal.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        pytest.param({}, id="as it is meant"),
+        pytest.param({"channels": ["email", "sms"]}, id="both channels"),
+        pytest.param(
+            {"target": "webhook", "class": "internal", "channels": ["chat"]},
+            id="alert elsewhere",
+        ),
+        pytest.param({"target": "nowhere"}, id="no such target: told elsewhere"),
+    ],
+)
+async def test_a_play_that_can_be_carried_out_passes(targets: Targets, do: dict[str, Any]) -> None:
+    """Nothing is refused that would work."""
+    check_plays(playbook(**do), targets, "playbook.yaml")
+    assert "adobe" in targets
+
+
+async def test_the_shipped_playbook_fits_the_shipped_targets(targets: Targets) -> None:
+    """And its internal alert is not at Adobe."""
+    shipped = load_yaml(SHIPPED.with_name("playbook.yaml"), Playbook).value
+    check_plays(shipped, targets, "playbook.yaml")
+    assert any(one.do.contact_class == "internal" for one in shipped.plays)
