@@ -26,6 +26,7 @@ MAX_ANSWER = 1024 * 1024
 _KEEP_ALIVE_S = 4.0
 _NOT_FORWARDED = frozenset({"content-length", "transfer-encoding"})
 _NOT_RETURNED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+_REFUSED = "address refused"
 #: Ranges of IPv6 that the standard library calls global, and that lead inside: IPv4 addresses
 #: written as `::a.b.c.d`, and networks that translate to IPv4 locally.
 _INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
@@ -36,7 +37,7 @@ class AddressRefused(httpx.ConnectError):
 
 
 class _Refused(OSError):
-    """Raised in the connector, below aiohttp."""
+    """Raised in the connector, below aiohttp, which passes on its text only."""
 
 
 @dataclass(slots=True)
@@ -148,7 +149,7 @@ class Wire(httpx.AsyncBaseTransport):
         """Open a socket only towards an address we may reach: checked where we dial."""
         family, kind, protocol, _, address = info
         if not self._allow_private and not is_public(address[0]):
-            raise _Refused(0, "address refused")
+            raise _Refused(0, _REFUSED)
         return socket.socket(family, kind, protocol)
 
 
@@ -159,12 +160,13 @@ async def _mark_left(_session: Any, context: Any, _params: Any) -> None:
 
 def _explained(error: Exception, progress: _Progress) -> httpx.TransportError:
     """Tell what happened, without the other side's words."""
-    if "address refused" in str(error):
-        return AddressRefused("the address is private (allow_private: true allows it)")
     if progress.left:
         if isinstance(error, TimeoutError):
             return httpx.ReadTimeout("no answer in time")
         return httpx.ReadError("the connection broke before the whole answer")
+    # Only now: an error of later may quote the other side, who may say anything.
+    if _REFUSED in str(error):
+        return AddressRefused("the address is private (allow_private: true allows it)")
     if isinstance(error, TimeoutError):
         return httpx.ConnectTimeout("no connection in time")
     return httpx.ConnectError("no connection")

@@ -151,6 +151,7 @@ async def test_a_failed_handshake_means_nothing_left() -> None:
         pytest.param(half, {}, id="half an answer"),
         pytest.param(reset, {}, id="reset before the answer"),
         pytest.param(answering(b"nonsense\r\n\r\n"), {}, id="no HTTP"),
+        pytest.param(answering(b"address refused\r\n\r\n"), {}, id="no HTTP, in our own words"),
     ],
 )
 async def test_a_request_that_left_and_was_not_answered_is_told_as_sent(

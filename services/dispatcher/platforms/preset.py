@@ -93,7 +93,7 @@ class Preset(Strict):
     base_url: str
     auth: Auth = NoSignIn()
     headers: dict[str, str] = Field(default_factory=dict, description="sent with every request")
-    limits: Limits = Limits(concurrency=4, connect_s=5, answer_s=20)
+    limits: Limits = Limits()
     formats: Formats = Formats()
     never_written: tuple[str, ...] = Field((), description="fields a target may not map (globs)")
     push_profile: Operation
@@ -122,6 +122,10 @@ class Preset(Strict):
                 _known(f"{label}.{step.id}", asked, known)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
+        steps = {step.id for step in (*self.push_profile.steps, *self.act.steps)}
+        for rule in self.classify:
+            if not steps.issuperset(rule.steps):
+                raise ValueError(f"classify: unknown step {sorted(set(rule.steps) - steps)}")
         if self.act.repeatable is None or self.push_profile.repeatable is not None:
             raise ValueError("`repeatable` is said of act, and only of it")
         return self
@@ -132,6 +136,9 @@ class Preset(Strict):
         acting = [step for step in self.act.steps if step.request.method != "GET"]
         if len(acting) != 1:
             raise ValueError("act: exactly one step is not a GET: the one that acts")
+        if acting[0].request.method not in ("POST", "PATCH"):
+            # On a connection that breaks, the HTTP client repeats PUT and DELETE on its own.
+            raise ValueError(f"act.{acting[0].id}: the step that acts is a POST or a PATCH")
         if acting[0].select is not None or acting[0].targets():
             raise ValueError(f"act.{acting[0].id}: the step that acts is the last one")
         return self

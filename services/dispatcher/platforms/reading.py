@@ -42,17 +42,17 @@ def onward(
 def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
     """Return why the platform's own consent data forbids this message, if it does.
 
-    A field that the platform does not show is no refusal of a service message, but unknown
-    consent is *no* for marketing.
+    A field that is not shown, or says neither yes nor no, is no refusal of a service message; but
+    unknown consent is *no* for marketing.
     """
     for channel, paths in step.refused_by.items():
         if channel not in ("any", deal.channel):
             continue
         for path in paths:
-            said = [pick(item, path) for item in found]
-            if any(str(value).lower() in ("true", "1") for value in said):
+            said = {str(pick(item, path)).lower() for item in found}
+            if said & {"true", "1"}:
                 return f"opted out on the platform ({path.removeprefix('$.')})"
-            if deal.contact_class == "marketing" and any(value is None for value in said):
+            if deal.contact_class == "marketing" and not said <= {"false", "0"}:
                 return f"consent unknown on the platform ({path.removeprefix('$.')})"
     return None
 

@@ -189,6 +189,12 @@ def test_a_profile_push_goes(answers: list[Told], asked: list[str], outcome: Out
             "consent unknown on the platform (blackList)",
             id="unknown is no for marketing",
         ),
+        pytest.param(
+            {"contact_class": "marketing"},
+            [jane(blackListEmail="perhaps")],
+            "consent unknown on the platform (blackListEmail)",
+            id="and so is what is neither yes nor no",
+        ),
     ],
 )
 def test_consent_that_the_platform_knows_suppresses(

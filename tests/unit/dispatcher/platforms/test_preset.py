@@ -48,6 +48,7 @@ def test_the_example_is_good() -> None:
         ("headers", {"X": "{{token}}"}, "unknown name"),
         ("auth", {"kind": "standard_webhooks", "secrets": ["key"]}, "one of the vars"),
         ("classify", [{"then": "maybe"}], "classify"),
+        ("classify", [{"then": "retry", "steps": ["sned"]}], "unknown step"),
         ("push_profile.steps.0.branch.one", "elsewhere", "unknown step"),
         ("push_profile.steps.0.id", "update", "share one id"),
         ("push_profile.steps.1.request.url", "other", "extracted link"),
@@ -59,6 +60,7 @@ def test_the_example_is_good() -> None:
         ("act.steps.0.after", {"conflict": "find"}, "unknown step"),
         ("act.steps.0.after", {"conflict": "send"}, "is the last one"),
         ("act.steps.0.request.method", "GET", "exactly one step"),
+        ("act.steps.0.request.method", "PUT", "POST or a PATCH"),
         ("colour", "red", "Extra inputs"),
     ],
 )
