@@ -4,6 +4,7 @@ Never put a name, e-mail, phone, comment, external id or secret into a log field
 the journey `tests/journeys/test_canary.py` looks for them.
 """
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -42,7 +43,10 @@ def _speaks_plainly(error: BaseException) -> bool:
 
 def _as_json(line: MutableMapping[str, Any], **_options: object) -> str:
     # A third of the time that the standard library's encoder takes, on every request's line.
-    return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(line, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a number beyond 64 bits, half a surrogate pair: odd, and no line is lost
+        return json.dumps(line, default=repr)
 
 
 def configure_logging(level: str, file: Path | None = None) -> None:
@@ -80,6 +84,8 @@ def configure_logging(level: str, file: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers = handlers
     root.setLevel(level.upper())
+    # Else a line that cannot be written is printed as Python sees it, with every value.
+    logging.raiseExceptions = False
     # Their information lines tell every reconnect and every statement; warnings are what we need.
     for chatty in ("aiokafka", "sqlalchemy", "alembic", "uvicorn.access", "asyncio", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,8 +1,11 @@
 """The log: JSON lines that hold no personal data, not even when a bug quotes it."""
 
+import io
 import json
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +24,42 @@ class _Number(BaseModel):
     number: int
 
 
+class _Broken(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        raise ValueError(record.msg)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where the lines of one test go: a file, and the terminal for warnings and errors."""
+
+    file: Path
+    terminal: io.StringIO
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read the file back."""
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    def everything(self) -> str:
+        """Read both."""
+        return self.file.read_text() + self.terminal.getvalue()
+
+
 @pytest.fixture
-def log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Path]:
-    """The log of this test alone; standard error is `capsys`'s from before it is configured."""
-    assert capsys.readouterr().err == ""
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    """The log of this test alone."""
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    path = tmp_path / "log"
-    configure_logging("info", path)
-    yield path
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    found = Log(tmp_path / "log", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", found.terminal)
+    configure_logging("info", found.file)
+    yield found
     for handler in root.handlers:
         handler.close()
-    root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-
-
-def lines(log: Path) -> list[dict[str, Any]]:
-    """Read the log back."""
-    return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 def _quote_in_a_key() -> None:
@@ -60,7 +80,7 @@ def _quote_in_a_cause() -> None:
 @pytest.mark.parametrize("bug", [_quote_in_a_key, _quote_in_a_validation, _quote_in_a_cause])
 @pytest.mark.parametrize("library", [False, True])
 def test_a_traceback_shows_where_and_what_kind_but_no_value(
-    log: Path, capsys: pytest.CaptureFixture[str], bug: Any, library: bool
+    log: Log, bug: Callable[[], None], library: bool
 ) -> None:
     """The text of an error may quote what it met; file, line and type are enough to find it."""
     try:
@@ -70,24 +90,38 @@ def test_a_traceback_shows_where_and_what_kind_but_no_value(
             logging.getLogger("uvicorn.error").log(logging.ERROR, "failed", exc_info=error)
         else:
             structlog.get_logger("ours").error("failed", exc_info=error)
-    written = log.read_text() + capsys.readouterr().err
 
-    assert CANARY not in written
-    (line,) = lines(log)
+    assert CANARY not in log.everything()
+    (line,) = log.lines()
     assert line["exception"][0]["exc_type"] in ("KeyError", "ValidationError", "ValueError")
     assert bug.__name__ in {frame["name"] for frame in line["exception"][0]["frames"]}
 
 
-def test_what_our_own_errors_say_is_shown(log: Path) -> None:
+def test_what_our_own_errors_say_is_shown(log: Log) -> None:
     """By rule nothing personal is in them, and they say what is away."""
     structlog.get_logger("ours").error("failed", exc_info=DependencyAway("database: gone"))
 
-    assert lines(log)[0]["exception"][0]["exc_value"] == "database: gone"
+    assert log.lines()[0]["exception"][0]["exc_value"] == "database: gone"
 
 
-def test_a_bug_that_ends_the_process_is_one_line_of_the_log(
-    log: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_odd_values_lose_no_line(log: Log) -> None:
+    """Whatever a library hands over becomes JSON."""
+    structlog.get_logger("ours").info("odd", large=1 << 70, half="\ud800", kind=Path("x"))
+
+    (line,) = log.lines()
+    assert (line["large"], line["half"]) == (1 << 70, "\ud800")
+
+
+def test_a_line_that_cannot_be_written_is_not_shown_either(log: Log) -> None:
+    """Python would print the whole record beside the log."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Broken())
+    structlog.get_logger("ours").error("failed", value=CANARY)
+
+    assert "Logging error" not in log.everything()
+
+
+def test_a_bug_that_ends_the_process_is_one_line_of_the_log(log: Log) -> None:
     """Exit code 1, and no bare traceback beside the JSON lines."""
 
     async def run() -> None:
@@ -97,8 +131,7 @@ def test_a_bug_that_ends_the_process_is_one_line_of_the_log(
         run_or_explain(run)
 
     assert ended.value.code == 1
-    (line,) = lines(log)
+    (line,) = log.lines()
     assert (line["event"], line["error"]) == ("process.failed", "KeyError")
-    shown = capsys.readouterr().err
-    assert [json.loads(one)["event"] for one in shown.splitlines()] == ["process.failed"]
-    assert CANARY not in shown
+    assert [json.loads(one) for one in log.terminal.getvalue().splitlines()] == [line]
+    assert CANARY not in log.everything()
