@@ -199,5 +199,11 @@ def fix_of(problem: Mapping[str, Any]) -> str:
         return "missing: add it"
     if problem["type"] in ("model_type", "dict_type"):
         return "must hold keys of its own (`key: value`)"
+    if problem["type"] in ("tuple_type", "list_type"):
+        return "must be a list, as in [one, other]"
+    if problem["type"] == "union_tag_not_found":
+        return f"missing: add {problem['ctx']['discriminator']}"
+    if problem["type"] == "union_tag_invalid":
+        return f"{problem['ctx']['discriminator']} must be one of {problem['ctx']['expected_tags']}"
     message: str = problem["msg"]
     return message.removeprefix("Value error, ")

@@ -3,7 +3,10 @@
 In: the file (the shipped one explains every key). Out: `Policy`, or errors that name the fix.
 """
 
-from typing import Annotated, Literal
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
@@ -12,8 +15,23 @@ from shared.events.decisions import CalendarWindow, RollingWindow
 from shared.events.vocabulary import Channel, ContactClass, Purpose, Segment
 from shared.settings import Strict
 
-Days = Annotated[int, Field(ge=0, le=3660)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+#: Strict, because YAML's `true` would be taken for a 1.
+Days = Annotated[int, Field(ge=0, le=3660, strict=True)]
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError("use at most 64 of a-z, 0-9, - and _, and no - or _ in front")
+    return name
+
+
+def _country(code: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", code):
+        raise ValueError("use the two capital letters of the country, such as FR")
+    return code
+
+
+Name = Annotated[str, AfterValidator(_plain)]
 
 
 def _known_zone(name: str) -> str:
@@ -31,8 +49,8 @@ class Band(Strict):
     """Scores `first` to `last`, both included."""
 
     segment: Segment
-    first: Annotated[int, Field(ge=0, le=10)]
-    last: Annotated[int, Field(ge=0, le=10)]
+    first: Annotated[int, Field(ge=0, le=10, strict=True)]
+    last: Annotated[int, Field(ge=0, le=10, strict=True)]
 
 
 class Bands(Strict):
@@ -42,9 +60,12 @@ class Bands(Strict):
 
     @model_validator(mode="after")
     def _cover_all_scores_once(self) -> "Bands":
-        covered = sorted(s for band in self.nps for s in range(band.first, band.last + 1))
-        if covered != list(range(11)):
-            raise ValueError("the bands must cover each score from 0 to 10 exactly once")
+        covered = Counter(s for band in self.nps for s in range(band.first, band.last + 1))
+        wrong = [f"{score} is in {covered[score]}" for score in range(11) if covered[score] != 1]
+        if wrong:
+            raise ValueError(
+                f"put each score from 0 to 10 into exactly one band: {', '.join(wrong)}"
+            )
         return self
 
 
@@ -84,12 +105,22 @@ class PermitRule(Strict):
         return self
 
 
+def _every_class(permits: dict[ContactClass, PermitRule]) -> dict[ContactClass, PermitRule]:
+    missing = [name for name in get_args(ContactClass) if name not in permits]
+    if missing:
+        raise ValueError(f"add {', '.join(missing)}: a class without a permit reaches nobody")
+    return permits
+
+
+Permits = Annotated[dict[ContactClass, PermitRule], AfterValidator(_every_class)]
+
+
 class RollingRule(Strict):
     """The last `hours` hours."""
 
     kind: Literal["rolling"]
     #: A quarter at most: the connector keeps the newest 200 foreign contacts of a person.
-    hours: Annotated[int, Field(ge=1, le=24 * 92)]
+    hours: Annotated[int, Field(ge=1, le=24 * 92, strict=True)]
 
     def wire(self, _zone: str) -> RollingWindow:
         """Make the window as decisions state it."""
@@ -108,6 +139,15 @@ class CalendarRule(Strict):
         return CalendarWindow(unit=self.unit, zone=zone if self.zone == "customer" else self.zone)
 
 
+def _lets_something_through(limit: int) -> int:
+    if limit < 1:
+        raise ValueError(
+            "limit must be 1 or more: 0 would silently stop every message; to stop a play, "
+            "switch it off in playbook.yaml; to lift the limit, remove this budget"
+        )
+    return limit
+
+
 class BudgetRule(Strict):
     """At most `limit` contacts of these classes and channels (null: all) per window."""
 
@@ -115,39 +155,56 @@ class BudgetRule(Strict):
     scope: Literal["person", "group"] = "person"
     classes: Annotated[tuple[ContactClass, ...], Field(min_length=1)]
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)] | None = None
-    limit: Annotated[int, Field(le=100)]
+    limit: Annotated[int, Field(le=100, strict=True), AfterValidator(_lets_something_through)]
     window: Annotated[RollingRule | CalendarRule, Field(discriminator="kind")]
-
-    @model_validator(mode="after")
-    def _lets_something_through(self) -> "BudgetRule":
-        if self.limit < 1:
-            raise ValueError(
-                "limit must be 1 or more: 0 would silently stop every message; to stop a play, "
-                "switch it off in playbook.yaml; to lift the limit, remove this budget"
-            )
-        return self
 
 
 class Zones(Strict):
     """Where a customer's clock is when no attribute `zone` says so."""
 
     default: Zone
-    countries: dict[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], Zone] = Field(
-        default_factory=dict
-    )
+    countries: dict[Annotated[str, AfterValidator(_country)], Zone] = Field(default_factory=dict)
+
+
+def _words(text: str) -> str:
+    if not any(character.isalnum() for character in text):
+        raise ValueError("write a word or a phrase, or remove the entry: this matches nothing")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_words)]
 
 
 class ThemeRule(Strict):
     """How one theme is recognised.
 
     `declared`: reasons that a customer ticks. `topics`: words that name it in any sentence.
-    `pains`: words that complain about it, unless negated. Accents and endings do not matter.
+    `pains`: words that complain about it, unless negated. Accents and endings do not matter, but
+    for an entry that begins with `=`: that one means itself and nothing else.
     """
 
     name: Name
-    declared: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    pains: tuple[str, ...] = ()
+    declared: tuple[Words, ...] = ()
+    topics: tuple[Words, ...] = ()
+    pains: tuple[Words, ...] = ()
+
+
+def _once(kind: str, names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"{kind} {twice} is given twice: rename or remove one")
+
+
+def _budgets(budgets: tuple[BudgetRule, ...]) -> tuple[BudgetRule, ...]:
+    _once("budget", [budget.name for budget in budgets])
+    return budgets
+
+
+def _themes(themes: tuple[ThemeRule, ...]) -> tuple[ThemeRule, ...]:
+    _once("theme", [theme.name for theme in themes])
+    declared = [{reason.casefold() for reason in theme.declared} for theme in themes]
+    _once("declared reason", [reason for reasons in declared for reason in reasons])
+    return themes
 
 
 class Policy(Strict):
@@ -156,17 +213,7 @@ class Policy(Strict):
     bands: Bands
     clocks: Clocks = Clocks()
     rests: Rests = Rests()
-    permits: dict[ContactClass, PermitRule]
-    budgets: tuple[BudgetRule, ...] = ()
+    permits: Permits
+    budgets: Annotated[tuple[BudgetRule, ...], AfterValidator(_budgets)] = ()
     zones: Zones
-    themes: tuple[ThemeRule, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> "Policy":
-        for kind, names in (
-            ("budget", [budget.name for budget in self.budgets]),
-            ("theme", [theme.name for theme in self.themes]),
-        ):
-            if len(names) != len(set(names)):
-                raise ValueError(f"two entries share a {kind} name: rename one")
-        return self
+    themes: Annotated[tuple[ThemeRule, ...], AfterValidator(_themes)] = ()

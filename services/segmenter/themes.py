@@ -1,8 +1,9 @@
 """Why she scored so: the theme of an answer, by rules in French and English. Pure.
 
 In: declared reasons and free texts. Out: the name of one theme, or None: unknown stays unknown.
-Words are compared by stem, without accents. `topics` name a theme in any sentence; `pains`
-complain, so a negation before them takes them back ("pas cher", "not expensive").
+Words are compared by stem, without accents; an entry that begins with `=` by the letter, because a
+stem may be shared by words that have nothing to do with each other. `topics` name a theme in any
+sentence; `pains` complain, so a negation before them takes them back ("pas cher", "not expensive").
 """
 
 import re
@@ -36,15 +37,18 @@ _LONGEST: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """One word of a text, folded, and its stems."""
+    """One word of a text, folded, and the forms by which a rule may mean it.
+
+    These are its stems, and with `=` before it the word to the letter.
+    """
 
     text: str
-    stems: frozenset[str]
+    forms: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """One entry of a rule: the stems of its words, and whether it complains."""
+    """One entry of a rule: the forms of its words, and whether it complains."""
 
     theme: str
     words: tuple[frozenset[str], ...]
@@ -52,11 +56,11 @@ class _Phrase:
 
 
 class ThemeFinder:
-    """The rules of one policy, stemmed once and found by the stem of their first word."""
+    """The rules of one policy, stemmed once and found by a form of their first word."""
 
     def __init__(self, policy: Policy) -> None:
         # Most words come again and again; stemming one in two languages costs some 10 µs.
-        self._stems = lru_cache(maxsize=16384)(self._stem)
+        self._forms = lru_cache(maxsize=16384)(self._find_forms)
         self._stemmers = tuple(snowballstemmer.stemmer(name) for name in ("french", "english"))
         self._names = tuple(rule.name for rule in policy.themes)
         self._reasons: dict[str, str] = {}
@@ -98,31 +102,36 @@ class ThemeFinder:
         """Name the themes that a phrase starting at this word tells."""
         return {
             phrase.theme
-            for stem in words[place].stems
-            for phrase in self._phrases.get(stem, ())
+            for form in words[place].forms
+            for phrase in self._phrases.get(form, ())
             if _fits(words, place, phrase) and not (phrase.pain and _negated(words, place))
         }
 
     def _words(self, clause: str) -> list[_Word]:
-        """Cut a clause into words, each with its stem in every language."""
+        """Cut a clause into words, each with its forms in every language."""
         spaced = _N_T.sub(" not", _ELISION.sub("", clause)).lower()
-        return [_Word(_fold(word), self._stems(word)) for word in _LETTERS.findall(spaced)]
+        return [_Word(_fold(word), self._forms(word)) for word in _LETTERS.findall(spaced)]
 
-    def _stem(self, word: str) -> frozenset[str]:
+    def _find_forms(self, word: str) -> frozenset[str]:
         # French endings are found with their accents, then folded: "livrée" and "livree" both.
-        forms = {word, _fold(word)}
-        return frozenset(_fold(s.stemWord(form)) for s in self._stemmers for form in forms)
+        spelt = {word, _fold(word)}
+        stems = {_fold(s.stemWord(form)) for s in self._stemmers for form in spelt}
+        return frozenset({*stems, f"={word}"})
 
     def _index(self, theme: str, text: str, *, pain: bool) -> None:
-        words = tuple(word.stems for word in self._words(text))
-        for stem in words[0] if words else ():
-            self._phrases.setdefault(stem, []).append(_Phrase(theme, words, pain))
+        exact = text.startswith("=")
+        words = tuple(
+            frozenset(form for form in word.forms if form.startswith("=") is exact)
+            for word in self._words(text)
+        )
+        for form in words[0]:
+            self._phrases.setdefault(form, []).append(_Phrase(theme, words, pain))
 
 
 def _fits(words: Sequence[_Word], place: int, phrase: _Phrase) -> bool:
     ahead = words[place : place + len(phrase.words)]
     return len(ahead) == len(phrase.words) and all(
-        not wanted.isdisjoint(word.stems) for word, wanted in zip(ahead, phrase.words, strict=True)
+        not wanted.isdisjoint(word.forms) for word, wanted in zip(ahead, phrase.words, strict=True)
     )
 
 

@@ -36,23 +36,75 @@ def test_the_shipped_policy_is_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "instead", "fix"),
+    ("line", "instead", "where", "fix"),
     [
-        pytest.param("    limit: 1", "    limit: 0", "0 would silently stop every message", id="0"),
-        pytest.param("first: 7,", "first: 6,", "exactly once", id="overlapping bands"),
-        pytest.param("default: Europe/Paris", "default: Paris", "IANA", id="no time zone"),
-        pytest.param("  any_survey_days: 30", "  any_survey: 30", "unknown key", id="misspelt"),
-        pytest.param("name: sms-24h", "name: email-16h", "rename one", id="a name twice"),
-        pytest.param("    purpose: marketing\n", "", "name the purpose", id="whose consent"),
+        pytest.param("limit: 1", "limit: 0", "budgets.0.limit", "0 would silently stop", id="0"),
+        pytest.param("limit: 1", "limit: true", "budgets.0.limit", "valid integer", id="a yes"),
+        pytest.param(
+            "first: 7,", "first: 6,", "bands", "exactly one band: 6 is in 2", id="overlapping bands"
+        ),
+        pytest.param(
+            "first: 7, last: 8", "first: 8, last: 8", "bands", "7 is in 0", id="a score forgotten"
+        ),
+        pytest.param("default: Europe/Paris", "default: Paris", "zones.default", "IANA", id="zone"),
+        pytest.param("    FR: E", "    fr: E", "zones.countries.fr.[key]", "capital", id="country"),
+        pytest.param(
+            "any_survey_days:", "any_survey:", "clocks.any_survey", "unknown key", id="misspelt"
+        ),
+        pytest.param(
+            "name: sms-24h", "name: email-16h", "budgets", "email-16h is given twice", id="twice"
+        ),
+        pytest.param("name: sms-24h", "name: SMS", "budgets.2.name", "a-z, 0-9", id="a name"),
+        pytest.param(
+            "    purpose: marketing\n", "", "permits.marketing", "name the purpose", id="purpose"
+        ),
+        pytest.param(
+            "  internal:\n    channels: [email, chat, ticket]\n    basis: internal\n"
+            "    consent: none\n",
+            "",
+            "permits",
+            "add internal: a class without a permit reaches nobody",
+            id="a class forgotten",
+        ),
+        pytest.param(
+            "channels: [email, sms, call]\n",
+            "channels: email\n",
+            "permits.survey.channels",
+            "must be a list",
+            id="one where a list is meant",
+        ),
+        pytest.param(
+            "kind: rolling, hours: 16",
+            "kind: sliding, hours: 16",
+            "budgets.0.window",
+            "must be one of 'rolling', 'calendar'",
+            id="a window of no kind",
+        ),
+        pytest.param("hours: 16", "hours: 0", "budgets.0.window.rolling.hours", "1", id="0 hours"),
+        pytest.param("      - prix\n", "      - '='\n", "themes.0.topics.0", "nothing", id="word"),
+        pytest.param(
+            "[livraison, délai,",
+            "[Prix, délai,",
+            "themes",
+            "declared reason prix is given twice",
+            id="a reason of two themes",
+        ),
     ],
 )
-def test_a_wrong_policy_ends_the_start(tmp_path: Path, line: str, instead: str, fix: str) -> None:
-    """The error names the file, a line and what to do."""
+def test_a_wrong_policy_ends_the_start(
+    tmp_path: Path, line: str, instead: str, where: str, fix: str
+) -> None:
+    """The error names the file, the line, the key there and what to do."""
     text = SHIPPED.read_text(encoding="utf-8")
     assert line in text
     path = tmp_path / "policy.yaml"
     path.write_text(text.replace(line, instead, 1), encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
         load_yaml(path, Policy)
-    assert fix in str(refused.value)
-    assert str(refused.value).startswith(f"{path}:")
+    file_and_line, key, said = str(refused.value).split(": ", 2)
+    name, number = file_and_line.rsplit(":", 1)
+    assert (name, key) == (str(path), where)
+    assert fix in said
+    last = [part for part in where.split(".") if not part.isdigit() and part != "[key]"][-1]
+    told = path.read_text(encoding="utf-8").splitlines()[int(number) - 1]
+    assert last in told or where.rsplit(".", maxsplit=1)[-1].isdigit()

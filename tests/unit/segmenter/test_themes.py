@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.segmenter.policy import ThemeRule
 from services.segmenter.themes import ThemeFinder
 from shared.events.vocabulary import Value
 from tests.builders.facts import shipped_policy
@@ -61,6 +62,19 @@ COMMENTS: list[tuple[str | None, str]] = [
     ("service", "I'm still waiting for my refund"),
     ("service", "nobody ever called: no reply at all"),
     ("service", "Your support team ignored three mails"),
+    ("price", "L'abonnement a augmenté sans prévenir"),
+    ("price", "Débitée deux fois"),
+    ("delivery", "Livrée à la mauvaise adresse"),
+    ("service", "Service après-vente aux abonnés absents"),
+    ("service", "Un temps d'attente infini"),
+    ("product", "L'appli ne s'ouvre plus"),
+    (None, "ne suis plus abonné"),
+    (None, "Un livre passionnant"),
+    (None, "Je vous conseille à tous mes amis"),
+    (None, "Toujours à la hauteur de mes attentes"),
+    (None, "Facile à monter, bien équipé"),
+    (None, "Les légumes ne sont pas toujours frais"),
+    (None, "My charger and I are happy"),
     (None, "RAS"),
     (None, "Rien à signaler, continuez comme ça"),
     (None, "Très bien"),
@@ -113,3 +127,22 @@ def test_the_theme_named_most_often_wins() -> None:
     """Two words about the staff weigh more than one about the price."""
     comment = "Cher, mais surtout le vendeur est impoli et le conseiller absent"
     assert FINDER.find({"comment": comment}) == "service"
+
+
+@pytest.mark.parametrize(
+    ("entry", "comment", "found"),
+    [
+        pytest.param("livré", "les livres", True, id="a stem takes the whole family"),
+        pytest.param("=livré", "Livré hier", True, id="to the letter, in any case"),
+        pytest.param("=livré", "les livres", False, id="not its family"),
+        pytest.param("=livré", "un livre", False, id="not without its accent"),
+        pytest.param("=point relais", "au point relais", True, id="each word of a phrase"),
+        pytest.param("=point relais", "aux points relais", False, id="to the letter, too"),
+    ],
+)
+def test_an_entry_marked_exact_means_itself(entry: str, comment: str, found: bool) -> None:
+    """Words that share a stem by chance are kept apart by `=`."""
+    policy = shipped_policy().value.model_copy(
+        update={"themes": (ThemeRule(name="one", topics=(entry,)),)}
+    )
+    assert (ThemeFinder(policy).find({"comment": comment}) == "one") is found
