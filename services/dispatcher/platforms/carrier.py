@@ -110,8 +110,9 @@ class PlatformCarrier:
         )
         tried: _Tried = await retrying(attempt)
         verdict = tried.verdict
-        if doubts and verdict.outcome in ("retry", "throttle", "reject", "park"):
-            # What a later attempt could not do, an earlier one may have done.
+        if doubts and verdict.outcome not in ("ok", "accepted", "in_doubt"):
+            # What a later attempt could not do, an earlier one may have done: only success ends it.
+            # If the whole target is to wait, the next call hears that again.
             return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
         return verdict
 

@@ -81,7 +81,10 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
 def _ask(
     account: Account, deal: Deal, step: Step, names: dict[str, Any], at: datetime
 ) -> Generator[Asked, Told, Verdict | tuple[Ruling, httpx.Response | None]]:
-    """Make one step's request, with one new token if the platform refuses the present one."""
+    """Make one step's request, with one new token if the platform refuses the present one.
+
+    Returns the ruling, with the answer where it is good; or the verdict that ends it all.
+    """
     signs_in = isinstance(account.preset.auth, ClientCredentials)
     effect = deal.acts and step.request.method != "GET"
     for renewed in (False, True):
@@ -94,9 +97,10 @@ def _ask(
         if not isinstance(told, httpx.Response | Failure):
             raise TypeError(f"a request is answered by a response or a failure, not {told!r}")
         ruling = classify(told, account.preset.classify, step=step.id, effect=effect, now=at)
+        if ruling.outcome in ("ok", "accepted") and isinstance(told, httpx.Response):
+            return ruling, told
         if ruling.outcome != "auth_refresh":
-            good = ruling.outcome in ("ok", "accepted") and isinstance(told, httpx.Response)
-            return ruling, told if good and isinstance(told, httpx.Response) else None
+            return ruling, None
         if not signs_in:
             break
     return Verdict("disable_target", f"{ruling.reason}: check the credentials")

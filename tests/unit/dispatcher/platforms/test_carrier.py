@@ -77,6 +77,7 @@ async def test_a_keyed_action_is_repeated_under_the_same_key(target: str) -> Non
             "HTTP 307: the platform redirects: correct the target's URL",
             id="led away",
         ),
+        pytest.param([httpx.Response(401)], "HTTP 401", id="account refused"),
     ],
 )
 async def test_doubt_outlives_what_came_later(later: list[httpx.Response], then: str) -> None:
