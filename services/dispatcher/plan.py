@@ -39,8 +39,11 @@ def plan(
     """Return the deliveries of every matching play, in the playbook's order.
 
     `customer_id` is the survivor where the decision speaks of a merged customer; `history` her
-    contacts that hold a slot.
+    contacts that hold a slot. A late cause leads to nothing: the decision shows the newest answer,
+    not this one, and its trace says that it entered the history only.
     """
+    if decision.cause.late:
+        return []
     matching = [play for play in rules.playbook.plays if matches(play.when, decision)]
     losers = _losers(matching)
     planned = []
@@ -49,7 +52,7 @@ def plan(
             play, decision, rules, customer_id=customer_id, event_id=event_id, now=now
         )
         delivery = _on_a_permitted_channel(delivery, play, decision.permits)
-        refused = _refused(delivery, play, losers, decision.cause.late, now)
+        refused = _refused(delivery, play, losers, now)
         refused = refused or _too_soon(delivery, play, history)
         planned.append(refused or delivery)
     return planned
@@ -210,15 +213,13 @@ def _on_a_permitted_channel(delivery: Delivery, play: Play, permits: Sequence[Pe
 
 
 def _refused(
-    delivery: Delivery, play: Play, losers: Mapping[str, str], late: bool, now: datetime
+    delivery: Delivery, play: Play, losers: Mapping[str, str], now: datetime
 ) -> Delivery | None:
     """Return the refusal that comes before slots, the most final first; None: it may go on."""
     if play.name in losers:
         return delivery.to(
             "suppressed", f"only one of '{play.only_one_of}': play {losers[play.name]} goes first"
         )
-    if late and delivery.customer_facing:
-        return delivery.to("suppressed", "late: a newer answer is known")
     if now >= delivery.deadline:
         return delivery.to("expired", f"too old: the deadline was {iso(delivery.deadline)}")
     return delivery if delivery.state != "planned" else None

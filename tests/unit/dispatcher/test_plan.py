@@ -108,7 +108,6 @@ def test_a_delivery_carries_all_it_needs() -> None:
             "no permit for marketing: email: no consent is known",
             id="no-consent",
         ),
-        pytest.param({"late": True}, {}, (), "suppressed", "late: a newer answer", id="late"),
         pytest.param(
             {"answered_at": later(hours=-72)}, {}, (), "expired", "too old", id="older-than-72-h"
         ),
@@ -164,16 +163,24 @@ def test_a_refused_play_keeps_its_reason(
 @pytest.mark.parametrize(
     ("told", "state"),
     [
-        pytest.param({"late": True}, "planned", id="late-is-still-told"),
         pytest.param({"permits": ()}, "planned", id="needs-no-permit"),
         pytest.param({"answered_at": later(hours=-24)}, "expired", id="but-not-after-a-day"),
     ],
 )
 def test_an_internal_alert_reaches_nobody_outside(told: dict[str, Any], state: str) -> None:
-    """Consent and lateness are about customers; an alert's own age counts."""
+    """Consent is about customers; an alert's own age counts."""
     alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
     (found,) = planned(decision(CUSTOMER, **told), alert)
     assert (found.state, found.on_unknown) == (state, "retry")
+
+
+def test_nobody_reacts_to_a_late_answer() -> None:
+    """The decision shows the newest answer, so even an alert would tell of the wrong one."""
+    alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
+    apology = play("apology", "detractor", "apology")
+
+    assert planned(decision(CUSTOMER, late=True), alert, apology) == []
+    assert len(planned(decision(CUSTOMER), alert, apology)) == 2
 
 
 def test_of_rivals_one_wins_and_the_others_say_why() -> None:
