@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from services.ingest.decoders import Undecodable, decode_json
 from services.ingest.intake import Intake
-from services.ingest.outside import Refused, read_all
+from services.ingest.outside import read_all
+from services.ingest.outside_types import Refused
 from services.ingest.quarantine import Quarantine
 from services.ingest.settings import SourceName
 from services.ingest.sight import Sight

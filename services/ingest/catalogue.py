@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from services.ingest.compiler import Location, MappingErrors, compile_mapping
 from services.ingest.decoders import DECODERS
-from services.ingest.mapping import Location, Mapping, MappingErrors, compile_mapping
+from services.ingest.mapping import Mapping
 from services.ingest.settings import SignatureCheck, SourceEntry, SourcesFile, TokenCheck
 from services.ingest.signatures import Headers, Scheme, key_of, verify, verify_token
 from shared.errors import ConfigError

@@ -45,10 +45,12 @@ def score(value: object) -> object:
         if not _WHOLE.fullmatch(text):
             raise Unreadable("score: not a whole number from 0 to 10")
         value = float(text)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unreadable("score: not a whole number from 0 to 10")
-    if not 0 <= value <= 10:
+    if not 0 <= value <= 10:  # before `int`, which cannot take an infinity
         raise Unreadable("score: outside 0 to 10; another scale must not be taken for NPS")
+    if value != int(value):
+        raise Unreadable("score: not a whole number from 0 to 10")
     return int(value)
 
 

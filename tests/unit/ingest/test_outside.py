@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.outside import MAX_BATCH, Refused, read, read_all
+from services.ingest.outside import MAX_BATCH, read, read_all
+from services.ingest.outside_types import Refused
 from services.ingest.told import message
 from shared.events.envelope import FEEDBACK, OUTCOMES, decode
 
@@ -28,6 +29,12 @@ def told(type_: str = "customer.updated", data: object = None, **changes: Any) -
         **changes,
     }
     return {name: value for name, value in event.items() if value is not None}
+
+
+def consent(**changes: Any) -> dict[str, Any]:
+    """An update with one consent."""
+    said = {"channel": "email", "purpose": "marketing", "granted": True, **changes}
+    return told(data={"identifiers": WHO, "consents": [said]})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,34 @@ def test_each_type_becomes_an_event_of_its_topic(
         pytest.param({**told(), "data": None}, "data: ", id="null data"),
         pytest.param(told(data=[]), "data: ", id="data is a list"),
         pytest.param(told(time=12), "time: must be", id="time is a number"),
+        pytest.param(told(time="0999-01-01T00:00:00Z"), "time: before 1970", id="time long ago"),
+        pytest.param(told(source="c@example.com\x00"), "source: required", id="NUL in the source"),
+        pytest.param(told(id="1\x00"), "id: required", id="NUL in the id"),
+        pytest.param(
+            told("survey.shown", {**SURVEY, "survey": "a\x00"}),
+            "data.survey: nul character",
+            id="NUL in the survey",
+        ),
+        pytest.param(
+            told("survey.shown", {**SURVEY, "survey": "x" * 129}), "data.survey", id="long survey"
+        ),
+        pytest.param(
+            told("message.sent", {**MESSAGE, "target": "a\x00"}),
+            "data.target: nul character",
+            id="NUL in the target",
+        ),
+        pytest.param(consent(proof="a\x00"), "data.consents.0.proof: nul", id="NUL in the proof"),
+        pytest.param(
+            consent(text_version="\x00"), "data.consents.0.text_version: nul", id="NUL, version"
+        ),
+        pytest.param(
+            consent(said_at="0001-01-01T00:00:00+10:00"),
+            "data.consents.0.said_at: before 1970",
+            id="consent before the calendar",
+        ),
+        pytest.param(consent(said_at="2026-11-01T00:00:00"), "said_at: timezone", id="no zone"),
+        pytest.param({**told(), "data_base64": "e30=", "data": []}, "data: ", id="not JSON data"),
+        pytest.param([[told()]], "event 0: send one", id="a batch in a batch"),
         pytest.param(told(time="soon"), "time: not a time", id="time is none"),
         pytest.param(
             told(data={"identifiers": {}}), "data.identifiers: give an external_id", id="nobody"
@@ -164,3 +199,24 @@ def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> 
     except Refused:
         return
     assert found.event.type == type_
+
+
+NUL = "a\x00b"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(
+            told(data={"identifiers": {"external_id": NUL, "email": f"{NUL}@example.com"}}),
+            id="identifiers",
+        ),
+        pytest.param(
+            told(data={"identifiers": WHO, "attributes": {"plan": NUL, "tags": [NUL]}}),
+            id="attributes",
+        ),
+    ],
+)
+def test_a_character_that_no_database_text_holds_goes_no_further(raw: dict[str, Any]) -> None:
+    """Where a person typed, it is dropped; it would stop the reader of the whole partition."""
+    assert b"\\u0000" not in message(read(raw, NOW), b"key").value

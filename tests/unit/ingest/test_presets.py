@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.mapping import compile_mapping
+from services.ingest.compiler import compile_mapping
 from services.ingest.settings import SourceEntry
 from services.ingest.translate import Ignored, Outcome, Translated, translate
 from shared.events.feedback import ResponseReceived

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.mapping import Mapping, compile_mapping
+from services.ingest.compiler import compile_mapping
+from services.ingest.mapping import Mapping
 from services.ingest.settings import SourceEntry
 from services.ingest.translate import Ignored, Translated, Unmappable, translate
 from shared.events.feedback import ResponseReceived

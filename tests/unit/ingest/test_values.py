@@ -16,6 +16,7 @@ from services.ingest.values import Unreadable
         pytest.param("0", 0, id="text 0"),
         pytest.param(" 10 ", 10, id="text 10 with spaces"),
         pytest.param("08", 8, id="leading zero"),
+        pytest.param("9 ", 9, id="text 9 with a space"),
         pytest.param(8.0, 8, id="whole float"),
         pytest.param("8.0", 8, id="whole float as text"),
         pytest.param("", MISSING, id="empty: not said"),
@@ -32,7 +33,30 @@ def test_a_score_is_a_whole_number_from_0_to_10(raw: object, expected: object) -
 
 @pytest.mark.parametrize(
     "raw",
-    [True, False, 8.5, "8.5", 11, -1, "-1", "11", 100, 1e30, "nine", "8/10", "\uff19", [], [8], {}],
+    [
+        True,
+        False,
+        8.5,
+        "8.5",
+        float("inf"),
+        float("nan"),
+        10**400,
+        "9.",
+        "+9",
+        "1e1",
+        11,
+        -1,
+        "-1",
+        "11",
+        100,
+        1e30,
+        "nine",
+        "8/10",
+        "\uff19",
+        [],
+        [8],
+        {},
+    ],
 )
 def test_what_is_no_score_is_refused_by_rule(raw: object) -> None:
     """Booleans, fractions and other scales are refused, never rounded."""
