@@ -12,7 +12,7 @@ from typing import Final
 from services.segmenter.echoes import foreign
 from services.segmenter.policy import Policy
 from services.segmenter.segments import segment_of
-from services.segmenter.state import Profile
+from services.segmenter.state import Contact, Profile
 from shared.events.decisions import Hold, TraceLine
 
 _FIRST_YEAR: Final = 1970
@@ -29,22 +29,20 @@ CUSTOMER_SINCE: Final = "customer_since"
 
 def relational(profile: Profile, policy: Policy) -> Hold | None:
     """Space out surveys about the relationship: sent, shown, declined and answered all count."""
-    return _survey_clock(
-        profile,
-        "relational",
-        policy.clocks.relational_days,
-        lambda survey: not _transactional(survey, policy),
-    )
+    moments = _surveyed(profile, lambda survey: not _transactional(survey, policy))
+    return _survey_clock("relational", moments, policy.clocks.relational_days)
 
 
 def any_survey(profile: Profile, policy: Policy) -> Hold | None:
-    """Space out surveys of whatever kind."""
-    return _survey_clock(profile, "any_survey", policy.clocks.any_survey_days, lambda _survey: True)
+    """Space out surveys of whatever kind; a message that carried one need not say which."""
+    moments = _surveyed(profile, lambda _survey: True)
+    moments += [c.at for c in _contacts(profile) if c.contact_class == "survey"]
+    return _survey_clock("any_survey", moments, policy.clocks.any_survey_days)
 
 
 def after_contact(profile: Profile, policy: Policy) -> Hold | None:
     """Do not ask right after a message, ours or anybody's."""
-    contacts = [contact.at for contact in (*profile.own.values(), *foreign(profile))]
+    contacts = [contact.at for contact in _contacts(profile)]
     days = policy.clocks.after_contact_days
     if not contacts or not days:
         return None
@@ -147,14 +145,19 @@ def moment(value: object) -> datetime | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _survey_clock(
-    profile: Profile, rule: str, days: int, counts: Callable[[str], bool]
-) -> Hold | None:
+def _contacts(profile: Profile) -> tuple[Contact, ...]:
+    return (*profile.own.values(), *foreign(profile))
+
+
+def _surveyed(profile: Profile, counts: Callable[[str], bool]) -> list[datetime]:
     asked = [at for survey, at in profile.asked.items() if counts(survey)]
-    answered = [r.answered_at for r in profile.responses.values() if counts(r.survey)]
-    if not days or not (asked or answered):
+    return asked + [r.answered_at for r in profile.responses.values() if counts(r.survey)]
+
+
+def _survey_clock(rule: str, moments: list[datetime], days: int) -> Hold | None:
+    if not days or not moments:
         return None
-    return _hold(rule, max(asked + answered), days, f"asked or answered less than {days} days ago")
+    return _hold(rule, max(moments), days, f"asked or answered less than {days} days ago")
 
 
 def _transactional(survey: str, policy: Policy) -> bool:

@@ -26,7 +26,7 @@ _ALIASES = text("""
 _DECISIONS = text("""
     SELECT event_id, decision_id, customer_id, version, kind, decided_at, payload, note
     FROM decisions
-    WHERE customer_id = :id OR customer_id = ANY(CAST(:aliases AS uuid[]))
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND version > 0
     ORDER BY version DESC, decided_at DESC LIMIT :most
 """)
 
@@ -48,9 +48,7 @@ async def customer(connection: AsyncConnection, customer_id: UUID) -> Found | No
     if row is None:
         return None
     aliases = list(await connection.scalars(_ALIASES, {"id": survivor}))
-    decisions = await connection.execute(
-        _DECISIONS, {"id": survivor, "aliases": aliases, "most": _RECENT}
-    )
+    decisions = await connection.execute(_DECISIONS, {"ids": [survivor, *aliases], "most": _RECENT})
     return Found(_customer(row), aliases, [Decision(*decision) for decision in decisions])
 
 

@@ -22,7 +22,14 @@ from shared.errors import BusAway
 from shared.events import feedback, ids, outcomes
 from shared.events.decisions import CustomerDecided, CustomerMerged
 from shared.events.envelope import Event, EventData, decode, encode
-from shared.events.vocabulary import Channel, ConsentStatement, Identifier, Purpose, Value
+from shared.events.vocabulary import (
+    Channel,
+    ConsentStatement,
+    ContactClass,
+    Identifier,
+    Purpose,
+    Value,
+)
 from shared.settings import Loaded, load_yaml
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
@@ -68,11 +75,16 @@ def answered(
     survey: str = "nps",
     attributes: Mapping[str, Value] | None = None,
     consents: tuple[ConsentStatement, ...] = (),
+    cleared: tuple[str, ...] = (),
     **answers: Value,
 ) -> Event:
-    """One message about a response; `at` is the platform's time, or the receipt by `origin`."""
+    """One message about a response; `at` is the platform's time, or the receipt by `origin`.
+
+    `cleared` are answers that it takes back.
+    """
     receipt = received or at
     told = dict(answers) if score is None else {"score": score, **answers}
+    told.update(dict.fromkeys(cleared))
     data = feedback.ResponseReceived(
         source="demo",
         survey=survey,
@@ -163,6 +175,7 @@ def reported(
     delivery: str | None = None,
     at: datetime = NOON,
     channel: Channel = "email",
+    contact_class: ContactClass = "marketing",
     target: str | None = "newsletter",
 ) -> Event:
     """A platform's report about one message."""
@@ -171,6 +184,7 @@ def reported(
             identifiers=ids_of(email),
             delivery_id=ids.name_id("delivery", delivery) if delivery else None,
             channel=channel,
+            contact_class=contact_class,
             target=target,
             occurred_at=at,
         )

@@ -45,6 +45,12 @@ def told(*events: Event) -> Profile:
             [reported(outcomes.MessageSent, at=day(3))], "after_contact", 10, id="another's contact"
         ),
         pytest.param(
+            [reported(outcomes.MessageSent, at=day(3), contact_class="survey")],
+            "any_survey",
+            33,
+            id="another tool's survey mail is an asking",
+        ),
+        pytest.param(
             [updated(attributes={"customer_since": "2026-03-01"})],
             "new_customer",
             4.5,

@@ -9,8 +9,9 @@ from services.segmenter.profile import rebuild
 from services.segmenter.state import Profile
 from shared.events import ids, outcomes
 from shared.events.decisions import CustomerDecided
-from shared.events.envelope import Event
+from shared.events.envelope import Event, decode, encode
 from shared.events.feedback import TimerDue
+from shared.events.vocabulary import Value
 from tests.builders.facts import (
     ANNA,
     NOON,
@@ -83,6 +84,74 @@ def test_a_late_answer_enters_the_history_only() -> None:
     assert (found.snapshot.segment, found.snapshot.previous_segment) == ("promoter", "detractor")
     assert found.snapshot.response_count == 2
     assert "late" in {line.rule for line in found.trace}
+
+
+@pytest.mark.parametrize(
+    ("told", "late", "move", "segment"),
+    [
+        pytest.param(
+            [
+                answered("new", 9),
+                answered("old", 2, at=day(-5), revision=1),
+                answered("old", 7, at=day(-5), revision=2),
+            ],
+            True,
+            None,
+            "promoter",
+            id="a revision of a late answer is late",
+        ),
+        pytest.param(
+            [
+                answered("r0", 7, at=day(-5)),
+                answered("r1", 3, revision=1),
+                answered("r1", 8, revision=2),
+            ],
+            False,
+            ("same", "passive", "passive"),
+            "passive",
+            id="a revision of the newest is compared with the answer before, not with itself",
+        ),
+        pytest.param(
+            [answered("r1", 3, revision=1), answered("r1", revision=2, score=None, comment="Hm")],
+            False,
+            ("first", None, "detractor"),
+            "detractor",
+            id="a revision without a score leaves it",
+        ),
+        pytest.param(
+            [answered("a", 9), answered("b", 3)],
+            False,
+            ("down", "promoter", "detractor"),
+            "detractor",
+            id="answered at one moment: the higher identity is the newer",
+        ),
+        pytest.param(
+            [answered("b", 3), answered("a", 9)],
+            True,
+            None,
+            "detractor",
+            id="answered at one moment, told the other way round",
+        ),
+    ],
+)
+def test_what_a_message_about_an_answer_brings(
+    told: list[Event], late: bool, move: tuple[str, str | None, str] | None, segment: str
+) -> None:
+    """Late or not, and the move, follow from the answers in their order, not from the telling."""
+    found = decided(*told)
+    assert found.cause.late is late
+    assert (found.move and (found.move.kind, found.move.before, found.move.after)) == move
+    assert found.snapshot.segment == segment
+
+
+def test_a_cleared_score_is_an_answer_without_one() -> None:
+    """An explicit null takes the only score back: no segment, no move, nothing for a play."""
+    cleared = answered("r1", revision=2, cleared=("score",))
+    found = decided(answered("r1", 3, revision=1), cleared)
+    assert (found.snapshot.segment, found.snapshot.response_count) == (None, 0)
+    assert (found.cause.triggers, found.cause.late, found.move) == ((), False, None)
+    before = decided(answered("r0", 9, at=day(-5)), answered("r1", 3, revision=1), cleared)
+    assert (before.snapshot.segment, before.snapshot.previous_segment) == ("promoter", None)
 
 
 def test_an_answer_dated_in_the_future_counts_as_of_its_receipt_and_is_marked() -> None:
@@ -170,6 +239,30 @@ def test_the_snapshot_has_what_platforms_are_told() -> None:
         "email",
         "phone",
     ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("Sie", id="a word of no meaning here"),
+        pytest.param("", id="nothing"),
+        pytest.param(7, id="a number"),
+        pytest.param(1e300, id="a huge number"),
+        pytest.param(float("inf"), id="infinity"),
+        pytest.param(True, id="a yes"),
+        pytest.param(["tu", "vous"], id="a list"),
+        pytest.param(None, id="cleared"),
+    ],
+)
+def test_no_attribute_however_odd_stops_a_decision(odd: Value) -> None:
+    """What is not understood is left out, and the decision still fits the wire."""
+    names = ("tone", "language", "group", "zone", "country", "title", "first_name", "last_name")
+    dates = ("customer_since", "contact_hold_until")
+    known = updated(attributes=dict.fromkeys((*names, *dates, "other"), odd))
+    found = decided(known, answered("r1", 3, language=odd, comment=odd, callback_requested=odd))
+    again = decode(encode(Event(id=SHE, source="test", time=NOON, data=found)))
+    assert (found.snapshot.tone, found.zone, found.snapshot.score) == (None, "Europe/Paris", 3)
+    assert again.type == "customer.decided"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,11 @@ def upgrade() -> None:
             note text
         )
     """)
-    op.execute("CREATE INDEX decisions_customer ON decisions (customer_id, version DESC)")
+    # A customer's version is given once. Version 0 is a timer that names nobody: it counts nowhere.
+    op.execute("""
+        CREATE UNIQUE INDEX decisions_customer ON decisions (customer_id, version DESC)
+        WHERE version > 0
+    """)
     # One row per kind and customer; `arm` counts how often it was set.
     op.execute("""
         CREATE TABLE timers (
