@@ -5,6 +5,7 @@ contacts that are not ours.
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.segmenter.echoes import foreign
@@ -34,7 +35,15 @@ def reach(rule: BudgetRule, zone: str, now: datetime) -> datetime:
 
 
 def _budget(rule: BudgetRule, others: tuple[Contact, ...], zone: str, now: datetime) -> Budget:
+    if not others:
+        return _stated(rule, zone, ())
     since = reach(rule, zone, now)
+    return _stated(rule, zone, tuple(c.at for c in others if _counts(rule, c, since)))
+
+
+@lru_cache(maxsize=1024)
+def _stated(rule: BudgetRule, zone: str, times: tuple[datetime, ...]) -> Budget:
+    """Build a budget; most customers hear of nobody else, so nearly all are told the same few."""
     return Budget(
         name=rule.name,
         scope=rule.scope,
@@ -42,7 +51,7 @@ def _budget(rule: BudgetRule, others: tuple[Contact, ...], zone: str, now: datet
         channels=rule.channels,
         limit=rule.limit,
         window=rule.window.wire(zone),
-        foreign=tuple(contact.at for contact in others if _counts(rule, contact, since)),
+        foreign=times,
     )
 
 

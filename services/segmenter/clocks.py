@@ -7,6 +7,7 @@ whenever it is asked, and every rule can be shown. A hold stands while `now < un
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 from services.segmenter.echoes import foreign
@@ -121,10 +122,16 @@ def trace(answers: Mapping[str, Hold | None], now: datetime) -> tuple[TraceLine,
 
 def _line(rule: str, hold: Hold | None, now: datetime) -> TraceLine:
     if hold is None:
-        return TraceLine(rule=rule, outcome="open", reason="nothing to wait for")
+        return _free(rule)
     if now < hold.until:
         return TraceLine(rule=rule, outcome="holds", reason=hold.reason, until=hold.until)
     return TraceLine(rule=rule, outcome="open", reason="its time is over", until=hold.until)
+
+
+@lru_cache
+def _free(rule: str) -> TraceLine:
+    """Build the line of a rule that found nothing, which most decisions hold of most rules."""
+    return TraceLine(rule=rule, outcome="open", reason="nothing to wait for")
 
 
 def moment(value: object) -> datetime | None:

@@ -14,18 +14,17 @@ Consent = Literal["granted", "refused", "unknown"]
 
 def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[Statement]:
     """List the statements about a channel and purpose that no newer one replaces."""
-    if not profile.consents:
-        return []
     newest: dict[str, Statement] = {}
-    for said_channel in (channel, "all"):
-        start = f"{said_channel}|{purpose}|"
-        for register, statement in profile.consents.items():
-            if not register.startswith(start):
-                continue
-            key = register.removeprefix(start)
-            known = newest.get(key)
-            if known is None or known.rank < statement.rank:
-                newest[key] = statement
+    starts = (f"{channel}|{purpose}|", f"all|{purpose}|")
+    for register, statement in profile.consents.items():
+        if not register.startswith(starts):
+            continue
+        key = register.split("|", 2)[2]
+        known = newest.get(key)
+        if known is None or known.rank < statement.rank:
+            newest[key] = statement
+    if not newest:
+        return []
     found = {
         statement.rank: statement
         for statement in newest.values()

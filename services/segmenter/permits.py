@@ -36,6 +36,8 @@ def bounced(profile: Profile, channel: Channel, address: str) -> bool:
 
 
 def _closed(profile: Profile, channel: Channel) -> bool:
+    if not profile.bounces:
+        return False
     kind = ADDRESS.get(channel)
     addresses = [name for name in profile.identifiers if kind and name.startswith(f"{kind}:")]
     if not addresses:

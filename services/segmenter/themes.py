@@ -129,6 +129,8 @@ class ThemeFinder:
 
 
 def _fits(words: Sequence[_Word], place: int, phrase: _Phrase) -> bool:
+    if len(phrase.words) == 1:  # found by it
+        return True
     ahead = words[place : place + len(phrase.words)]
     return len(ahead) == len(phrase.words) and all(
         not wanted.isdisjoint(word.forms) for word, wanted in zip(ahead, phrase.words, strict=True)
