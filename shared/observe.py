@@ -84,6 +84,9 @@ def configure_logging(level: str, file: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers = handlers
     root.setLevel(level.upper())
+    # No line of ours tells thread, process or place in the code: asking for them, as the standard
+    # library does unless told otherwise, costs as much as writing the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # Else a line that cannot be written is printed as Python sees it, with every value.
     logging.raiseExceptions = False
     # Their information lines tell every reconnect and every statement; warnings are what we need.

@@ -3,10 +3,10 @@
 Labels are bounded: a source that is not configured is `unknown`. Nothing personal enters here.
 """
 
+from typing import Any
+
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
-
-_log = structlog.get_logger(__name__)
 
 #: From a broker that answers at once to the 5 s after which a sender is told to come again.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -16,6 +16,8 @@ class Sight:
     """The metrics of one process; `told` is called once for every request."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        # Bound once: the process's first line comes after its logging is configured.
+        self._log: Any = structlog.get_logger(__name__).bind()
         self._requests = Counter(
             "nps_ingest_requests",
             "Requests by source (`events` for POST /v1/events) and what became of them",
@@ -51,7 +53,7 @@ class Sight:
         self._seconds.labels(route).observe(seconds)
         if outcome == "quarantined":
             self._quarantined.labels(source).inc()
-        _log.info(
+        self._log.info(
             "ingest.request",
             route=route,
             source=source,

@@ -134,6 +134,33 @@ async def test_what_outsiders_may_not_tell_is_400(ingest: Ingest) -> None:
     assert await ingest.published() == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": None}, {"source": None}, {"type": None}, {"specversion": None}, {"data": None},
+        {"id": ""}, {"id": 7}, {"source": " "}, {"source": "crm\x00"}, {"specversion": "0.3"},
+        {"time": "tomorrow"}, {"time": 5}, {"time": "0001-01-01T00:00:00Z"}, {"dataversion": "2.0"},
+        {"data": {}}, {"data": []}, {"data": {"identifiers": {}}},
+        {"data": {"identifiers": {"email": "nobody"}}}, {"data": {"identifiers": {"phone": "06"}}},
+        {"data": {"identifiers": WHO, "plan": "x"}},
+        {"data": {"identifiers": WHO, "attributes": {"plan": {"x": 1}}}},
+        {"data": {"identifiers": WHO, "consents": [{"channel": "email"}]}},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_each_refusal_is_a_400_and_publishes_nothing(
+    ingest: Ingest, wrong: dict[str, Any]
+) -> None:
+    """Alone or beside a good one in a batch: a problem document, and the log stays empty."""
+    event = {name: value for name, value in cloud_event(**wrong).items() if value is not None}
+    for told in (event, [cloud_event(id="good"), event]):
+        answer = await ingest.tell(told)
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "urn:nps:problem:invalid-event"
+    assert await ingest.published() == []
+
+
 async def test_tokens_and_scopes_are_asked(ingest: Ingest) -> None:
     """No or a wrong token is 401, one for something else 403; nothing is read before."""
     for token, expected in (("", 401), ("wrong", 401), (ENVIRON["LOOKER"], 403)):

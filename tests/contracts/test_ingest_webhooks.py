@@ -1,5 +1,6 @@
 """What ingest promises a survey tool, on a real PostgreSQL and the real log."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,77 @@ async def test_every_refusal_is_the_same_401_and_leaves_no_trace(ingest: Ingest)
     assert answers[0].headers["content-type"] == "application/problem+json"
     assert await ingest.published() == []
     assert await ingest.kept() == 0
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+async def test_each_signed_header_must_be_there_once(ingest: Ingest, name: str) -> None:
+    """Missing or doubled, the answer is that for an unknown source, byte for byte."""
+    good = responses.formbricks(responses.answer())
+    unknown = await ingest.client.post("/v1/webhooks/nobody", content=good.body)
+    without = [(k, v) for k, v in good.headers.items() if k != name]
+    doubled = [*good.headers.items(), (name, good.headers[name])]
+    for headers in (without, doubled):
+        answer = await ingest.client.post(good.path, content=good.body, headers=headers)
+        assert (answer.status_code, answer.content) == (401, unknown.content)
+        assert answer.headers == unknown.headers
+    assert await ingest.published() == []
+    assert (await ingest.post(good)).status_code == 202
+
+
+async def test_a_refusal_is_logged_without_anything_of_the_request(ingest: Ingest) -> None:
+    """Whoever is not authentic writes nothing of their own into our log, not even a name."""
+    canary = "canary-4711"
+    forged = responses.shop(responses.answer(comment=canary, email=f"{canary}@example.com"))
+    headers = {"X-Signature": canary, "User-Agent": canary, "X-Request-Id": canary}
+    with capture_logs() as lines:
+        for path in (forged.path, f"/v1/webhooks/{canary}"):
+            await ingest.client.post(f"{path}?q={canary}", content=forged.body, headers=headers)
+    assert [(line["source"], line["status"]) for line in lines] == [("shop", 401), ("unknown", 401)]
+    assert canary not in repr(lines)
+
+
+@pytest.mark.parametrize(
+    ("score", "read"),
+    [("9 ", 9), ("09", 9), (9.0, 9), ("9.0", 9), (0, 0), ("", None), (None, None), (True, "kept"),
+     (10**30, "kept"), (1 << 63, "kept"), (-1, "kept"), ("neuf", "kept"), ({"value": 9}, "kept")],
+    ids=repr,
+)  # fmt: skip
+async def test_a_score_is_read_or_kept_for_a_person_never_guessed(
+    ingest: Ingest, score: Any, read: int | str | None
+) -> None:
+    """From the bytes of the request to the event, or to the quarantine with the path."""
+    body = b'{"survey":"s","response_id":"R-1","score":%s}' % json.dumps(score).encode()
+    answer = await ingest.post(shop_bytes(body))
+    assert answer.status_code == 202
+    if read == "kept":
+        assert answer.json()["status"] == "quarantined"
+        assert await ingest.rows("SELECT path FROM ingest.quarantine") == [("score",)]
+        return
+    (event,) = await ingest.published()
+    assert isinstance(event.data, ResponseReceived)
+    assert event.data.answers.get("score") == read
+
+
+async def test_a_typeform_without_a_score_and_with_an_empty_hidden_address(ingest: Ingest) -> None:
+    """A comment alone is an answer; nobody is told by an empty field, and no consent is guessed."""
+    said = responses.answer(score=None, comment="Merci", email="", consent_email="")
+    answer = await ingest.post(responses.typeform(said))
+    assert answer.json()["status"] == "accepted"
+    (event,) = await ingest.published()
+    assert isinstance(event.data, ResponseReceived)
+    assert event.data.answers == {"comment": "Merci"}
+    assert [i.kind for i in event.data.identifiers] == ["response"]
+    assert event.data.consents == ()
+
+
+async def test_the_test_button_of_formbricks_is_accepted_and_not_counted(ingest: Ingest) -> None:
+    """Signed as any message, and holding no answer."""
+    body = b'{"webhookId":"w","event":"testEndpoint"}'
+    key = key_of(responses.SECRETS["NPS_SECRET_FORMBRICKS_NPS"], "whsec")
+    headers = sign(examples.STANDARD, key, body, message_id="m-1", now=datetime.now(UTC))
+    answer = await ingest.post(SignedRequest("/v1/webhooks/formbricks-nps", headers, body))
+    assert (answer.status_code, answer.json()["status"]) == (202, "ignored")
+    assert await ingest.published() == []
 
 
 async def test_a_platform_that_only_asks_is_greeted(ingest: Ingest) -> None:

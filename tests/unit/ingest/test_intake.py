@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from services.ingest.intake import Intake
+from services.ingest.intake import Intake, come_again
 from services.ingest.quarantine import redacted
 from shared.bus.port import Message
 from shared.errors import DependencyAway
@@ -96,6 +96,28 @@ async def test_work_that_does_not_even_end_when_cancelled_is_left_behind() -> No
         await intake().in_time(hang(), 0.01)
     assert caught.value.status == 503
     stubborn.set()
+
+
+def test_senders_are_not_all_told_to_come_in_the_same_second() -> None:
+    """`Retry-After` is a whole number of seconds, spread over several."""
+    waits = {int(come_again().headers["Retry-After"]) for _ in range(200)}
+    assert len(waits) > 3
+    assert min(waits) >= 1
+    assert max(waits) <= 30
+
+
+async def test_a_length_that_lies_is_not_believed() -> None:
+    """Less than announced waits until the deadline; more than announced is still counted."""
+    short = request(chunk(b"x"), None, headers={"Content-Length": "2"})
+    with pytest.raises(Problem) as caught:
+        await intake(body_deadline_s=0.01).body(short)
+    assert caught.value.status == 408
+    long = request(chunk(b"x" * 1025), headers={"Content-Length": "2"})
+    with pytest.raises(Problem) as caught:
+        await intake().body(long)
+    assert caught.value.status == 413
+    odd = request(chunk(b"{}", more=False), headers={"Content-Length": "many"})
+    assert await intake().body(odd) == b"{}"
 
 
 async def test_readiness_asks_the_database() -> None:
