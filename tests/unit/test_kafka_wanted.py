@@ -1,0 +1,35 @@
+"""Without any way to a Kafka its tests are skipped loudly; in CI that is a failure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+#: A test that needs Kafka and, being only collected, none of the other fixtures.
+NEEDS_KAFKA = "tests/journeys/test_canary.py"
+
+
+def run(path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run one Kafka test on a machine without Java, Maven and Docker."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", NEEDS_KAFKA],
+        cwd=ROOT,
+        env={"PATH": str(path), "HOME": os.environ.get("HOME", "/"), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("ci", [False, True])
+def test_without_java_maven_and_docker(tmp_path: Path, ci: bool) -> None:
+    """One line says what to install; a green CI must not hide what did not run."""
+    ended = run(tmp_path, **({"CI": "true"} if ci else {}))
+    told = [line for line in (ended.stdout + ended.stderr).splitlines() if "Maven" in line]
+
+    assert (ended.returncode != 0) is ci
+    assert told
+    assert "KAFKA_BOOTSTRAP_SERVERS" in told[0]
