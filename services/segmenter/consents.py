@@ -4,8 +4,10 @@ A newer statement replaces an older one only where both name a common identifier
 who turn out to be one never gain a consent by it. Of what is left, the stricter counts.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
+from services.segmenter.facts import PERSONAL
 from services.segmenter.state import Profile, Statement
 from shared.events.vocabulary import Channel, Purpose
 
@@ -28,9 +30,22 @@ def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[State
     found = {
         statement.rank: statement
         for statement in newest.values()
-        if all(newest[key].rank == statement.rank for key in statement.keys)
+        if _stands(profile, statement, newest)
     }
     return [found[rank] for rank in sorted(found)]
+
+
+def _stands(profile: Profile, statement: Statement, newest: Mapping[str, Statement]) -> bool:
+    if any(newest[key].rank != statement.rank for key in statement.keys):
+        return False
+    if any(key.partition(":")[0] in PERSONAL for key in statement.keys):
+        return True
+    # Told by a delivery or an answer alone, it is about her as she was known then: she may take it
+    # back, but only by a word about all of that.
+    known = [name for name, seen in profile.identifiers.items() if seen.first <= statement.said_at]
+    return not known or any(
+        name not in newest or newest[name].rank < statement.rank for name in known
+    )
 
 
 def consent(profile: Profile, channel: Channel, purpose: Purpose) -> Consent:

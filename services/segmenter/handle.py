@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import store
+from services.segmenter import saving, store
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.facts import Fact, fact_of
@@ -95,10 +95,10 @@ class Handler:
     async def _once(self, connection: AsyncConnection, events: Sequence[Fact | Due]) -> Changes:
         now = self._clock()
         if not self._policy_kept:
-            await store.keep_policy(connection, self._rulebook.version, self._policy_text, now)
+            await saving.keep_policy(connection, self._rulebook.version, self._policy_text, now)
         assigned, gathered = await self._gather(connection, events, now)
         changes = decide_batch(events, assigned, gathered, self._rulebook, now)
-        await store.save(connection, changes, now)
+        await saving.save(connection, changes, now)
         return changes
 
     async def _gather(

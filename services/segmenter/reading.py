@@ -27,7 +27,7 @@ _DECISIONS = text("""
     SELECT event_id, decision_id, customer_id, version, kind, decided_at, payload, note
     FROM decisions
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND version > 0
-    ORDER BY version DESC, decided_at DESC LIMIT :most
+    ORDER BY decided_at DESC, version DESC LIMIT :most
 """)
 
 

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.segmenter.facts import Fact
 from services.segmenter.state import Profile
+
+#: The first kind of timer: a hold of hers ends.
+HOLD_END: Final = "hold_end"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.metrics import Metrics
-from services.segmenter.store import HOLD_END
+from services.segmenter.rows import HOLD_END
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway

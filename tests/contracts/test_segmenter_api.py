@@ -92,16 +92,24 @@ async def test_a_merged_id_answers_with_the_survivor(
 ) -> None:
     """Old links keep working, and the survivor lists what was merged into it."""
     shelf = Shelf()
-    for told in (
+    told = (
         answered("r1", 9),
         updated(*ids_of(external_id="C-1")),
         updated(*ids_of(ANNA, external_id="C-1"), at=day(1)),
-    ):
-        await handler(engine, shelf, now=day(1))(received(told))
+    )
+    for hour, one in enumerate(told):
+        await handler(engine, shelf, now=day(hour / 24))(received(one))
     (merged,) = shelf.merged()
     shown = (await client.get(f"/v1/customers/{merged.merged_id}", headers=READ)).json()
     assert shown["customer_id"] == str(merged.customer_id)
     assert shown["aliases"] == [str(merged.merged_id)]
+    # Also what was decided about her under the old id, in the order of time.
+    types = [decision["event_type"] for decision in shown["decisions"]]
+    assert types == ["customer.updated", "customer.updated", "survey.response.received"]
+    (found,) = (
+        await client.post("/v1/customers/search", json={"external_id": "C-1"}, headers=READ)
+    ).json()["customers"]
+    assert found["customer_id"] == str(merged.customer_id)
 
 
 async def test_somebody_without_a_personal_identifier_is_no_customer(
@@ -150,6 +158,29 @@ async def test_a_search_that_cannot_be_is_refused_without_an_echo(
     """A problem names the fix, not what was sent."""
     answer = await client.post("/v1/customers/search", json=wanted, headers=READ)
     assert answer.status_code == 422
+    assert "canary" not in answer.text
+
+
+async def test_two_identifiers_may_find_two_customers(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """A customer is found by any of them, each one once."""
+    shelf = Shelf()
+    await handler(engine, shelf)(
+        received(answered("r1", 9), updated(*ids_of(external_id="C-1", phone="+33612345678")))
+    )
+    wanted = {"email": ANNA, "external_id": "C-1", "phone": "+33612345678"}
+    answer = await client.post("/v1/customers/search", json=wanted, headers=READ)
+    found = {one["customer_id"] for one in answer.json()["customers"]}
+    assert len(answer.json()["customers"]) == 2
+    assert found == {str(decided.customer_id) for decided in shelf.decided()}
+
+
+async def test_an_id_that_is_none_is_refused_without_an_echo(client: httpx.AsyncClient) -> None:
+    """Who puts an address into a path by mistake does not read it again in the answer."""
+    answer = await client.get("/v1/customers/canary-at-example", headers=READ)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "canary" not in answer.text
 
 

@@ -1,6 +1,7 @@
 """Consent: unknown is unknown, the newest word by the same identifier counts, else the stricter."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 
@@ -29,6 +30,10 @@ BOTH = ids_of(ANNA, external_id="C-1")
 def said(who: Sequence[Identifier], when: float, *, granted: bool, channel: str = "email") -> Event:
     statement = says(granted=granted, at=day(when), channel=channel)
     return updated(*who, at=day(when), consents=(statement,))
+
+
+def told_by_delivery(when: datetime) -> Event:
+    return reported(outcomes.MessageUnsubscribed, None, delivery="d1", at=when)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,31 @@ def said(who: Sequence[Identifier], when: float, *, granted: bool, channel: str 
             [said(MAIL, 1, granted=True), reported(outcomes.MessageUnsubscribed, at=day(2))],
             "refused",
             id="an unsubscribe in another tool stops marketing",
+        ),
+        pytest.param(
+            [said(MAIL, 1, granted=True), told_by_delivery(day(2))],
+            "refused",
+            id="an unsubscribe that names our delivery only",
+        ),
+        pytest.param(
+            [said(MAIL, 1, granted=True), told_by_delivery(day(2)), said(MAIL, 3, granted=True)],
+            "granted",
+            id="taken back by the one address known then",
+        ),
+        pytest.param(
+            [said(BOTH, 1, granted=True), told_by_delivery(day(2)), said(MAIL, 3, granted=True)],
+            "refused",
+            id="not taken back by one of two",
+        ),
+        pytest.param(
+            [said(BOTH, 1, granted=True), told_by_delivery(day(2)), said(BOTH, 3, granted=True)],
+            "granted",
+            id="taken back by both",
+        ),
+        pytest.param(
+            [told_by_delivery(day(2)), said(MAIL, 3, granted=True)],
+            "refused",
+            id="not taken back by an address that came later",
         ),
         pytest.param(
             [
