@@ -17,6 +17,9 @@ import structlog
 
 #: Whose errors say nothing of what was handled: ours by our own rule, the others' by their nature.
 _PLAIN_SPOKEN: Final = ("shared", "services", "aiokafka", "asyncio", "ssl", "socket")
+#: Their texts name code, files or addresses of ours.
+_ABOUT_CODE: Final = (AttributeError, ImportError, NameError, OSError, RuntimeError, TypeError)
+_WITHHELD: Final = "(not shown: it may quote personal data)"
 _frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
 
 
@@ -29,7 +32,8 @@ def _trace(exc_info: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
     error: BaseException | None = exc_info[1]
     for stack in stacks:
         if error is None or not _speaks_plainly(error):
-            stack["exc_value"] = "(not shown: it may quote personal data)"
+            state = getattr(getattr(error, "orig", error), "sqlstate", None)
+            stack["exc_value"] = f"SQLSTATE {state}" if state else _WITHHELD
         stack.pop("exc_notes", None)
         stack.pop("exceptions", None)
         error = error and (error.__cause__ or error.__context__)
@@ -38,7 +42,7 @@ def _trace(exc_info: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
 
 def _speaks_plainly(error: BaseException) -> bool:
     module = type(error).__module__.partition(".")[0]
-    return module in _PLAIN_SPOKEN or isinstance(error, OSError | RuntimeError)
+    return module in _PLAIN_SPOKEN or isinstance(error, _ABOUT_CODE)
 
 
 def _as_json(line: MutableMapping[str, Any], **_options: object) -> str:

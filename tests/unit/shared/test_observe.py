@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import structlog
+from asyncpg.exceptions import UniqueViolationError
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 
 from shared.errors import DependencyAway
 from shared.observe import configure_logging
@@ -102,6 +104,17 @@ def test_what_our_own_errors_say_is_shown(log: Log) -> None:
     structlog.get_logger("ours").error("failed", exc_info=DependencyAway("database: gone"))
 
     assert log.lines()[0]["exception"][0]["exc_value"] == "database: gone"
+
+
+def test_an_error_of_the_database_is_told_by_its_state_alone(log: Log) -> None:
+    """Its text may quote a row: "Key (value)=(…) already exists"."""
+    refused = UniqueViolationError(f"Key (value)=({CANARY}) already exists")
+    structlog.get_logger("ours").error(
+        "failed", exc_info=DBAPIError("INSERT", {"value": CANARY}, refused)
+    )
+
+    assert log.lines()[0]["exception"][0]["exc_value"] == "SQLSTATE 23505"
+    assert CANARY not in log.everything()
 
 
 def test_odd_values_lose_no_line(log: Log) -> None:
