@@ -2,6 +2,8 @@
 
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Final, get_args
 from zoneinfo import available_timezones
 
@@ -20,6 +22,10 @@ _NAMED: Final = frozenset(
 )
 #: A platform's field holds no novel, and a decision must fit one record of the bus.
 _LONGEST_COMMENT: Final = 5000
+#: The same for identifiers of one kind, and for attributes: far more than a person has, and few
+#: enough when an upstream system gives one customer number to thousands of people.
+_MOST_IDENTIFIERS: Final = 20
+_MOST_ATTRIBUTES: Final = 200
 _CHANNEL_OF: Final[dict[str, tuple[Channel, ...]]] = {"email": ("email",), "phone": ("sms", "call")}
 
 
@@ -62,12 +68,14 @@ def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
 
 
 def attributes(profile: Profile) -> dict[str, Value]:
-    """List the attributes without a field of their own; None was cleared and must be told so."""
-    return {
-        name: attribute.value
-        for name, attribute in sorted(profile.attributes.items())
-        if name not in _NAMED
-    }
+    """List the attributes without a field of their own; None was cleared and must be told so.
+
+    At most 200, those said last.
+    """
+    found = [item for item in profile.attributes.items() if item[0] not in _NAMED]
+    if len(found) > _MOST_ATTRIBUTES:
+        found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
+    return {name: attribute.value for name, attribute in sorted(found)}
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +101,10 @@ def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
 
 
 def identifiers(profile: Profile) -> tuple[Identifier, ...]:
-    """List how she is known: by kind, an address that works first, then the one named last."""
+    """List how she is known: by kind, an address that works first, then the one named last.
+
+    At most 20 of a kind.
+    """
 
     def rank(name: str) -> tuple[int, bool, float, str]:
         kind = name.partition(":")[0]
@@ -101,7 +112,10 @@ def identifiers(profile: Profile) -> tuple[Identifier, ...]:
         return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
 
     found = [name.partition(":") for name in sorted(profile.identifiers, key=rank)]
-    return tuple(Identifier.model_validate({"kind": k, "value": v}) for k, _, v in found)
+    kept = (
+        one for _, kind in groupby(found, itemgetter(0)) for one in islice(kind, _MOST_IDENTIFIERS)
+    )
+    return tuple(Identifier.model_validate({"kind": k, "value": v}) for k, _, v in kept)
 
 
 def _text(profile: Profile, name: str) -> str | None:

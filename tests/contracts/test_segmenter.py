@@ -194,6 +194,23 @@ async def test_what_reports_change_nothing_is_kept_silently(engine: AsyncEngine)
     assert await rows(engine, "SELECT count(*) FROM decisions") == [(5,)]
 
 
+async def test_a_contact_of_ours_moves_the_next_survey_date_once(engine: AsyncEngine) -> None:
+    """The clock after a contact is a pushed attribute, so its change is told; telling it sends
+    nothing, and what is told of the same delivery afterwards changes nothing."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(89))
+    await handle(received(answered("r1", 3)))
+    customer = shelf.decided()[0].customer_id
+    assert shelf.decided()[0].snapshot.next_survey_at == day(90)
+    await handle(received(settled(customer, at=day(88))))
+    moved = shelf.decided()[-1]
+    assert (moved.snapshot.next_survey_at, moved.cause.triggers) == (day(95), ("contacted",))
+    assert moved.move is None
+    await handle(received(settled(customer, at=day(88), state="accepted", change=2)))
+    await handle(received(reported(outcomes.MessageSent, None, delivery="delivery-1", at=day(88))))
+    assert len(shelf.messages) == 2
+
+
 async def test_a_report_finds_its_customer_by_the_delivery_whichever_comes_first(
     engine: AsyncEngine,
 ) -> None:

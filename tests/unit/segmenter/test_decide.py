@@ -295,6 +295,22 @@ def test_an_address_that_bounced_comes_last() -> None:
     assert emails == [ANNA, "old@example.com", "new@example.com"]
 
 
+def test_a_decision_stays_small_however_much_is_known() -> None:
+    """A customer number given to thousands makes one odd customer, not a record that is refused."""
+    told = [
+        updated(
+            *ids_of(f"p{n}@example.com", external_id="0"),
+            at=day(n / 1000),
+            attributes={f"field-{n}": "x" * 1000},
+        )
+        for n in range(1500)
+    ]
+    found = decided(*told)
+    assert [one.value for one in found.identifiers][:2] == ["0", "p1499@example.com"]
+    assert (len(found.identifiers), len(found.snapshot.attributes)) == (21, 200)
+    assert "field-1499" in found.snapshot.attributes
+
+
 @pytest.mark.parametrize(
     ("earlier", "told", "silent"),
     [
