@@ -13,6 +13,8 @@ _TARGET = text("""
     SELECT paused_until, slow_until, EXISTS (
         SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
     ) AS lapsed, EXISTS (
+        SELECT 1 FROM calls WHERE target = :target AND lease_until >= now()
+    ) AS calling, EXISTS (
         SELECT 1 FROM pushes WHERE target = :target AND state = 'due' AND due <= :now
     ) AS pushes, EXISTS (
         SELECT 1 FROM deliveries
@@ -37,12 +39,14 @@ _ADD_TARGETS = text("""
 class Brake:
     """A target's row, and what there is to do for it, so that an idle poll is one query.
 
-    `lapsed`: there are calls whose lease has ended; `pushes`, `deliveries`: some are due.
+    `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `pushes`,
+    `deliveries`: some are due.
     """
 
     paused_until: datetime | None
     slow_until: datetime | None
     lapsed: bool
+    calling: bool
     pushes: bool
     deliveries: bool
 
@@ -50,9 +54,15 @@ class Brake:
         """Tell whether the target's account is known to be wrong, and it is too early to ask."""
         return self.paused_until is not None and now < self.paused_until
 
+    @property
+    def probing(self) -> bool:
+        """Whether a pause ended without a call that worked: one goes ahead and shows the rest."""
+        return self.paused_until is not None
+
     def holds(self, now: datetime) -> bool:
         """Tell whether nothing may be claimed now."""
-        return self.paused(now) or (self.slow_until is not None and now < self.slow_until)
+        slowed = self.slow_until is not None and now < self.slow_until
+        return self.paused(now) or slowed or (self.probing and self.calling)
 
 
 async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
@@ -63,10 +73,19 @@ async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
 
 async def read(desk: Desk, now: datetime) -> Brake:
     """Return how a target stands."""
-    async with desk.engine.connect() as connection:
+    # Asked five times a second by every idle lane: one statement needs no transaction around it.
+    alone = desk.engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with alone.connect() as connection:
         values = {"target": desk.rules.name, "now": now}
         row = (await connection.execute(_TARGET, values)).one()
-    return Brake(row.paused_until, row.slow_until, row.lapsed, row.pushes, row.deliveries)
+    return Brake(
+        paused_until=row.paused_until,
+        slow_until=row.slow_until,
+        lapsed=row.lapsed,
+        calling=row.calling,
+        pushes=row.pushes,
+        deliveries=row.deliveries,
+    )
 
 
 async def pause(desk: Desk, reason: str, until: datetime) -> None:

@@ -14,12 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher import brakes, ledger, pushes
+from services.dispatcher.book import contact_of
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import take_back
 from services.dispatcher.gates import gate
-from services.dispatcher.planning import contact_of
-from services.dispatcher.recipients import Recipient, read_state
+from services.dispatcher.recipients import Recipient, read_identifiers, read_state
 from services.dispatcher.scenes import gather
 
 # A claim must walk the partial index in order of `due` and stop at the limit, whatever the backlog.
@@ -33,6 +33,7 @@ _FREE = """
     AND (SELECT count(*) FROM calls c
          WHERE c.target = :target AND c.merged_into = {0}.customer_id) = 0
 """
+# Her row is held, so that a merge either sees this call in flight or comes before it.
 _PUSHES = text(f"""
     WITH due AS MATERIALIZED (
         SELECT p.customer_id, p.wanted, p.wanted_hash, p.wanted_version, p.attempts
@@ -42,7 +43,9 @@ _PUSHES = text(f"""
             AND {_FREE.format("p")}
         ORDER BY p.due, p.customer_id LIMIT :most FOR UPDATE OF p SKIP LOCKED
     )
-    SELECT due.*, r.state FROM due JOIN recipients r ON r.customer_id = due.customer_id
+    SELECT due.*, r.state->'identifiers' AS identifiers
+    FROM due JOIN recipients r ON r.customer_id = due.customer_id
+    FOR KEY SHARE OF r SKIP LOCKED
 """)  # noqa: S608
 # One whose profile push is about to go is not looked at: its turn comes right after the push. Both
 # queues have the same order, so these are not many.
@@ -87,10 +90,8 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     lost = await take_back(desk, now) if brake.lapsed else ()
     if brake.holds(now):
         return Claim(lost=lost, paused=brake.paused(now))
-    # After a pause one call goes ahead and shows whether the target works again.
-    probing = brake.paused_until is not None
-    most = 1 if probing else free
-    found = Claim(lost=lost, probing=probing)
+    most = 1 if brake.probing else free
+    found = Claim(lost=lost, probing=brake.probing)
     due = {"push": brake.pushes, "delivery": brake.deliveries}
     for kind in ("push", "delivery") if pushes_first else ("delivery", "push"):
         rest = most - len(found.pushes) - len(found.deliveries)
@@ -138,8 +139,6 @@ async def _claim_pushes(
 
 
 def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
-    state = read_state(row.state)
-    assert state is not None  # noqa: S101 - the query asks for it
     wanted = pushes.Wanted(
         customer_id=row.customer_id,
         target=target,
@@ -147,7 +146,7 @@ def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
         attributes=row.wanted,
         hash=row.wanted_hash,
     )
-    return ClaimedPush(token, wanted, state, row.attempts + 1)
+    return ClaimedPush(token, wanted, read_identifiers(row.identifiers), row.attempts + 1)
 
 
 async def _claim_deliveries(
@@ -198,13 +197,17 @@ def _says_the_same(before: Delivery, after: Delivery) -> bool:
 
 
 def _sending(delivery: Delivery, now: datetime) -> Delivery:
-    """Count the attempt. A repeat keeps its slot where the first attempt may have reached her."""
+    """Count the attempt, and let its slot count from now.
+
+    That holds for a repeat, too, whose first attempt may have reached her: what comes after both
+    has the later one in every window that has the earlier one.
+    """
     attempt = delivery.attempts + 1
     return replace(
         delivery.to("sending", f"attempt {attempt}"),
         attempts=attempt,
         attempted_at=now,
-        moment=now if delivery.unanswered_since is None else delivery.moment,
+        moment=now,
     )
 
 

@@ -89,7 +89,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A delivery that holds a slot, as far as counting goes."""
+    """A delivery that holds a slot, as far as counting goes.
+
+    `unanswered`: an attempt may have reached her, though the delivery waits to be repeated.
+    """
 
     delivery_id: UUID
     customer_id: UUID
@@ -99,6 +102,12 @@ class Contact:
     channel: Channel
     contact_class: ContactClass
     state: DeliveryState
+    unanswered: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether nothing was sent yet, so that its own turn to be judged will come."""
+        return self.state in {"planned", "waiting"} and not self.unanswered
 
 
 @dataclass(frozen=True, slots=True)

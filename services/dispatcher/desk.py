@@ -11,6 +11,7 @@ from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.pushes import Wanted
 from services.dispatcher.recipients import State
+from shared.events.vocabulary import Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class ClaimedPush:
 
     token: UUID
     wanted: Wanted
-    state: State
+    identifiers: tuple[Identifier, ...]
     attempt: int
 
 

@@ -2,7 +2,7 @@
 
 In: the delivery, the recipient's row, the profile push, her contacts, the time. Out: None (go), or
 the delivery in another state with its reason. Internal alerts reach nobody outside: for them only
-deadline, holds that name them the profile count.
+the deadline, the profile, and holds and budgets that name their class count.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.hours import quiet_until, zone_of
 from services.dispatcher.judge import repeatable
-from services.dispatcher.plan import permit_of
+from services.dispatcher.plan import permit_of, too_soon
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.recipients import PushState, Recipient
 from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
@@ -162,9 +162,9 @@ def _profile(delivery: Delivery, scene: Scene) -> Delivery | None:
 
 
 def _budget(delivery: Delivery, scene: Scene) -> Delivery | None:
-    """Count again: another's contact may have come in between. A repeat has its slot already."""
+    """Count again: another's contact may have come in between, also before a repeat."""
     state = scene.recipient.state
-    if state is None or delivery.unanswered_since is not None:
+    if state is None:
         return None
     budgets = covering(state.budgets, delivery)
     others = scene.taken.without(delivery)
@@ -175,11 +175,25 @@ def _budget(delivery: Delivery, scene: Scene) -> Delivery | None:
     return _later(delivery, reason or "budget", at)
 
 
+def _cooldown(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Ask again: customers merged in between may both have been about to get the same."""
+    play = scene.playbook.named(delivery.play)
+    if play is None:
+        return None
+    sent = scene.taken.sent().person
+    refused = too_soon(delivery, play, sent, scene.now)
+    return None if refused is None else _ended(delivery, refused)
+
+
 def _later(delivery: Delivery, reason: str, at: datetime) -> Delivery:
-    """Wait until `at`, taking the slot along; suppressed if that is past the deadline."""
+    """Wait until `at`, taking the slot along; suppressed if that is past the deadline.
+
+    Where an attempt may have reached her, the slot stays with it.
+    """
     told = f"{reason}; next free {iso(at)}"
     if at < delivery.deadline:
-        return replace(delivery.waiting(told, at), moment=at, send_at=at)
+        moment = at if delivery.unanswered_since is None else delivery.moment
+        return replace(delivery.waiting(told, at), moment=moment, send_at=at)
     ended = delivery.to("suppressed", f"{told}, after the deadline", until=at)
     return _ended(delivery, ended)
 
@@ -190,6 +204,7 @@ _GATES: Final[tuple[Callable[[Delivery, Scene], Delivery | None], ...]] = (
     _deadline,
     _known,
     _standing,
+    _cooldown,
     _stale,
     _hours,
     _profile,

@@ -5,6 +5,7 @@ segmenter's progress at the end (their order does not matter). Any redelivery ch
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher import ledger, progress
 from services.dispatcher.bell import Bell
+from services.dispatcher.delivery import Delivery
 from services.dispatcher.merge import merge_customers
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
@@ -50,6 +52,12 @@ _REPORTED = text("""
         AND array_position(CAST(:order AS text[]), d.message)
             < array_position(CAST(:order AS text[]), x.stage)
 """)
+
+
+def _unsure(delivery: Delivery) -> bool:
+    """Tell whether it may have been sent without our knowing: in doubt, or about to be repeated."""
+    waits = delivery.state in {"planned", "waiting"} and delivery.unanswered_since is not None
+    return waits or delivery.state == "in_doubt"
 
 
 class Handler:
@@ -114,7 +122,7 @@ class Handler:
             )
 
     async def _reports(self, reports: Iterable[MessageReport]) -> None:
-        """Note what became of our messages; a report about one in doubt settles it: it was sent."""
+        """Note what became of our messages; a report settles what was unsure: it was sent."""
         stages = [(r.delivery_id, _STAGES[type(r)]) for r in reports if r.delivery_id is not None]
         if not stages:
             return
@@ -124,9 +132,12 @@ class Handler:
             for stage in _STAGES.values():
                 await self._report(connection, stage, [i for i, told in stages if told == stage])
             sent = [
-                delivery.to("accepted", "the platform reported the message")
+                replace(
+                    delivery.to("accepted", "the platform reported the message"),
+                    unanswered_since=None,
+                )
                 for delivery in rows
-                if delivery.state == "in_doubt"
+                if _unsure(delivery)
             ]
             await ledger.move(connection, sent, by="report", now=now)
         self._metrics.changed(sent)

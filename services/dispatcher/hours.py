@@ -28,11 +28,14 @@ def quiet_until(at: datetime, zone: tzinfo, start: time, end: time) -> datetime 
     """Return when quiet hours end if `at` lies in them; `start` after `end` spans midnight."""
     local = at.astimezone(zone)
     clock = local.time().replace(tzinfo=None)
-    if start < end:
-        return _local(local.date(), end, zone) if start <= clock < end else None
-    if clock >= start:
+    overnight = start > end
+    if overnight and clock >= start:
         return _local(local.date() + timedelta(days=1), end, zone)
-    return _local(local.date(), end, zone) if clock < end else None
+    if clock >= end or (not overnight and clock < start):
+        return None
+    until = _local(local.date(), end, zone)
+    # In the hour that the clock strikes twice, the first stroke of `end` may be over: the second.
+    return until if until > at else _local(local.date(), end.replace(fold=1), zone)
 
 
 def period(at: datetime, window: CalendarWindow) -> tuple[datetime, datetime]:

@@ -157,7 +157,7 @@ class Lane:
         wanted = claimed.wanted
         push = ProfilePush(
             customer_id=wanted.customer_id,
-            identifiers=claimed.state.identifiers,
+            identifiers=claimed.identifiers,
             version=wanted.version,
             attributes=wanted.attributes,
         )

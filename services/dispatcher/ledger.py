@@ -105,7 +105,9 @@ _PENDING = text(f"""
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.state IN ('planned', 'waiting')
 """)  # noqa: S608
 _CONTACTS = text("""
-    SELECT id, customer_id, moment, action, play, channel, contact_class, state FROM deliveries
+    SELECT id, customer_id, moment, action, play, channel, contact_class, state,
+        unanswered_since IS NOT NULL AS unanswered
+    FROM deliveries
     WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND state = ANY(CAST(:states AS text[]))
 """)
 _TO_SURVIVOR = text("UPDATE deliveries SET customer_id = :survivor WHERE customer_id = :merged")
@@ -181,6 +183,7 @@ async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> 
             channel=row.channel,
             contact_class=row.contact_class,
             state=row.state,
+            unanswered=row.unanswered,
         )
         for row in rows
     ]

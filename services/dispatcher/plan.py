@@ -53,7 +53,7 @@ def plan(
         )
         delivery = _on_a_permitted_channel(delivery, play, decision.permits)
         refused = _refused(delivery, play, losers, now)
-        refused = refused or _too_soon(delivery, play, history)
+        refused = refused or too_soon(delivery, play, history, delivery.send_at)
         planned.append(refused or delivery)
     return planned
 
@@ -225,8 +225,10 @@ def _refused(
     return delivery if delivery.state != "planned" else None
 
 
-def _too_soon(delivery: Delivery, play: Play, history: Sequence[Contact]) -> Delivery | None:
-    """Refuse an action that she had already, ever or within its cooldown."""
+def too_soon(
+    delivery: Delivery, play: Play, history: Sequence[Contact], at: datetime
+) -> Delivery | None:
+    """Refuse an action at `at` that she had already, ever or within its cooldown."""
     others = [c for c in history if c.action == delivery.action and c.delivery_id != delivery.id]
     if not others:
         return None
@@ -238,7 +240,7 @@ def _too_soon(delivery: Delivery, play: Play, history: Sequence[Contact]) -> Del
     if cooldown is None:
         return None
     free = max(contact.at for contact in others) + cooldown
-    if delivery.send_at >= free:
+    if at >= free:
         return None
     days = f"{cooldown / timedelta(days=1):g} d"
     return delivery.to(

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher import ledger, pushes, store
 from services.dispatcher.attributes import chosen, push_hash
-from services.dispatcher.delivery import SLOT_STATES, Contact, Delivery
+from services.dispatcher.book import Book, contact_of
+from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.gates import release, standing
 from services.dispatcher.plan import Rulebook, matches, plan
 from services.dispatcher.recipients import Recipient, decided
-from services.dispatcher.slots import Taken, take
+from services.dispatcher.slots import take
 from shared.events.decisions import CustomerDecided
 from shared.events.ids import delivery_id
 
@@ -24,34 +25,6 @@ class Told:
 
     event_id: UUID
     decision: CustomerDecided
-
-
-@dataclass
-class Book:
-    """The contacts that hold slots, kept up to date while a batch takes more of them."""
-
-    contacts: dict[UUID, dict[UUID, Contact]] = field(default_factory=dict)
-    members: dict[str, set[UUID]] = field(default_factory=dict)
-
-    def add(self, contact: Contact) -> None:
-        """Count one more contact."""
-        self.contacts.setdefault(contact.customer_id, {})[contact.delivery_id] = contact
-
-    def drop(self, delivery: Delivery) -> None:
-        """Release a slot."""
-        self.contacts.get(delivery.customer_id, {}).pop(delivery.id, None)
-
-    def history(self, customer: UUID) -> tuple[Contact, ...]:
-        """Return one customer's contacts."""
-        return tuple(self.contacts.get(customer, {}).values())
-
-    def taken(self, customer: UUID, group: str | None) -> Taken:
-        """Return the contacts that her budgets count."""
-        others = self.members.get(group, set()) if group else set()
-        return Taken(
-            person=self.history(customer),
-            group=tuple(c for member in {customer, *others} for c in self.history(member)),
-        )
 
 
 @dataclass
@@ -70,20 +43,6 @@ class Plans:
 def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
     """Return whom a customer was merged into, or herself."""
     return recipients[customer].merged_into or customer
-
-
-def contact_of(delivery: Delivery) -> Contact:
-    """Return a delivery as far as counting goes."""
-    return Contact(
-        delivery_id=delivery.id,
-        customer_id=delivery.customer_id,
-        at=delivery.moment,
-        action=delivery.action,
-        play=delivery.play,
-        channel=delivery.channel,
-        contact_class=delivery.contact_class,
-        state=delivery.state,
-    )
 
 
 def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -> None:

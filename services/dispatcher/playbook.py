@@ -140,6 +140,10 @@ class Playbook(Strict):
             raise ValueError(f"two plays are named {sorted(twice)[0]}: a name makes delivery ids")
         return self
 
+    def named(self, name: str) -> Play | None:
+        """Return a play; None if this version has it no more."""
+        return next((play for play in self.plays if play.name == name), None)
+
     def max_age_of(self, play: Play) -> timedelta:
         """Tell how old its cause may be when this play acts."""
         internal = play.do.contact_class == "internal"

@@ -29,6 +29,7 @@ class State(Fact):
 
 
 _STATE: TypeAdapter[State] = TypeAdapter(State)
+_IDENTIFIERS: TypeAdapter[tuple[Identifier, ...]] = TypeAdapter(tuple[Identifier, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
 def read_state(raw: object) -> State | None:
     """Read a stored state."""
     return _STATE.validate_python(raw) if raw else None
+
+
+def read_identifiers(raw: object) -> tuple[Identifier, ...]:
+    """Read the identifiers of a stored state alone: a profile push needs no more of it."""
+    return _IDENTIFIERS.validate_python(raw)
 
 
 def write_state(state: State | None) -> str | None:

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher import ledger, progress, pushes, store
+from services.dispatcher.book import Book
 from services.dispatcher.desk import Desk
 from services.dispatcher.gates import Scene
-from services.dispatcher.planning import Book
 from services.dispatcher.recipients import PushState, Recipient
 
 

@@ -30,7 +30,7 @@ class Taken:
 
     def sent(self) -> "Taken":
         """Keep what was sent or may have been: planned ones are judged when their turn comes."""
-        return self._kept(lambda contact: contact.state not in {"planned", "waiting"})
+        return self._kept(lambda contact: not contact.pending)
 
     def _kept(self, keep: Callable[[Contact], bool]) -> "Taken":
         return Taken(tuple(filter(keep, self.person)), tuple(filter(keep, self.group)))

@@ -29,11 +29,16 @@ _POLL_S: Final = 1.0
 _SLOWEST_RETRY_S: Final = 2.0
 
 # Locked while they are published, so that replicas do not tell the same; nobody else writes these.
+# A delivery's next change waits until the one before is acknowledged, whoever tells that: in order.
 _UNTOLD = text("""
     SELECT c.delivery_id, c.change, c.state, c.reason, c.at, d.customer_id, d.cause_id, d.play,
         d.action, d.channel, d.contact_class, d.target, d.message
     FROM delivery_changes c JOIN deliveries d ON d.id = c.delivery_id
-    WHERE c.untold ORDER BY c.at, c.delivery_id, c.change LIMIT :most FOR UPDATE OF c SKIP LOCKED
+    WHERE c.untold AND NOT EXISTS (
+        SELECT 1 FROM delivery_changes earlier
+        WHERE earlier.delivery_id = c.delivery_id AND earlier.change < c.change AND earlier.untold
+    )
+    ORDER BY c.at, c.delivery_id LIMIT :most FOR UPDATE OF c SKIP LOCKED
 """)
 _TOLD = text("""
     UPDATE delivery_changes c SET untold = false
@@ -63,9 +68,10 @@ class Teller:
             self.moved_at = self._clock()
             pause = _POLL_S
             try:
-                if await self.step() == _MOST:
-                    continue
+                told = await self.step()
                 self.waiting_for, tries = None, 0
+                if told:  # later changes of the same deliveries may wait for these
+                    continue
             except DependencyAway as error:
                 self.waiting_for = str(error)
                 tries += 1

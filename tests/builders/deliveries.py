@@ -43,7 +43,13 @@ def delivery(**changes: Any) -> Delivery:
     return Delivery(**{**values, **changes})
 
 
-def contact(at: datetime, *, action: str = "other", state: DeliveryState = "accepted") -> Contact:
+def contact(
+    at: datetime,
+    *,
+    action: str = "other",
+    state: DeliveryState = "accepted",
+    unanswered: bool = False,
+) -> Contact:
     """A marketing e-mail that holds a slot."""
     return Contact(
         delivery_id=uuid.uuid4(),
@@ -54,4 +60,5 @@ def contact(at: datetime, *, action: str = "other", state: DeliveryState = "acce
         channel="email",
         contact_class="marketing",
         state=state,
+        unanswered=unanswered,
     )

@@ -162,6 +162,22 @@ async def test_a_platforms_report_settles_a_doubt(database: str) -> None:
         assert (row.state, row.message) == ("accepted", "sent")
 
 
+async def test_a_platforms_report_ends_the_repeats(database: str) -> None:
+    """Unanswered and about to be repeated, and then the platform says it was sent: it was."""
+    carrier = ScriptedCarrier(on_act=lambda _: Verdict("in_doubt", "no answer"))
+    book = rules(play("thanks", "promoter", "invite"))
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.run()
+        row = await d.row()
+        assert row.state == "waiting"
+        await d.tell(_report(MessageSent, str(row.id)))
+        d.now = later(hours=1)
+        await d.run()
+        assert (await d.row()).state == "accepted"
+        assert len(carrier.actions) == 1
+
+
 async def test_reports_in_any_order_end_at_the_furthest_stage(database: str) -> None:
     """`opened` before `sent` stays opened; others' messages, and unknown ones, change nothing."""
     async with in_doubt(database) as (d, delivery):

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from services.dispatcher.calls import Idempotency, Verdict
 from services.dispatcher.delivery import TargetRules
+from services.dispatcher.settle import settle
 from shared.errors import BusAway
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import OK, ScriptedCarrier
@@ -227,6 +229,58 @@ async def test_a_wrong_account_pauses_the_target_and_one_call_tries_again(databa
         assert {row.state for row in await d.rows()} == {"accepted"}
 
 
+async def test_one_call_at_a_time_finds_out_whether_a_pause_may_end(database: str) -> None:
+    """While the probe is out nothing else is, whichever replica asks; it ends the pause for all."""
+    carrier = ScriptedCarrier(on_push=_first(1, Verdict("disable_target", "401")))
+    one = TargetRules("sandbox", 1, ("nps_segment",), (), None, True)
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(10)))
+        d.rulebook = rules(INVITE, targets=[one])
+        first = d.lane("sandbox")
+        await first.step()
+        await first.settle()
+        d.now = later(minutes=6)
+        await d.fresh()
+        carrier.gate = asyncio.Event()
+        lanes = (d.lanes["sandbox"], d.lane("sandbox"))
+        assert await lanes[0].step()
+        for lane in lanes:
+            assert await lane.step() is False
+        carrier.gate.set()
+        await lanes[0].settle()
+        await d.run()
+        assert {row.state for row in await d.rows()} == {"accepted"}
+        assert len(carrier.pushes) == 11
+
+
+async def test_a_repeat_that_waits_keeps_its_place_in_the_budget(database: str) -> None:
+    """What may have reached her counts from then on, though it waits to be sent again."""
+    carrier = ScriptedCarrier(on_act=_first(1, DOUBT))
+    book = rules(INVITE, play("gift", "promoter", "gift"))
+    budgets = (rolling(1, 16),)
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        customer = uuid.uuid4()
+        await d.tell(decision(customer, segment="promoter", budgets=budgets))
+        d.now = later(hours=1)
+        await d.execute("UPDATE deliveries SET due = :now WHERE state = 'planned'", now=d.now)
+        await d.run()
+        unsure = next(row for row in await d.rows() if row.attempts)
+        assert (unsure.state, unsure.moment) == ("waiting", later(hours=1))
+        await d.execute(
+            "UPDATE deliveries SET due = :due WHERE id = :id", due=later(hours=18), id=unsure.id
+        )
+        d.now = later(hours=16)
+        await d.run()
+        assert len(carrier.actions) == 1, "only fifteen hours after what may have reached her"
+        d.now = later(hours=17)
+        await d.run()
+        assert len(carrier.actions) == 2
+        d.now = later(hours=18)
+        await d.run()
+        row = await d.row(id=unsure.id)
+        assert (row.state, row.until) == ("waiting", later(hours=33))
+
+
 async def test_a_target_that_says_slow_down_is_left_alone(database: str) -> None:
     """`Retry-After` holds for the whole target, not for one delivery."""
     wait = Verdict("throttle", "429", wait=timedelta(seconds=90))
@@ -242,6 +296,22 @@ async def test_a_target_that_says_slow_down_is_left_alone(database: str) -> None
         d.now = later(seconds=90)
         await d.run()
         assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+async def test_changes_of_a_delivery_are_told_in_order(database: str) -> None:
+    """The next change waits for the one before, also when another replica is telling that."""
+    carrier = ScriptedCarrier(action_idempotency=UNKEYED, on_act=_first(1, DOUBT))
+    async with dispatching(database, rules(INVITE), carriers={"sandbox": carrier}) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.run()
+        row = await d.row()
+        async with d.engine.begin() as telling:
+            await telling.execute(text("SELECT * FROM delivery_changes WHERE untold FOR UPDATE"))
+            await settle(d.engine, row.id, "sent", "ops", d.now)
+            assert await d.teller.step() == 0
+        assert [await d.teller.step() for _ in range(3)] == [1, 1, 0]
+        told = [e.data for e in d.bag.events() if isinstance(e.data, DeliverySettled)]
+        assert [(t.state, t.change) for t in told] == [("in_doubt", 3), ("accepted", 4)]
 
 
 async def test_an_outcome_that_was_not_acknowledged_is_told_again(database: str) -> None:

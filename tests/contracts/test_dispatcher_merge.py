@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.dispatcher import store
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
 from tests.builders.carrier import ScriptedCarrier
@@ -138,3 +139,46 @@ async def test_a_merged_customer_without_a_survivors_state_waits(database: str) 
 
 async def _customers(d: Dispatching) -> set[uuid.UUID]:
     return {row.customer_id for row in await d.rows()}
+
+
+async def test_a_push_claimed_while_the_merge_begins_still_counts_as_in_flight(
+    database: str,
+) -> None:
+    """A claim holds her row: a merge comes before it or sees its call, and lets no second out."""
+    carrier = ScriptedCarrier(gate=asyncio.Event())
+    async with dispatching(database, INVITE, carriers={"sandbox": carrier}) as d:
+        await d.tell(STORY["old"], STORY["new"])
+        await d.execute(
+            "UPDATE pushes SET due = due + interval '1 h' WHERE customer_id = :c", c=NEW
+        )
+        await d.fresh()
+        lane = d.lanes["sandbox"]
+        async with d.engine.begin() as merging:
+            await store.lock(merging, {OLD, NEW})
+            assert await lane.step() is False
+        await lane.step()
+        await d.tell(STORY["merge"], STORY["after"])
+        assert await lane.step() is False
+        assert await d.scalars("SELECT merged_into FROM calls") == [NEW]
+        assert carrier.gate is not None
+        carrier.gate.set()
+        await lane.settle()
+        await d.run()
+        assert carrier.overlaps == 0
+        assert carrier.kinds[:2] == [("push", OLD), ("push", NEW)]
+
+
+async def test_who_had_the_same_under_another_name_does_not_get_it_again(database: str) -> None:
+    """A cooldown is asked again when sending: both were planned before they were known as one."""
+    book = rules(play("thanks", "promoter", "invite", cooldown="30 d"))
+    async with dispatching(database, book) as d:
+        old, new = uuid.uuid4(), uuid.uuid4()
+        await d.tell(decision(old, segment="promoter"), decision(new, segment="promoter"))
+        await d.tell(merged(old, new))
+        await d.run()
+        d.now = later(minutes=1)
+        await d.run()
+        rows = await d.rows()
+        assert sorted(row.state for row in rows) == ["accepted", "suppressed"]
+        assert any(row.reason.startswith("cooldown: invite") for row in rows)
+        assert len(d.carriers["sandbox"].actions) == 1

@@ -15,10 +15,12 @@ from services.dispatcher.recipients import PushState, Recipient, decided
 from services.dispatcher.slots import Taken
 from tests.builders.decisions import NOW, decision, hold, later, open_permits, rolling
 from tests.builders.deliveries import CUSTOMER, contact, delivery
+from tests.builders.dispatching import play
 
 PLAYBOOK = Playbook.model_validate(
     {"plays": [], "quiet_hours": {"start": "20:00", "end": "08:00", "classes": ["marketing"]}}
 )
+COOLED = Playbook.model_validate({"plays": [play("thanks", "promoter", "invite", cooldown="28 d")]})
 #: 21:30 in Paris, where she lives.
 NIGHT = datetime(2026, 3, 12, 20, 30, tzinfo=UTC)
 EIGHT = datetime(2026, 3, 13, 7, 0, tzinfo=UTC)
@@ -145,6 +147,39 @@ def test_a_delivery_that_is_still_right_goes() -> None:
             id="budget-used-meanwhile-waits-past-the-night",
         ),
         pytest.param(
+            {},
+            scene(
+                taken=Taken(person=(contact(later(days=-1), action="invite"),)),
+                playbook=COOLED,
+            ),
+            "suppressed",
+            "cooldown: invite at most once per 28 d",
+            later(days=27),
+            id="had-the-same-meanwhile-under-another-name",
+        ),
+        pytest.param(
+            {},
+            scene(
+                recipient(budgets=(rolling(1, 8),)),
+                taken=Taken(person=(contact(later(hours=-1), state="waiting", unanswered=True),)),
+            ),
+            "waiting",
+            "budget 1 per 8 h: 1 of 1 in 8 h",
+            later(hours=7),
+            id="another-that-may-have-reached-her-counts",
+        ),
+        pytest.param(
+            {"unanswered_since": later(minutes=-5)},
+            scene(
+                recipient(budgets=(rolling(1, 8),)),
+                taken=Taken(person=(contact(later(hours=-1)),)),
+            ),
+            "waiting",
+            "budget 1 per 8 h: 1 of 1 in 8 h",
+            later(hours=7),
+            id="a-repeat-is-counted-again-too",
+        ),
+        pytest.param(
             {"unanswered_since": later(minutes=-5)},
             scene(idempotency=Idempotency("key", timedelta(minutes=1))),
             "in_doubt",
@@ -204,12 +239,20 @@ def test_a_gate_gives_state_reason_and_until(
             id="one-planned-later-is-judged-in-its-turn",
         ),
         pytest.param(
-            {"unanswered_since": later(minutes=-5)},
+            {},
             scene(
-                recipient(budgets=(rolling(1, 16),)),
-                taken=Taken(person=(contact(later(hours=-1)),)),
+                taken=Taken(person=(contact(later(days=-29), action="invite"),)),
+                playbook=COOLED,
             ),
-            id="a-repeat-has-its-slot-already",
+            id="cooldown-over",
+        ),
+        pytest.param(
+            {},
+            scene(
+                taken=Taken(person=(contact(NOW, action="invite", state="planned"),)),
+                playbook=COOLED,
+            ),
+            id="of-two-planned-the-first-goes",
         ),
         pytest.param(
             {},
@@ -227,3 +270,19 @@ def test_what_was_never_hers_is_not_ended_by_her_state() -> None:
     """Without a state, and for alerts, nothing is superseded."""
     assert standing(delivery(), Recipient(uuid.uuid4())) is None
     assert standing(delivery(**INTERNAL), recipient(permits=())) is None
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "moment"),
+    [
+        pytest.param(None, EIGHT, id="its-slot-waits-with-it"),
+        pytest.param(NOW, NOW, id="but-stays-with-an-attempt-that-may-have-reached-her"),
+    ],
+)
+def test_where_the_slot_of_a_waiting_delivery_counts(
+    unanswered: datetime | None, moment: datetime
+) -> None:
+    """A slot moves with what was certainly not sent, and with nothing else."""
+    waits = gate(delivery(unanswered_since=unanswered), scene(now=NIGHT))
+    assert waits is not None
+    assert (waits.state, waits.due, waits.moment) == ("waiting", EIGHT, moment)

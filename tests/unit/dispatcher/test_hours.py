@@ -43,3 +43,19 @@ def test_quiet_hours_over_midnight(zone: str, at: datetime, until: datetime | No
 def test_quiet_hours_within_a_day(at: datetime, until: datetime | None) -> None:
     """From 12:00 to 14:00 of the same day."""
     assert quiet_until(at, UTC, time(12), time(14)) == until
+
+
+@pytest.mark.parametrize(
+    ("at", "until"),
+    [
+        pytest.param(utc(24, 23, 30, 10), utc(25, 0, 30, 10), id="before-the-first-stroke"),
+        pytest.param(utc(25, 0, 45, 10), None, id="after-the-first-stroke"),
+        pytest.param(utc(25, 1, 15, 10), utc(25, 1, 30, 10), id="before-the-second-stroke"),
+        pytest.param(utc(25, 1, 45, 10), None, id="after-the-second-stroke"),
+        pytest.param(utc(29, 0, 30), utc(29, 1, 30), id="an-end-that-the-clock-leaps-over"),
+        pytest.param(utc(29, 1, 10), None, id="after-the-leap"),
+    ],
+)
+def test_quiet_hours_that_end_while_the_clocks_change(at: datetime, until: datetime | None) -> None:
+    """In Paris, 02:30 comes twice in autumn and never in spring: the end is always ahead."""
+    assert quiet_until(at, zone_of("Europe/Paris"), time(22), time(2, 30)) == until
