@@ -109,9 +109,13 @@ def migrate_all() -> None:
 @app.command()
 def topics() -> None:
     """Create the missing topics on NPS_KAFKA_BOOTSTRAP_SERVERS, then compare all of them."""
-    settings = read_settings()
 
     async def create() -> None:
+        settings = read_settings()
+        if not settings.kafka_bootstrap_servers:
+            raise ConfigError(
+                "NPS_KAFKA_BOOTSTRAP_SERVERS is not set: give the brokers (host:port)"
+            )
         bus = KafkaBus(
             settings.kafka_bootstrap_servers,
             client_id="nps-topics",
