@@ -7,6 +7,7 @@ found; or `Unprocessable`. Promise: equal events give equal facts.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Final, cast
 from uuid import UUID
 
@@ -110,17 +111,33 @@ def make(event_id: UUID, data: FactData, received_at: datetime) -> Fact:
             data.revision,
             data.received_at,
             keys,
-            without_nul(data),
+            storable(data),
         )
     at = data.at if isinstance(data, outcomes.DeliverySettled) else data.occurred_at
-    return Fact(event_id, at, str(event_id), None, received_at, keys, without_nul(data))
+    return Fact(event_id, at, str(event_id), None, received_at, keys, storable(data))
 
 
-def without_nul(data: FactData) -> FactData:
-    """Take NUL characters out of texts: PostgreSQL stores none."""
-    if "\\u0000" not in data.model_dump_json():
+def storable(data: FactData) -> FactData:
+    """Make every text and number one that PostgreSQL and JSON give back as it was.
+
+    PostgreSQL stores no NUL character. Of 1e20 its `jsonb` makes a whole number of 21 digits, which
+    no JSON writer of ours takes: beyond 64 bits a number becomes its text. Infinity becomes null.
+    """
+    if "\\u0000" not in data.model_dump_json() and not any(map(_is_odd, _values(data))):
         return data
     return type(data).model_validate(_clean(data.model_dump(mode="python")))
+
+
+def _values(data: FactData) -> Iterator[object]:
+    if isinstance(data, feedback.ResponseReceived):
+        yield from data.answers.values()
+    if isinstance(data, feedback.ResponseReceived | feedback.CustomerUpdated):
+        yield from data.attributes.values()
+
+
+def _is_odd(value: object) -> bool:
+    # Written so that "not a number" is odd, too.
+    return isinstance(value, int | float) and not -_BIGINT <= value < _BIGINT
 
 
 def _clean(value: object) -> object:
@@ -130,6 +147,8 @@ def _clean(value: object) -> object:
         return {_clean(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
+    if _is_odd(value):
+        return str(value) if isinstance(value, int) or isfinite(cast(float, value)) else None
     return value
 
 

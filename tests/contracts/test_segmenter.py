@@ -245,6 +245,30 @@ async def test_one_bad_event_harms_no_other(engine: AsyncEngine) -> None:
     assert [decided.snapshot.comment for decided in shelf.decided()] == [None, "ab"]
 
 
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        pytest.param(1e300, "1e+300", id="huge"),
+        pytest.param(12345678901234567890123.0, "1.2345678901234568e+22", id="too many digits"),
+        pytest.param(float("inf"), None, id="infinity"),
+        pytest.param(2**63 - 1, 2**63 - 1, id="the largest whole number"),
+        pytest.param(0.1, 0.1, id="a plain number"),
+    ],
+)
+async def test_no_number_stops_the_segmenter(
+    engine: AsyncEngine, number: float, kept: object
+) -> None:
+    """A number comes back from the database as it went in, in every later decision, too."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(3))
+    await handle(received(updated(attributes={"number": number})))
+    await handle(received(answered("r1", 3, at=day(1), many=number)))
+    await handle(received(updated(*ids_of(external_id="C-1"))))
+    await handle(received(updated(*ids_of(ANNA, external_id="C-1"), at=day(2))))
+    numbers = [decided.snapshot.attributes.get("number", "-") for decided in shelf.decided()]
+    assert numbers == [kept, kept, "-", kept]
+
+
 async def test_one_id_for_two_people_changes_neither(engine: AsyncEngine) -> None:
     """A caller who uses an id twice gets the first decision again; no state is mixed up."""
     shelf = Shelf()
