@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.errors import ConfigError
-from shared.hosting import Part, host, make_app
+from shared.hosting import Part, host, listen, make_app
 
 
 async def until_stopped(stopping: asyncio.Event) -> None:
@@ -95,6 +95,25 @@ async def test_a_port_in_use_is_refused_with_the_fix() -> None:
 
         with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*NPS_PORT"):
             await host([], address="127.0.0.1", port=port, registry=CollectorRegistry())
+
+
+async def test_an_answer_is_not_held_back_for_an_acknowledgement() -> None:
+    """Head and body of an answer leave at once, on connections that are kept, too."""
+    accepted: list[int] = []
+
+    class Watched(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken = transport.get_extra_info("socket")
+            accepted.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    listener = listen("127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Watched, sock=listener)
+    async with server:
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await reader.read() == b""
+        writer.close()
+    assert accepted == [1]
 
 
 async def test_health_readiness_and_metrics_tell_what_is_missing() -> None:
