@@ -6,7 +6,7 @@ found; or `Unprocessable`. Promise: equal events give equal facts.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Final, cast
 from uuid import UUID
@@ -55,7 +55,8 @@ ORDER: Final = (*identifiers.ORDER, "delivery")
 PERSONAL: Final = frozenset({"external_id", "email", "phone"})
 
 #: Moments outside are mistakes; inside, adding a policy's days can never overflow.
-_FIRST_YEAR, _LAST_YEAR = 1970, 2200
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _BIGINT: Final = 2**63
 
 
@@ -185,5 +186,5 @@ def _moments(data: FactData) -> Iterator[datetime]:
 
 
 def _refuse_odd_moments(data: FactData) -> None:
-    if any(not _FIRST_YEAR < moment.year < _LAST_YEAR for moment in _moments(data)):
-        raise Unprocessable(f"a moment lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    if any(not _FIRST <= moment < _END for moment in _moments(data)):
+        raise Unprocessable("a moment lies before 1970 or after 2199")
