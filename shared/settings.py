@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -191,19 +191,21 @@ def _line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
     return line
 
 
+_FIXES: Final = {
+    "extra_forbidden": "unknown key: remove it or correct its spelling",
+    "missing": "missing: add it",
+    "model_type": "must hold keys of its own (`key: value`)",
+    "dict_type": "must hold keys of its own (`key: value`)",
+    "tuple_type": "must be a list, as in [one, other]",
+    "list_type": "must be a list, as in [one, other]",
+    "union_tag_not_found": "missing: add {discriminator}",
+    "union_tag_invalid": "{discriminator} must be one of {expected_tags}",
+}
+
+
 def fix_of(problem: Mapping[str, Any]) -> str:
     """Say a validation problem as the thing to do."""
-    if problem["type"] == "extra_forbidden":
-        return "unknown key: remove it or correct its spelling"
-    if problem["type"] == "missing":
-        return "missing: add it"
-    if problem["type"] in ("model_type", "dict_type"):
-        return "must hold keys of its own (`key: value`)"
-    if problem["type"] in ("tuple_type", "list_type"):
-        return "must be a list, as in [one, other]"
-    if problem["type"] == "union_tag_not_found":
-        return f"missing: add {problem['ctx']['discriminator']}"
-    if problem["type"] == "union_tag_invalid":
-        return f"{problem['ctx']['discriminator']} must be one of {problem['ctx']['expected_tags']}"
+    if fix := _FIXES.get(problem["type"]):
+        return fix.format_map(problem["ctx"]) if "{" in fix else fix
     message: str = problem["msg"]
     return message.removeprefix("Value error, ")
