@@ -20,6 +20,7 @@ from services.dispatcher.lanes import LEASE, Lane, Surroundings
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.targets import Target, Targets, open_targets
 from services.dispatcher.tell import Teller
 from shared.bus.consume import ConsumeLoop
@@ -52,17 +53,6 @@ def target_rules(target: Target) -> TargetRules:
     )
 
 
-def rulebook(playbook: Loaded[Playbook], rules: dict[str, TargetRules], where: str) -> Rulebook:
-    """Put playbook and targets together. Raises `ConfigError` for a target that is not there."""
-    for play in playbook.value.plays:
-        if play.do.target not in rules:
-            raise ConfigError(
-                f"{where}: plays.{play.name}.do.target: '{play.do.target}' is no enabled target of "
-                "targets.yaml: add or enable it, or name another"
-            )
-    return Rulebook(playbook.value, playbook.version, rules)
-
-
 async def _keep(engine: AsyncEngine, playbook: Loaded[Playbook], now: datetime) -> None:
     """Keep the playbook's text under its version: deliveries name it."""
     async with engine.begin() as connection:
@@ -72,17 +62,17 @@ async def _keep(engine: AsyncEngine, playbook: Loaded[Playbook], now: datetime) 
 
 async def build(context: Context) -> Part:
     """Build the dispatcher. Raises `ConfigError`."""
-    path = context.config_file("playbook.yaml")
-    playbook = load_yaml(path, Playbook)
+    playbook = load_yaml(context.config_file("playbook.yaml"), Playbook)
     targets = await open_targets(
         context.config_file("targets.yaml"), context.secrets, clock=context.clock
     )
     try:
-        rules = rulebook(playbook, {n: target_rules(t) for n, t in targets.items()}, str(path))
-        check_plays(playbook.value, targets, str(path))
+        check_plays(playbook, targets)
     except ConfigError:
         await targets.close()
         raise
+    known = {name: target_rules(target) for name, target in targets.items()}
+    rules = Rulebook(playbook.value, playbook.version, known)
     # A lane needs one connection to claim and one to record; the rest is for handler and routes.
     engine = context.engine("dispatcher", connections=8 + 2 * len(targets))
     try:
@@ -133,6 +123,15 @@ async def _part(
             stopping, lambda: watch.measure(engine, metrics, list(targets), context.clock)
         )
 
+    async def sweep_once() -> None:
+        changed = await sweep(engine, list(targets), context.clock())
+        metrics.changed(changed)
+        if changed:
+            bell.ring("teller")
+
+    async def sweeping(stopping: asyncio.Event) -> None:
+        await watch.repeat(stopping, sweep_once, EVERY_S)
+
     async def ready() -> Sequence[str]:
         waiting = [loop.waiting_for, teller.waiting_for, *(lane.waiting_for for lane in lanes)]
         return tuple(dict.fromkeys(reason for reason in waiting if reason))
@@ -155,6 +154,7 @@ async def _part(
             "tell": teller.run,
             "reach": reach,
             "measure": measure,
+            "sweep": sweeping,
             **{f"lane-{lane.target}": lane.run for lane in lanes},
         },
         ready=ready,

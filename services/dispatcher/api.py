@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.bell import Bell
 from services.dispatcher.metrics import Metrics
@@ -46,6 +46,7 @@ _FILTERS = {
         (SELECT a.planned_at, a.id FROM deliveries a WHERE a.id = :after)""",
 }
 _ONE = text(f"SELECT {_SHOWN} FROM deliveries d WHERE d.id = :id")  # noqa: S608
+_KNOWN = text("SELECT true FROM deliveries WHERE id = :id")
 _CHANGES = text("""
     SELECT change, state, reason, until, at, by FROM delivery_changes
     WHERE delivery_id = :id ORDER BY change
@@ -113,13 +114,17 @@ class Settle(Strict):
     outcome: Settlement
 
 
+#: As playbook and targets allow it: another one has no deliveries, and is a mistake to be told.
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
 class Filters(Strict):
     """What to list; every given filter must hold."""
 
     customer_id: UUID | None = None
     state: DeliveryState | None = None
-    play: Annotated[str | None, Field(max_length=64)] = None
-    target: Annotated[str | None, Field(max_length=64)] = None
+    play: _Name | None = None
+    target: _Name | None = None
     cause: UUID | None = None
     after: UUID | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -144,6 +149,8 @@ def build_router(
         where = " AND ".join(_FILTERS[name] for name in given) or "true"
         with away_as_dependency():
             async with engine.connect() as connection:
+                if filters.after and not await _knows(connection, filters.after):
+                    raise Problem(422, "unknown-page", "after: no delivery has this id")
                 statement = text(_LIST.format(where=where))
                 rows = (await connection.execute(statement, {**given, "limit": limit + 1})).all()
         shown = [_shown(row) for row in rows[:limit]]
@@ -183,6 +190,10 @@ def build_router(
             return await with_changes(delivery_id)
 
     return router
+
+
+async def _knows(connection: AsyncConnection, delivery_id: UUID) -> bool:
+    return bool(await connection.scalar(_KNOWN, {"id": delivery_id}))
 
 
 def _unknown() -> Problem:

@@ -87,7 +87,8 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     starve the other. (One customer's action always comes after her push.)
     """
     brake = await brakes.read(desk, now)
-    lost = await take_back(desk, now) if brake.lapsed else ()
+    name = desk.rules.name
+    lost = await take_back(desk.engine, name, desk.idempotency, now) if brake.lapsed else ()
     if brake.holds(now):
         return Claim(lost=lost, paused=brake.paused(now))
     most = 1 if brake.probing else free

@@ -1,6 +1,7 @@
 """The playbook against the targets: a play asks only for what its target can do.
 
-In: plays and the enabled targets. Out: every mistake with its fix, before the first customer.
+In: the playbook as it was read, the enabled targets. Out: every mistake with line and fix, before
+the first customer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,35 +10,51 @@ from services.dispatcher.platforms.deals import event_for
 from services.dispatcher.playbook import Play, Playbook
 from services.dispatcher.targets import Target
 from shared.errors import ConfigError
+from shared.settings import Loaded
 
 
-def check_plays(playbook: Playbook, targets: Mapping[str, Target], where: str) -> None:
-    """Raise `ConfigError` (all mistakes, one a line, after `where`) if a target cannot do a play.
-
-    A play whose target does not exist is not this check's business.
-    """
+def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Target]) -> None:
+    """Raise `ConfigError` (all mistakes, one a line) if a play's target is not there or able."""
     mistakes = [
-        f"{where}: plays.{play.name}.do.{mistake}"
-        for play in playbook.plays
-        if play.do.target in targets
-        for mistake in _mistakes(play, targets[play.do.target])
+        playbook.told(("plays", place, "do", key), f"play {play.name}: {fix}")
+        for place, play in enumerate(playbook.value.plays)
+        for key, fix in _mistakes(play, targets)
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
 
-def _mistakes(play: Play, target: Target) -> Iterator[str]:
-    do, act = play.do, target.preset.act
+def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
+    """Yield the key that is wrong, and what to do."""
+    do = play.do
+    if do.target not in targets:
+        known = ", ".join(targets) or "none"
+        yield (
+            "target",
+            (
+                f"'{do.target}' is no enabled target of targets.yaml ({known}): "
+                "add or enable it, or name another"
+            ),
+        )
+        return
+    target = targets[do.target]
+    act = target.preset.act
     if act.classes is not None and do.contact_class not in act.classes:
         yield (
-            f"target: '{target.name}' does not carry the class {do.contact_class} "
-            f"(only {', '.join(act.classes)}): name another target"
+            "target",
+            (
+                f"'{target.name}' does not carry the class {do.contact_class} "
+                f"(only {', '.join(act.classes)}): name another target"
+            ),
         )
     unserved = [c for c in do.channels if act.channels is not None and c not in act.channels]
     if unserved:
         yield (
-            f"channels: '{target.name}' does not serve {', '.join(unserved)} "
-            f"(only {', '.join(act.channels or ())}): remove it, or name another target"
+            "channels",
+            (
+                f"'{target.name}' does not serve {', '.join(unserved)} "
+                f"(only {', '.join(act.channels or ())}): remove it, or name another target"
+            ),
         )
     if "event" not in target.preset.used_by_actions:
         return
@@ -45,6 +62,9 @@ def _mistakes(play: Play, target: Target) -> Iterator[str]:
     unnamed = [v for v in do.variants if event_for(events, do.action, v) is None]
     if unnamed:
         yield (
-            f"action: '{target.name}' has no event for {do.action} ({', '.join(unnamed)}): "
-            f"add targets.{target.name}.events.{do.action} to targets.yaml"
+            "action",
+            (
+                f"'{target.name}' has no event for {do.action} ({', '.join(unnamed)}): "
+                f"add targets.{target.name}.events.{do.action} to targets.yaml"
+            ),
         )

@@ -9,14 +9,21 @@ from pydantic import BeforeValidator
 _UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 
 
+#: Ten years: what is meant for ever is left out, and more would leave the calendar.
+_LONGEST: Final = timedelta(days=3660)
+
+
 def parse(raw: object) -> object:
-    """Read a length of time; anything that is no text passes on. Raises ValueError with the fix."""
-    if not isinstance(raw, str):
+    """Read a length of time. Raises ValueError with the fix, also for a number without its unit."""
+    if isinstance(raw, timedelta):
         return raw
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", raw.strip())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(s|min|h|d)", str(raw).strip())
     if found is None:
         raise ValueError("write a number and s, min, h or d, for example '30 min'")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    length = timedelta(**{_UNITS[found[2]]: float(found[1])})
+    if length > _LONGEST:
+        raise ValueError(f"must be {_LONGEST.days} d at most")
+    return length
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse)]

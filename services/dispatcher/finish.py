@@ -8,9 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher import ledger, pushes
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls import Idempotency, Verdict
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.judge import PushNext, judge
@@ -45,19 +46,20 @@ async def finish(
         return seconds, await ledger.move(connection, after, by="lane", now=now)
 
 
-async def take_back(desk: Desk, now: datetime) -> tuple[Delivery, ...]:
+async def take_back(
+    engine: AsyncEngine, target: str, idempotency: Idempotency, now: datetime
+) -> tuple[Delivery, ...]:
     """End lapsed leases: a call whose worker was lost is a call without an answer."""
     lost = Verdict("in_doubt", "no answer: the worker was lost during the call")
-    async with desk.engine.begin() as connection:
-        name = desk.rules.name
-        rows = (await connection.execute(_LAPSED, {"target": name})).all()
+    async with engine.begin() as connection:
+        rows = (await connection.execute(_LAPSED, {"target": target})).all()
         if not rows:
             return ()
         pushed = [row.customer_id for row in rows if row.delivery_id is None]
-        await pushes.lapsed(connection, name, pushed, now)
+        await pushes.lapsed(connection, target, pushed, now)
         ids = [row.delivery_id for row in rows if row.delivery_id is not None]
         after = [
-            judge(delivery, lost, desk.idempotency, now)
+            judge(delivery, lost, idempotency, now)
             for delivery in await ledger.read(connection, ids)
             if delivery.state == "sending"
         ]

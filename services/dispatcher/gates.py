@@ -92,6 +92,13 @@ def standing(delivery: Delivery, recipient: Recipient) -> Delivery | None:
     return None
 
 
+def expired(delivery: Delivery, now: datetime) -> Delivery | None:
+    """End a delivery whose deadline has passed; None: it has not."""
+    if now < delivery.deadline:
+        return None
+    return _ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
+
+
 def gate(delivery: Delivery, scene: Scene) -> Delivery | None:
     """Return None to send now, else the delivery as it must be; the first refusal decides."""
     for ask in _GATES:
@@ -119,9 +126,7 @@ def _memory(delivery: Delivery, scene: Scene) -> Delivery | None:
 
 
 def _deadline(delivery: Delivery, scene: Scene) -> Delivery | None:
-    if scene.now < delivery.deadline:
-        return None
-    return _ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
+    return expired(delivery, scene.now)
 
 
 def _known(delivery: Delivery, scene: Scene) -> Delivery | None:

@@ -97,9 +97,10 @@ class Lane:
             return False
         with away_as_dependency():
             self._pushes_first = not self._pushes_first
+            began = asyncio.get_running_loop().time()
             taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
         self._tell(taken)
-        self._start(taken)
+        self._start(taken, began + (self._desk.lease - self._around.budget).total_seconds())
         worked = taken.pushes or taken.deliveries or taken.turned or taken.put_off or taken.lost
         return bool(worked)
 
@@ -115,11 +116,12 @@ class Lane:
             self._flights.discard(flight)
             await flight
 
-    def _start(self, taken: Claim) -> None:
+    def _start(self, taken: Claim, latest: float) -> None:
+        """Begin the calls; after `latest` (the loop's time) one could outlive its lease."""
         for push in taken.pushes:
-            self._flights.add(asyncio.create_task(self._push(push, taken.probing)))
+            self._flights.add(asyncio.create_task(self._push(push, taken.probing, latest)))
         for delivery in taken.deliveries:
-            self._flights.add(asyncio.create_task(self._act(delivery, taken.probing)))
+            self._flights.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
 
     def _tell(self, taken: Claim) -> None:
         metrics = self._around.metrics
@@ -153,7 +155,7 @@ class Lane:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _push(self, claimed: ClaimedPush, probing: bool) -> None:
+    async def _push(self, claimed: ClaimedPush, probing: bool, latest: float) -> None:
         wanted = claimed.wanted
         push = ProfilePush(
             customer_id=wanted.customer_id,
@@ -162,7 +164,10 @@ class Lane:
             attributes=wanted.attributes,
         )
         budget = self._around.budget
-        verdict = await self._carrier.push_profile(push, budget=budget, now=self._around.clock())
+        now = self._around.clock()
+        verdict = _too_late(latest) or await self._carrier.push_profile(
+            push, budget=budget, now=now
+        )
         now = self._around.clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, now)
         await self._heed(verdict, probing, now)
@@ -181,7 +186,7 @@ class Lane:
             reason=after.reason,
         )
 
-    async def _act(self, claimed: ClaimedDelivery, probing: bool) -> None:
+    async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
         delivery, state = claimed.delivery, claimed.state
         call = ActionCall(
             delivery_id=delivery.id,
@@ -198,7 +203,10 @@ class Lane:
             context=delivery.context,
         )
         budget = self._around.budget
-        verdict = await self._carrier.act(call, budget=budget, now=self._around.clock())
+        now = self._around.clock()
+        verdict = _too_late(latest, now >= delivery.deadline) or await self._carrier.act(
+            call, budget=budget, now=now
+        )
         now = self._around.clock()
         after = judge(delivery, verdict, self._desk.idempotency, now)
         await self._heed(verdict, probing, now)
@@ -232,3 +240,12 @@ class Lane:
                     await resume(self._desk)
         except DependencyAway as error:
             self.waiting_for = str(error)
+
+
+def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:
+    """Say why a call must not begin any more, asked right before it: a claim may take its time."""
+    if past_deadline:
+        return Verdict("retry", "the deadline passed before the call: nothing was sent")
+    if asyncio.get_running_loop().time() >= latest:
+        return Verdict("retry", "claiming took as long as the lease: nothing was sent")
+    return None

@@ -3,10 +3,11 @@
 The shipped file is the reference of every key. Matching and planning are in `plan`.
 """
 
+import re
 from datetime import time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.durations import Duration
@@ -15,6 +16,20 @@ from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
 from shared.settings import Strict
 
 _NAME = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
+#: As decisions say it, without region: `fr`, not `FR` or `fr-FR`, which would match nobody.
+_Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+
+def _as_clock(raw: object) -> object:
+    """Refuse what is no plain text: YAML reads an unquoted 20:00 as the number 1200."""
+    if not isinstance(raw, str) or not re.fullmatch(r"\d\d:\d\d", raw):
+        raise ValueError('write hours and minutes in quotes, for example "20:00"')
+    return raw
+
+
+_ClockTime = Annotated[time, BeforeValidator(_as_clock)]
 
 
 class When(Strict):
@@ -26,12 +41,19 @@ class When(Strict):
     move: tuple[MoveKind, ...] = ()
     survey: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
-    language: tuple[str, ...] = ()
+    language: tuple[_Language, ...] = ()
     tone: tuple[Tone, ...] = ()
     score_from: Annotated[int, Field(ge=0, le=10)] | None = None
     score_to: Annotated[int, Field(ge=0, le=10)] | None = None
     has_comment: bool | None = None
     attributes: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _scores_in_order(self) -> "When":
+        least, most = self.score_from, self.score_to
+        if least is not None and most is not None and most < least:
+            raise ValueError("score_to must not be below score_from: no score is between them")
+        return self
 
     @property
     def specificity(self) -> int:
@@ -44,8 +66,19 @@ def _as_lookup(raw: object) -> object:
     return {"default": raw} if isinstance(raw, str) else raw
 
 
+def _found_by(templates: dict[str, str]) -> dict[str, str]:
+    """Refuse a key that no customer's language and tone would ever find."""
+    for key in templates:
+        if not re.fullmatch(r"default|tu|vous|[a-z]{2,3}(-(tu|vous))?", key):
+            raise ValueError(
+                f"no one finds '{key}': write default, a language (fr), a tone (tu, vous), "
+                "or both (fr-tu)"
+            )
+    return templates
+
+
 #: `<language>-<tone>`, `<language>`, `<tone>` or `default` → the platform's template.
-Templates = Annotated[dict[str, str], BeforeValidator(_as_lookup)]
+Templates = Annotated[dict[str, str], BeforeValidator(_as_lookup), AfterValidator(_found_by)]
 
 
 class SignedBy(Strict):
@@ -111,8 +144,8 @@ class Play(Strict):
 class QuietHours(Strict):
     """When the classes are left alone, by the customer's own clock."""
 
-    start: time
-    end: time
+    start: _ClockTime
+    end: _ClockTime
     classes: tuple[ContactClass, ...]
 
     @model_validator(mode="after")

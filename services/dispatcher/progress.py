@@ -24,9 +24,20 @@ _SAVE = text("""
         SET partitions = EXCLUDED.partitions, upto = EXCLUDED.upto
         WHERE EXCLUDED.upto > p.upto
 """)
+# How many partitions a topic has is what was said lately: a topic made anew with fewer (as on a
+# move to another bus) would else wait for ever for those that are gone. The greatest of what was
+# said: while some replicas do not know of a new partition yet, it is missing.
 _READ = text("""
-    SELECT topic, max(partitions) AS partitions, count(*) AS told, min(upto) AS upto
-    FROM progress GROUP BY topic ORDER BY topic
+    WITH newest AS (
+        SELECT topic, max(upto) AS upto FROM progress GROUP BY topic
+    ), lately AS (
+        SELECT p.topic, max(p.partitions) AS partitions
+        FROM progress p JOIN newest n ON n.topic = p.topic AND p.upto > n.upto - interval '10 min'
+        GROUP BY p.topic
+    )
+    SELECT p.topic, l.partitions, count(*) AS told, min(p.upto) AS upto
+    FROM progress p JOIN lately l ON l.topic = p.topic AND p.partition < l.partitions
+    GROUP BY p.topic, l.partitions ORDER BY p.topic
 """)
 #: Without a word about these, state cannot be called fresh.
 _REQUIRED: Final = (DECISIONS, FEEDBACK)

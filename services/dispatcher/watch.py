@@ -1,4 +1,4 @@
-"""Two slow loops: telling how far we are on `nps.decisions`, and measuring what is open."""
+"""Slow loops: telling how far we are on `nps.decisions`, measuring what is open, and others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -67,14 +67,16 @@ async def measure(
             metrics.attention.labels(target, state).set(attention.get((target, state), 0))
 
 
-async def repeat(stopping: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
-    """Do a step every `EVERY_S` until `stopping` is set; an absent dependency only costs a turn."""
+async def repeat(
+    stopping: asyncio.Event, step: Callable[[], Awaitable[None]], every_s: float = EVERY_S
+) -> None:
+    """Do a step every so often until `stopping` is set; an absent dependency only costs a turn."""
     while not stopping.is_set():
         try:
             await step()
         except DependencyAway as error:
             _log.debug("dispatcher.watch_missed", reason=str(error))
         try:
-            await asyncio.wait_for(stopping.wait(), EVERY_S)
+            await asyncio.wait_for(stopping.wait(), every_s)
         except TimeoutError:
             continue

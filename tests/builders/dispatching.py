@@ -1,6 +1,6 @@
 """A dispatcher on a real database with scripted platforms, stepped by the test, in virtual time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from services.dispatcher.brakes import add_targets
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
 from services.dispatcher.handle import Handler
-from services.dispatcher.lanes import Lane, Surroundings
+from services.dispatcher.lanes import BUDGET, Lane, Surroundings
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook
@@ -110,9 +110,15 @@ class Dispatching:
         self.teller = Teller(self.engine, self.bag, self.bell, lambda: self.now)
         self.lanes = {name: self.lane(name) for name in self.rulebook.targets}
 
-    def lane(self, target: str, carrier: ScriptedCarrier | None = None) -> Lane:
+    def lane(
+        self,
+        target: str,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        budget: timedelta = BUDGET,
+    ) -> Lane:
         """One more worker for a target, as another replica would have."""
-        chosen = carrier or self.carriers.setdefault(target, ScriptedCarrier(target))
+        chosen = self.carriers.setdefault(target, ScriptedCarrier(target))
         desk = Desk(
             engine=self.engine,
             rules=self.rulebook.targets[target],
@@ -120,7 +126,8 @@ class Dispatching:
             idempotency=chosen.action_idempotency,
             lease=self.lease,
         )
-        return Lane(desk, chosen, Surroundings(self.bell, self.metrics, lambda: self.now))
+        told = clock or (lambda: self.now)
+        return Lane(desk, chosen, Surroundings(self.bell, self.metrics, told, budget))
 
     async def tell(self, *decisions: CustomerDecided | Event) -> None:
         """Hand events to the handler as one batch."""

@@ -104,5 +104,8 @@ async def test_a_play_without_its_target_refuses_to_start(database: str, tmp_pat
     (tmp_path / "playbook.yaml").write_text(text)
     settings = read_settings(database_url=database, config=tmp_path)
     async with open_context(settings, ENVIRON) as context:
-        with pytest.raises(ConfigError, match=r"ambassador-invite.*'gone'"):
+        with pytest.raises(
+            ConfigError,
+            match=r"playbook.yaml:\d+: plays.3.do.target: play ambassador-invite: 'gone'",
+        ):
             await build(context)

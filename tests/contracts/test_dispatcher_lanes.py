@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +14,7 @@ from services.dispatcher.settle import settle
 from shared.errors import BusAway
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import OK, ScriptedCarrier
-from tests.builders.decisions import decision, later, rolling
+from tests.builders.decisions import NOW, decision, later, rolling
 from tests.builders.dispatching import dispatching, play, rules
 from tests.builders.waiting import eventually
 
@@ -279,6 +279,40 @@ async def test_a_repeat_that_waits_keeps_its_place_in_the_budget(database: str) 
         await d.run()
         row = await d.row(id=unsure.id)
         assert (row.state, row.until) == ("waiting", later(hours=33))
+
+
+@pytest.mark.parametrize(
+    ("budget", "clock", "state", "reason"),
+    [
+        pytest.param(
+            timedelta(seconds=10),
+            [NOW, NOW, later(hours=72)],
+            "expired",
+            "the deadline passed before the call",
+            id="the-deadline-passed",
+        ),
+        pytest.param(
+            timedelta(hours=1), [NOW], "waiting", "as long as the lease", id="the-lease-is-used-up"
+        ),
+    ],
+)
+async def test_a_claim_that_took_too_long_calls_nobody(
+    database: str, budget: timedelta, clock: list[datetime], state: str, reason: str
+) -> None:
+    """Deadline and lease are looked at right before the call, not only when claiming."""
+    told = list(clock)
+    target = TargetRules("sandbox", 8, (), (), None, True)
+    book = rules(INVITE, targets=[target])
+    async with dispatching(database, book) as d:
+        await d.tell(decision(segment="promoter"))
+        await d.fresh()
+        lane = d.lane("sandbox", clock=lambda: told.pop(0) if told[1:] else told[0], budget=budget)
+        assert await lane.step()
+        await lane.settle()
+        row = await d.row()
+        assert row.state == state
+        assert reason in row.reason
+        assert d.carriers["sandbox"].actions == []
 
 
 async def test_a_target_that_says_slow_down_is_left_alone(database: str) -> None:

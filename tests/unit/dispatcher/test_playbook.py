@@ -18,6 +18,11 @@ def _load(folder: Path, content: Any) -> Playbook:
     return load_yaml(path, Playbook).value
 
 
+def _when(**conditions: Any) -> dict[str, Any]:
+    one = play("a", "promoter", "x")
+    return {**one, "when": {**one["when"], **conditions}}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -59,6 +64,36 @@ def _load(folder: Path, content: Any) -> Playbook:
             },
             "start and end must differ",
             id="quiet-all-day-or-never",
+        ),
+        pytest.param(
+            {"plays": [], "quiet_hours": {"start": 1200, "end": "08:00", "classes": ["marketing"]}},
+            "in quotes",
+            id="unquoted-20:00-is-a-number-to-yaml",
+        ),
+        pytest.param(
+            {
+                "plays": [],
+                "quiet_hours": {"start": "20:00Z", "end": "08:00", "classes": ["marketing"]},
+            },
+            "in quotes",
+            id="quiet-hours-of-a-zone",
+        ),
+        pytest.param({"plays": [], "max_age": 72}, "write a number and s, min, h", id="no-unit"),
+        pytest.param({"plays": [], "max_age": "99999999 d"}, "3660 d at most", id="for-ever"),
+        pytest.param(
+            {
+                "plays": [
+                    play("a", "promoter", "x", variants={"default": {"default": "P", "FR": "F"}})
+                ]
+            },
+            "no one finds 'FR'",
+            id="a-template-no-one-finds",
+        ),
+        pytest.param(
+            {"plays": [_when(language=["fr-FR"])]}, "should match pattern", id="language-and-region"
+        ),
+        pytest.param(
+            {"plays": [_when(score_from=7, score_to=6)]}, "no score is between", id="no-such-score"
         ),
     ],
 )
