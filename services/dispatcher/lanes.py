@@ -57,6 +57,7 @@ class Lane:
         self._carrier = carrier
         self._around = around
         self._flights: set[asyncio.Task[None]] = set()
+        self._calls = 0
         self._pushes_first = False
         patience = (desk.lease - around.budget).total_seconds()
         self._recorder = Recorder(desk, around.clock, patience)
@@ -92,7 +93,10 @@ class Lane:
         """Go round once; True if there was work. Raises `DependencyAway`, or a call's bug."""
         await self._land()
         now = self._around.clock()
-        free = self._desk.rules.concurrency - len(self._flights)
+        most = self._desk.rules.concurrency
+        # While an answer is written down its slot can serve the next call; but what waits to be
+        # written must not grow without end when the database is slow.
+        free = min(most - self._calls, 2 * most - len(self._flights))
         if free <= 0:
             return False
         with away_as_dependency():
@@ -118,6 +122,7 @@ class Lane:
 
     def _start(self, taken: Claim, latest: float) -> None:
         """Begin the calls; after `latest` (the loop's time) one could outlive its lease."""
+        self._calls += len(taken.pushes) + len(taken.deliveries)
         for push in taken.pushes:
             self._flights.add(asyncio.create_task(self._push(push, taken.probing, latest)))
         for delivery in taken.deliveries:
@@ -165,9 +170,12 @@ class Lane:
         )
         budget = self._around.budget
         now = self._around.clock()
-        verdict = _too_late(latest) or await self._carrier.push_profile(
-            push, budget=budget, now=now
-        )
+        try:
+            verdict = _too_late(latest) or await self._carrier.push_profile(
+                push, budget=budget, now=now
+            )
+        finally:
+            self._free_slot()
         now = self._around.clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, now)
         await self._heed(verdict, probing, now)
@@ -204,9 +212,12 @@ class Lane:
         )
         budget = self._around.budget
         now = self._around.clock()
-        verdict = _too_late(latest, now >= delivery.deadline) or await self._carrier.act(
-            call, budget=budget, now=now
-        )
+        try:
+            verdict = _too_late(latest, now >= delivery.deadline) or await self._carrier.act(
+                call, budget=budget, now=now
+            )
+        finally:
+            self._free_slot()
         now = self._around.clock()
         after = judge(delivery, verdict, self._desk.idempotency, now)
         await self._heed(verdict, probing, now)
@@ -227,6 +238,12 @@ class Lane:
             state=after.state if ours else "lease lost",
             reason=after.reason,
         )
+
+    def _free_slot(self) -> None:
+        """Wake the lane only if it may have left work for want of a slot."""
+        if self._calls == self._desk.rules.concurrency:
+            self._around.bell.ring(self.target)
+        self._calls -= 1
 
     async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
         """Do what an answer says about the whole target; at worst the next answer says it again."""

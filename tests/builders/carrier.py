@@ -17,7 +17,8 @@ class ScriptedCarrier:
     """Answers `OK` unless `on_push` / `on_act` say otherwise (given the call's number, from 1).
 
     `gate`, when set, holds every call until the event is set. `kinds` is the order of calls as
-    (kind, customer). `overlaps` counts moments with two calls in flight for one customer.
+    (kind, customer). `overlaps` counts moments with two calls in flight for one customer, `most` is
+    how many were in flight at once.
     """
 
     name: str = "sandbox"
@@ -29,6 +30,7 @@ class ScriptedCarrier:
     actions: list[ActionCall] = field(default_factory=list)
     kinds: list[tuple[str, UUID]] = field(default_factory=list)
     overlaps: int = 0
+    most: int = 0
     _flying: Counter[UUID] = field(default_factory=Counter)
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
@@ -51,6 +53,7 @@ class ScriptedCarrier:
         self.kinds.append((kind, customer))
         self._flying[customer] += 1
         self.overlaps += self._flying[customer] > 1
+        self.most = max(self.most, self._flying.total())
         # One turn of the loop at least, so that a second call could overlap if it were let.
         await asyncio.sleep(0)
         if self.gate is not None:

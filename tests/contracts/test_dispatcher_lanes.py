@@ -165,6 +165,34 @@ async def test_two_replicas_share_the_work_one_call_per_customer_at_a_time(datab
         assert len(carrier.pushes) == 30
 
 
+async def test_no_more_calls_are_in_flight_than_a_target_has_slots(database: str) -> None:
+    """A slot is free once its call has ended, and not before; writing the answer takes none."""
+    carrier = ScriptedCarrier(gate=asyncio.Event())
+    two = TargetRules("sandbox", 2, ("nps_segment",), (), None, True)
+    book = rules(INVITE, targets=[two])
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(20)))
+        await d.fresh()
+        lane = d.lanes["sandbox"]
+        assert [await lane.step() for _ in range(3)] == [True, False, False]
+        assert carrier.gate is not None
+        carrier.gate.set()
+        stopping = asyncio.Event()
+        working = asyncio.create_task(lane.run(stopping))
+
+        async def done() -> bool:
+            return {row.state for row in await d.rows()} == {"accepted"}
+
+        try:
+            await eventually(done)
+        finally:
+            stopping.set()
+            await working
+        assert carrier.most == 2
+        assert carrier.overlaps == 0
+        assert len(carrier.pushes) == len(carrier.actions) == 20
+
+
 async def test_state_that_is_stale_holds_customers_back_but_no_alert(database: str) -> None:
     """With the segmenter silent, messages to customers wait and alerts go."""
     async with dispatching(database) as d:
