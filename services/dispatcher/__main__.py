@@ -15,8 +15,9 @@ from services.dispatcher.brakes import add_targets
 from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
+from services.dispatcher.flights import Surroundings
 from services.dispatcher.handle import Handler
-from services.dispatcher.lanes import LEASE, Lane, Surroundings
+from services.dispatcher.lanes import LEASE, Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook

@@ -1,26 +1,19 @@
-"""Lanes: one loop per target that claims due work, calls, judges and records.
+"""Lanes: one loop per target that claims due work and starts its calls.
 
 A lane has its own call slots, so a dead target delays no other. It claims only what it can call at
-once. A call whose result cannot be written is left to its lease: then it counts as unanswered.
+once; what becomes of a call is the business of `flights`.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from services.dispatcher.attributes import chosen
-from services.dispatcher.bell import Bell
-from services.dispatcher.brakes import pause, resume, slow
-from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
+from services.dispatcher.calls import Carrier
 from services.dispatcher.claim import claim
-from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
-from services.dispatcher.judge import judge, judge_push
-from services.dispatcher.metrics import Metrics
-from services.dispatcher.record import EndedDelivery, EndedPush, Recorder
+from services.dispatcher.desk import Claim, Desk
+from services.dispatcher.flights import Flights, Surroundings
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 
@@ -28,25 +21,9 @@ _log = structlog.get_logger(__name__)
 
 #: How soon due times, and work inserted by other replicas, are seen.
 POLL_S: Final = 0.2
-#: How long one call may take with sign-in, steps and quick retries; ends well before the lease.
-BUDGET: Final = timedelta(seconds=10)
 #: A lease outlives the budget by far, so only a lost worker lets it lapse.
 LEASE: Final = timedelta(seconds=30)
-#: How long a target with a wrong account is left alone before one call tries again.
-PAUSE: Final = timedelta(minutes=5)
-#: How long a target that says "slow down" without a time is left alone.
-SLOW: Final = timedelta(seconds=2)
 _SLOWEST_RETRY_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all lanes share."""
-
-    bell: Bell
-    metrics: Metrics
-    clock: Callable[[], datetime]
-    budget: timedelta = BUDGET
 
 
 class Lane:
@@ -54,13 +31,9 @@ class Lane:
 
     def __init__(self, desk: Desk, carrier: Carrier, around: Surroundings) -> None:
         self._desk = desk
-        self._carrier = carrier
         self._around = around
-        self._flights: set[asyncio.Task[None]] = set()
-        self._calls = 0
+        self.flights = Flights(desk, carrier, around)
         self._pushes_first = False
-        patience = (desk.lease - around.budget).total_seconds()
-        self._recorder = Recorder(desk, around.clock, patience)
         #: What the lane waits for, in words; None while it works.
         self.waiting_for: str | None = None
         self.moved_at = around.clock()
@@ -87,16 +60,13 @@ class Lane:
                 if not worked:
                     await self._rest(stopping, POLL_S)
         finally:
-            await asyncio.gather(*self._flights)
+            await asyncio.gather(*self.flights.tasks)
 
     async def step(self) -> bool:
         """Go round once; True if there was work. Raises `DependencyAway`, or a call's bug."""
-        await self._land()
+        await self.flights.land()
         now = self._around.clock()
-        most = self._desk.rules.concurrency
-        # While an answer is written down its slot can serve the next call; but what waits to be
-        # written must not grow without end when the database is slow.
-        free = min(most - self._calls, 2 * most - len(self._flights))
+        free = self.flights.free
         if free <= 0:
             return False
         with away_as_dependency():
@@ -104,29 +74,15 @@ class Lane:
             began = asyncio.get_running_loop().time()
             taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
         self._tell(taken)
-        self._start(taken, began + (self._desk.lease - self._around.budget).total_seconds())
+        self.flights.start(taken, began)
         worked = taken.pushes or taken.deliveries or taken.turned or taken.put_off or taken.lost
         return bool(worked)
 
     async def settle(self) -> None:
         """Wait for every call in flight (for tests and the end)."""
-        while self._flights:
-            await asyncio.wait(self._flights)
-            await self._land()
-
-    async def _land(self) -> None:
-        """Collect finished calls; what one raised is a bug and ends the process."""
-        for flight in [f for f in self._flights if f.done()]:
-            self._flights.discard(flight)
-            await flight
-
-    def _start(self, taken: Claim, latest: float) -> None:
-        """Begin the calls; after `latest` (the loop's time) one could outlive its lease."""
-        self._calls += len(taken.pushes) + len(taken.deliveries)
-        for push in taken.pushes:
-            self._flights.add(asyncio.create_task(self._push(push, taken.probing, latest)))
-        for delivery in taken.deliveries:
-            self._flights.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
+        while self.flights.tasks:
+            await asyncio.wait(self.flights.tasks)
+            await self.flights.land()
 
     def _tell(self, taken: Claim) -> None:
         metrics = self._around.metrics
@@ -153,116 +109,9 @@ class Lane:
         }
         try:
             await asyncio.wait(
-                {*waits, *self._flights}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+                {*waits, *self.flights.tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
-
-    async def _push(self, claimed: ClaimedPush, probing: bool, latest: float) -> None:
-        wanted = claimed.wanted
-        push = ProfilePush(
-            customer_id=wanted.customer_id,
-            identifiers=claimed.identifiers,
-            version=wanted.version,
-            attributes=wanted.attributes,
-        )
-        budget = self._around.budget
-        now = self._around.clock()
-        try:
-            verdict = _too_late(latest) or await self._carrier.push_profile(
-                push, budget=budget, now=now
-            )
-        finally:
-            self._free_slot()
-        now = self._around.clock()
-        after = judge_push(wanted.customer_id, verdict, claimed.attempt, now)
-        await self._heed(verdict, probing, now)
-        seconds = await self._recorder.record(EndedPush(claimed, after, now))
-        if seconds is not None and after.state == "reached":
-            self._around.metrics.push_seconds.labels(self.target).observe(max(0.0, seconds))
-        self._around.metrics.attempts.labels(self.target, "push", verdict.outcome).inc()
-        _log.info(
-            "dispatcher.pushed",
-            customer_id=str(wanted.customer_id),
-            version=wanted.version,
-            target=self.target,
-            attempt=claimed.attempt,
-            outcome=verdict.outcome,
-            state=after.state,
-            reason=after.reason,
-        )
-
-    async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
-        delivery, state = claimed.delivery, claimed.state
-        call = ActionCall(
-            delivery_id=delivery.id,
-            customer_id=delivery.customer_id,
-            identifiers=state.identifiers,
-            play=delivery.play,
-            action=delivery.action,
-            variant=delivery.variant,
-            template=delivery.template,
-            channel=delivery.channel,
-            contact_class=delivery.contact_class,
-            deadline=delivery.deadline,
-            attributes=chosen(state.attributes, self._desk.rules.in_messages),
-            context=delivery.context,
-        )
-        budget = self._around.budget
-        now = self._around.clock()
-        try:
-            verdict = _too_late(latest, now >= delivery.deadline) or await self._carrier.act(
-                call, budget=budget, now=now
-            )
-        finally:
-            self._free_slot()
-        now = self._around.clock()
-        after = judge(delivery, verdict, self._desk.idempotency, now)
-        await self._heed(verdict, probing, now)
-        ours = await self._recorder.record(EndedDelivery(claimed, after)) is not None
-        self._around.metrics.attempts.labels(self.target, "action", verdict.outcome).inc()
-        if ours:
-            self._around.metrics.changed([after])
-            self._around.bell.ring("teller")
-        _log.info(
-            "dispatcher.attempted",
-            delivery_id=str(delivery.id),
-            event_id=str(delivery.event_id),
-            customer_id=str(delivery.customer_id),
-            play=delivery.play,
-            target=self.target,
-            attempt=delivery.attempts,
-            outcome=verdict.outcome,
-            state=after.state if ours else "lease lost",
-            reason=after.reason,
-        )
-
-    def _free_slot(self) -> None:
-        """Wake the lane only if it may have left work for want of a slot."""
-        if self._calls == self._desk.rules.concurrency:
-            self._around.bell.ring(self.target)
-        self._calls -= 1
-
-    async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
-        """Do what an answer says about the whole target; at worst the next answer says it again."""
-        try:
-            with away_as_dependency():
-                if verdict.outcome == "disable_target":
-                    await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
-                elif verdict.outcome == "throttle":
-                    await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
-                elif probing:
-                    await resume(self._desk)
-        except DependencyAway as error:
-            self.waiting_for = str(error)
-
-
-def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:
-    """Say why a call must not begin any more, asked right before it: a claim may take its time."""
-    if past_deadline:
-        return Verdict("retry", "the deadline passed before the call: nothing was sent")
-    if asyncio.get_running_loop().time() >= latest:
-        return Verdict("retry", "claiming took as long as the lease: nothing was sent")
-    return None

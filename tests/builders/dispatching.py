@@ -16,8 +16,9 @@ from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
+from services.dispatcher.flights import BUDGET, Surroundings
 from services.dispatcher.handle import Handler
-from services.dispatcher.lanes import BUDGET, Lane, Surroundings
+from services.dispatcher.lanes import Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook

@@ -79,9 +79,9 @@ async def test_a_worker_lost_during_a_call_is_an_unanswered_call(
             return bool(carrier.actions)
 
         await eventually(called)
-        for flight in list(lost._flights):
+        for flight in list(lost.flights.tasks):
             flight.cancel()
-        await asyncio.gather(*lost._flights, return_exceptions=True)
+        await asyncio.gather(*lost.flights.tasks, return_exceptions=True)
         carrier.gate = None
         await d.lapse()
         d.now = later(minutes=1)
@@ -358,6 +358,28 @@ async def test_a_target_that_says_slow_down_is_left_alone(database: str) -> None
         d.now = later(seconds=90)
         await d.run()
         assert {row.state for row in await d.rows()} == {"accepted"}
+
+
+async def test_no_call_slips_out_after_slow_down(database: str) -> None:
+    """The slot of the call that was told so is free only once all lanes know."""
+    wait = Verdict("throttle", "429", wait=timedelta(seconds=90))
+    carrier = ScriptedCarrier(on_act=_first(1, wait))
+    book = rules(INVITE, targets=[TargetRules("sandbox", 1, (), (), None, True)])
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(5)))
+        await d.fresh()
+        stopping = asyncio.Event()
+        working = asyncio.create_task(d.lanes["sandbox"].run(stopping))
+
+        async def noted() -> bool:
+            return "waiting" in {row.state for row in await d.rows()}
+
+        try:
+            await eventually(noted)
+        finally:
+            stopping.set()
+            await working
+        assert len(carrier.actions) == 1
 
 
 async def test_changes_of_a_delivery_are_told_in_order(database: str) -> None:

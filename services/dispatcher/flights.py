@@ -1,0 +1,190 @@
+"""The calls of one lane, each from its claim to its record, as tasks.
+
+A slot is taken when a call is started and free once the call has ended; while its answer is written
+down it can serve the next. A call whose result cannot be written is left to its lease: then it
+counts as unanswered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.dispatcher.attributes import chosen
+from services.dispatcher.bell import Bell
+from services.dispatcher.brakes import pause, resume, slow
+from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
+from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.judge import judge, judge_push
+from services.dispatcher.metrics import Metrics
+from services.dispatcher.record import EndedDelivery, EndedPush, Recorder
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway
+
+_log = structlog.get_logger(__name__)
+
+#: How long one call may take with sign-in, steps and quick retries; ends well before the lease.
+BUDGET: Final = timedelta(seconds=10)
+#: How long a target with a wrong account is left alone before one call tries again.
+PAUSE: Final = timedelta(minutes=5)
+#: How long a target that says "slow down" without a time is left alone.
+SLOW: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all lanes share."""
+
+    bell: Bell
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    budget: timedelta = BUDGET
+
+
+class Flights:
+    """The calls in flight to one target. `tasks` are those that have not landed."""
+
+    def __init__(self, desk: Desk, carrier: Carrier, around: Surroundings) -> None:
+        self._desk = desk
+        self._target = desk.rules.name
+        self._carrier = carrier
+        self._around = around
+        #: A call may begin this long after its claim began, and still end before its lease.
+        self._spare = (desk.lease - around.budget).total_seconds()
+        self._recorder = Recorder(desk, around.clock, self._spare)
+        self._calls = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def free(self) -> int:
+        """How many calls may be claimed now."""
+        most = self._desk.rules.concurrency
+        # What waits to be written must not grow without end when the database is slow.
+        return min(most - self._calls, 2 * most - len(self.tasks))
+
+    def start(self, taken: Claim, began: float) -> None:
+        """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
+        latest = began + self._spare
+        self._calls += len(taken.pushes) + len(taken.deliveries)
+        for push in taken.pushes:
+            self.tasks.add(asyncio.create_task(self._push(push, taken.probing, latest)))
+        for delivery in taken.deliveries:
+            self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
+
+    async def land(self) -> None:
+        """Collect finished calls; what one raised is a bug and ends the process."""
+        for task in [task for task in self.tasks if task.done()]:
+            self.tasks.discard(task)
+            await task
+
+    async def _push(self, claimed: ClaimedPush, probing: bool, latest: float) -> None:
+        wanted = claimed.wanted
+        push = ProfilePush(
+            customer_id=wanted.customer_id,
+            identifiers=claimed.identifiers,
+            version=wanted.version,
+            attributes=wanted.attributes,
+        )
+        budget, now = self._around.budget, self._around.clock()
+        verdict = await self._asked(
+            _too_late(latest),
+            lambda: self._carrier.push_profile(push, budget=budget, now=now),
+            probing,
+        )
+        ended = self._around.clock()
+        after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
+        seconds = await self._recorder.record(EndedPush(claimed, after, ended))
+        if seconds is not None and after.state == "reached":
+            self._around.metrics.push_seconds.labels(self._target).observe(max(0.0, seconds))
+        self._around.metrics.attempts.labels(self._target, "push", verdict.outcome).inc()
+        _log.info(
+            "dispatcher.pushed",
+            customer_id=str(wanted.customer_id),
+            version=wanted.version,
+            target=self._target,
+            attempt=claimed.attempt,
+            outcome=verdict.outcome,
+            state=after.state,
+            reason=after.reason,
+        )
+
+    async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
+        delivery, state = claimed.delivery, claimed.state
+        call = ActionCall(
+            delivery_id=delivery.id,
+            customer_id=delivery.customer_id,
+            identifiers=state.identifiers,
+            play=delivery.play,
+            action=delivery.action,
+            variant=delivery.variant,
+            template=delivery.template,
+            channel=delivery.channel,
+            contact_class=delivery.contact_class,
+            deadline=delivery.deadline,
+            attributes=chosen(state.attributes, self._desk.rules.in_messages),
+            context=delivery.context,
+        )
+        budget, now = self._around.budget, self._around.clock()
+        verdict = await self._asked(
+            _too_late(latest, now >= delivery.deadline),
+            lambda: self._carrier.act(call, budget=budget, now=now),
+            probing,
+        )
+        ended = self._around.clock()
+        after = judge(delivery, verdict, self._desk.idempotency, ended)
+        ours = await self._recorder.record(EndedDelivery(claimed, after)) is not None
+        self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
+        if ours:
+            self._around.metrics.changed([after])
+            self._around.bell.ring("teller")
+        _log.info(
+            "dispatcher.attempted",
+            delivery_id=str(delivery.id),
+            event_id=str(delivery.event_id),
+            customer_id=str(delivery.customer_id),
+            play=delivery.play,
+            target=self._target,
+            attempt=delivery.attempts,
+            outcome=verdict.outcome,
+            state=after.state if ours else "lease lost",
+            reason=after.reason,
+        )
+
+    async def _asked(
+        self, late: Verdict | None, ask: Callable[[], Awaitable[Verdict]], probing: bool
+    ) -> Verdict:
+        """Make one call. Its slot is free once all is done that the answer says of the target."""
+        try:
+            verdict = late or await ask()
+            await self._heed(verdict, probing, self._around.clock())
+            return verdict
+        finally:
+            # The lane is woken only if it may have left work for want of a slot.
+            if self._calls == self._desk.rules.concurrency:
+                self._around.bell.ring(self._target)
+            self._calls -= 1
+
+    async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
+        """Do what an answer says about the whole target; at worst the next answer says it again."""
+        try:
+            with away_as_dependency():
+                if verdict.outcome == "disable_target":
+                    await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
+                elif verdict.outcome == "throttle":
+                    await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
+                elif probing:
+                    await resume(self._desk)
+        except DependencyAway as error:
+            _log.debug("dispatcher.not_heeded", target=self._target, reason=str(error))
+
+
+def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:
+    """Say why a call must not begin any more, asked right before it: a claim may take its time."""
+    if past_deadline:
+        return Verdict("retry", "the deadline passed before the call: nothing was sent")
+    if asyncio.get_running_loop().time() >= latest:
+        return Verdict("retry", "claiming took as long as the lease: nothing was sent")
+    return None
