@@ -177,3 +177,59 @@ async def test_members_of_a_group_sent_in_one_round_see_each_other(database: str
         await d.run()
         assert Counter(row.state for row in await d.rows()) == {"accepted": 1, "suppressed": 5}
         assert len(d.carriers["sandbox"].actions) == 1
+
+
+async def test_handlers_that_meet_the_same_people_in_opposite_order_wait_in_turn(
+    database: str,
+) -> None:
+    """Two groups, two handlers, everybody the other way round: no deadlock, no contact too many."""
+    budget = Budget(
+        name="account",
+        scope="group",
+        classes=CLASSES,
+        channels=None,
+        limit=1,
+        window=RollingWindow(hours=WEEK),
+    )
+    people = [(uuid.uuid4(), f"account-{number % 2}") for number in range(20)]
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        batches = [
+            [
+                decision(
+                    customer,
+                    version=version,
+                    segment="promoter",
+                    response=f"r{version}",
+                    group=group,
+                    budgets=(budget,),
+                )
+                for customer, group in order
+            ]
+            for version, order in ((1, people), (2, people[::-1]))
+        ]
+        await asyncio.gather(*(d.tell(*batch) for batch in batches))
+        await d.run()
+        assert Counter(row.state for row in await d.rows()) == {"accepted": 2, "suppressed": 38}
+
+
+async def test_what_becomes_due_at_once_after_an_outage_goes_one_by_one(database: str) -> None:
+    """Messages that were to be sixteen hours apart stay so, though all their times have passed."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        customer = uuid.uuid4()
+        for number in range(1, 5):
+            await d.tell(
+                decision(
+                    customer,
+                    version=number,
+                    segment="promoter",
+                    response=f"r{number}",
+                    budgets=(rolling(1, 16),),
+                )
+            )
+        d.now = later(hours=48)
+        await d.run()
+        states = Counter(row.state for row in await d.rows())
+        assert states == {"accepted": 1, "waiting": 1, "suppressed": 2}
+        d.now = later(hours=64)
+        await d.run()
+        assert len(d.carriers["sandbox"].actions) == 2
