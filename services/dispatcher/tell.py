@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 SOURCE: Final = "nps/dispatcher"
 _MOST: Final = 500
 _POLL_S: Final = 1.0
+#: In a burst, whatever settles meanwhile is told with it; nobody waits for what is told here.
+_GATHER_S: Final = 0.03
 _SLOWEST_RETRY_S: Final = 2.0
 
 # Locked while they are published, so that replicas do not tell the same; nobody else writes these.
@@ -77,6 +79,7 @@ class Teller:
                 tries += 1
                 pause = min(_SLOWEST_RETRY_S, 0.1 * 2 ** min(tries, 6))
             await self._rest(stopping, pause)
+            await asyncio.sleep(_GATHER_S)
 
     async def step(self) -> int:
         """Tell what is untold now, oldest first; returns how many. Raises `DependencyAway`."""
