@@ -1,5 +1,6 @@
 """What a newcomer types first."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,10 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in this tree."""
+    """Run make in this tree, as from a shell even where the tests themselves were made."""
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environ = {name: value for name, value in os.environ.items() if name not in outer}
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
+        env=environ,
         capture_output=True,
         text=True,
         check=False,
