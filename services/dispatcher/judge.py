@@ -4,14 +4,16 @@ In: a verdict, the delivery as it was sent (attempt counted), the target's idemp
 Out: the delivery in its next state. Long waits become due moments, never sleeps.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.calls import Idempotency, Outcome, Verdict
 from services.dispatcher.delivery import Delivery
 from shared.events.ids import name_id
+from shared.events.outcomes import DeliveryState
 from shared.times import iso
 
 #: Waits after each attempt, as Svix and Standard Webhooks do; the last one repeats until the
@@ -19,6 +21,11 @@ from shared.times import iso
 WAITS: Final = tuple(
     timedelta(seconds=s) for s in (5, 30, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600)
 )
+_ENDS: Final[Mapping[Outcome, DeliveryState]] = {
+    "suppressed": "suppressed",
+    "reject": "rejected",
+    "park": "parked",
+}
 #: A wait is spread by this share to both sides, so that an outage's victims do not return at once.
 JITTER: Final = 0.2
 
@@ -46,12 +53,11 @@ def judge(
         case "ok" | "accepted":
             done = delivery.to("accepted", reason)
             return replace(done, reference=verdict.reference, unanswered_since=None)
-        case "suppressed":
-            return delivery.to("suppressed", reason)
-        case "park":
-            return delivery.to("parked", reason)
-        case "reject":
-            return delivery.to("rejected", reason)
+        case "suppressed" | "reject" if _in_doubt(delivery):
+            # What this call could not do an earlier one may have done: its slot is not given back.
+            return delivery.to("in_doubt", f"an earlier call may have happened; then {reason}")
+        case "suppressed" | "reject" | "park":
+            return delivery.to(_ENDS[verdict.outcome], reason)
         case "in_doubt":
             since = delivery.unanswered_since or delivery.attempted_at or now
             unanswered = replace(delivery, unanswered_since=since)
@@ -60,13 +66,18 @@ def judge(
             return _again(delivery, verdict, idempotency, now)
 
 
+def _in_doubt(delivery: Delivery) -> bool:
+    """Tell whether an unanswered call stands that must not be forgotten."""
+    return delivery.unanswered_since is not None and delivery.on_unknown == "hold"
+
+
 def _again(
     delivery: Delivery, verdict: Verdict, idempotency: Idempotency, now: datetime
 ) -> Delivery:
     """Make it due again, unless the deadline or an unknown effect stands against that."""
     due = now + (verdict.wait or wait_after(delivery.id, delivery.attempts))
     since = delivery.unanswered_since
-    held = since is not None and delivery.on_unknown == "hold"
+    held = _in_doubt(delivery)
     if held and since is not None and not repeatable(idempotency, since, due):
         return delivery.to("in_doubt", f"it may have happened: {verdict.reason}")
     if due < delivery.deadline:

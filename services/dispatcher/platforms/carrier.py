@@ -123,6 +123,8 @@ class PlatformCarrier:
         try:
             asked = next(flow)
             while True:
+                if self._too_late(asked, deal):
+                    return _Tried(Verdict("retry", "the deadline came before the call"), False)
                 told = await self._tell(asked, until)
                 if isinstance(asked, httpx.Request) and asked.extensions["effect"]:
                     # Only what certainly never left us may be sent again without a second thought.
@@ -131,6 +133,11 @@ class PlatformCarrier:
                 asked = flow.send(told)
         except StopIteration as stop:
             return _Tried(stop.value, repeatable)
+
+    def _too_late(self, asked: Asked, deal: Deal) -> bool:
+        """Tell whether sign-in, steps or retries took until the message had become wrong."""
+        effect = isinstance(asked, httpx.Request) and bool(asked.extensions["effect"])
+        return effect and deal.deadline is not None and self._clock() >= deal.deadline
 
     async def _tell(self, asked: Asked, until: float) -> Told:
         if isinstance(asked, httpx.Request):

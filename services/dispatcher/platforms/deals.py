@@ -33,7 +33,8 @@ class Deal:
 
     `acts`: it does something to the customer, so an unanswered request leaves doubt; `keyed`: a
     repeat under the same key is recognised, so doubt may be ended by repeating. `message_id`
-    names the push or the action to a receiver that forgets repeats.
+    names the push or the action to a receiver that forgets repeats. After `deadline` no request
+    with an effect may leave.
     """
 
     operation: Operation
@@ -43,6 +44,7 @@ class Deal:
     message_id: str
     channel: Channel | None = None
     contact_class: str | None = None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def action_deal(
         operation=preset.act,
         names=said,
         acts=True,
+        deadline=call.deadline,
         keyed=keyed,
         message_id=delivery,
         channel=call.channel,

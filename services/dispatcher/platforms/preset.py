@@ -71,8 +71,9 @@ class Limits(Strict):
     """How hard this platform may be driven; a target may ask for another concurrency."""
 
     concurrency: int = Field(4, ge=1, le=256, description="calls in flight")
-    connect_s: float = Field(5, gt=0, description="seconds to a connection, TLS included")
-    answer_s: float = Field(20, gt=0, description="seconds from there to the whole answer")
+    # Together at most the 20 s that a lane gives one call (`flights.BUDGET`).
+    connect_s: float = Field(5, gt=0, le=5, description="seconds to a connection, TLS included")
+    answer_s: float = Field(15, gt=0, le=15, description="seconds from there to the whole answer")
 
 
 class Formats(Strict):

@@ -73,6 +73,17 @@ def test_a_doubt_outlives_a_later_answer_that_nothing_happened() -> None:
     assert judge(unanswered, Verdict("retry", "503"), KEYED, NOW).state == "waiting"
 
 
+@pytest.mark.parametrize("outcome", ["reject", "suppressed"])
+def test_what_a_later_call_is_refused_an_earlier_one_may_have_done(outcome: Outcome) -> None:
+    """Unanswered, then refused: she may have been written to, so the slot is kept."""
+    held = sent(2, unanswered_since=later(minutes=-1))
+    internal = replace(held, on_unknown="retry")
+
+    assert judge(held, Verdict(outcome, "HTTP 404"), KEYED, NOW).state == "in_doubt"
+    assert judge(sent(2), Verdict(outcome, "HTTP 404"), KEYED, NOW).state != "in_doubt"
+    assert judge(internal, Verdict(outcome, "HTTP 404"), KEYED, NOW).state != "in_doubt"
+
+
 def test_an_answer_at_last_ends_the_doubt() -> None:
     """The repeat was accepted under its key."""
     after = judge(sent(2, unanswered_since=later(minutes=-1)), Verdict("ok", "200"), KEYED, NOW)

@@ -91,6 +91,16 @@ async def test_doubt_outlives_what_came_later(later: list[httpx.Response], then:
     )
 
 
+async def test_no_action_leaves_once_its_deadline_has_come() -> None:
+    """Signing in and looking for consent took too long: the message would be wrong by now."""
+    fake = FakeAdobe()
+    late = carrier("adobe", fake, clock=lambda: platforms.ACTION.deadline)
+    verdict = await late.act(platforms.ACTION, budget=BUDGET, now=NOW)
+
+    assert (verdict.outcome, verdict.reason) == ("retry", "the deadline came before the call")
+    assert fake.events == []
+
+
 async def test_an_unkeyed_action_that_was_answered_is_not_repeated_quickly() -> None:
     """503 after bytes left: the row may come back, the call does not."""
     fake = FakeReceiver()
@@ -157,8 +167,7 @@ async def test_each_attempt_of_a_webhook_is_signed_at_its_own_time() -> None:
     """Receivers refuse old timestamps; the id stays, the signature is fresh."""
     fake = FakeReceiver()
     fake.then("/nps", httpx.Response(500))
-    times = iter([NOW, NOW + timedelta(seconds=1)])
-    lane = carrier("webhook", fake, clock=lambda: next(times))
+    lane = carrier("webhook", fake, clock=lambda: NOW + timedelta(seconds=len(fake.calls)))
     await lane.act(platforms.ACTION, budget=BUDGET, now=NOW)
     first, second = fake.calls
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == str(platforms.DELIVERY)
