@@ -125,10 +125,13 @@ def test_odd_values_lose_no_line(log: Log) -> None:
     assert (line["large"], line["half"]) == (1 << 70, "\ud800")
 
 
-def test_a_line_that_cannot_be_written_is_not_shown_either(log: Log) -> None:
+def test_a_line_that_cannot_be_written_is_not_shown_either(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Python would print the whole record beside the log."""
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Broken())
+        # Put back afterwards: pytest's own handlers, which serve all tests, are among them.
+        monkeypatch.setattr(handler, "formatter", _Broken())
     structlog.get_logger("ours").error("failed", value=CANARY)
 
     assert "Logging error" not in log.everything()
