@@ -19,8 +19,9 @@ from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import take_back
 from services.dispatcher.gates import gate
-from services.dispatcher.recipients import Recipient, read_identifiers, read_state
+from services.dispatcher.recipients import Recipient, read_identifiers
 from services.dispatcher.scenes import gather
+from services.dispatcher.store import recipient
 
 # A claim must walk the partial index in order of `due` and stop at the limit, whatever the backlog.
 # The planner, which cannot know that nearly every row passes, would rather sort all of them (108 ms
@@ -161,7 +162,7 @@ async def _claim_deliveries(
     for row in sorted(found, key=lambda found: found.due):
         if row.customer_id not in due:  # one call per customer: her next one follows this one
             due[row.customer_id] = ledger.delivery(row)
-            recipients[row.customer_id] = _recipient(row)
+            recipients[row.customer_id] = recipient(row, row.recipient_state)
     if not due:
         return (), (), 0
     scenes = await gather(connection, desk, recipients, now)
@@ -209,14 +210,4 @@ def _sending(delivery: Delivery, now: datetime) -> Delivery:
         attempts=attempt,
         attempted_at=now,
         moment=now,
-    )
-
-
-def _recipient(row: Any) -> Recipient:
-    return Recipient(
-        customer_id=row.customer_id,
-        version=row.version,
-        group=row.group_key,
-        state=read_state(row.recipient_state),
-        merged_into=row.merged_into,
     )

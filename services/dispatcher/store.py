@@ -71,19 +71,19 @@ async def lock(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID,
     known = (await connection.scalars(_MERGED_INTO, {"ids": list(ids)})).all()
     wanted = {*ids, *known}
     rows = await connection.execute(_LOCK, {"ids": sorted(wanted)})
-    recipients = {row.customer_id: recipient(row) for row in rows}
+    recipients = {row.customer_id: recipient(row, row.state) for row in rows}
     if any(r.merged_into and r.merged_into not in recipients for r in recipients.values()):
         raise DependencyAway("database: a merge came in between")
     return recipients
 
 
-def recipient(row: Any) -> Recipient:
-    """Read a row with the columns of `recipients`."""
+def recipient(row: Any, state: Any) -> Recipient:
+    """Read a row with the columns of `recipients`; its `state` apart, for a join may rename it."""
     return Recipient(
         customer_id=row.customer_id,
         version=row.version,
         group=row.group_key,
-        state=read_state(row.state),
+        state=read_state(state),
         merged_into=row.merged_into,
     )
 

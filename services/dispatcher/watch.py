@@ -15,6 +15,7 @@ from shared.bus.port import Consumer
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.events.envelope import DECISIONS
+from shared.stopping import pause
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +77,4 @@ async def repeat(
             await step()
         except DependencyAway as error:
             _log.debug("dispatcher.watch_missed", reason=str(error))
-        try:
-            await asyncio.wait_for(stopping.wait(), every_s)
-        except TimeoutError:
-            continue
+        await pause(stopping, every_s)

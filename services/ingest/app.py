@@ -16,6 +16,7 @@ from services.ingest.webhooks import Webhooks, webhook_router
 from shared.errors import DependencyAway
 from shared.hosting import Part, Task
 from shared.http.auth import Access
+from shared.stopping import pause
 
 _log = structlog.get_logger(__name__)
 
@@ -61,12 +62,6 @@ def pruning(quarantine: Quarantine, keep: timedelta, clock: Callable[[], datetim
             except DependencyAway:
                 _log.warning("ingest.quarantine_prune_postponed")
                 wait = _PRUNE_AGAIN_S
-            await _until(stopping, wait)
+            await pause(stopping, wait)
 
     return run
-
-
-async def _until(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait, but not longer than the service lives."""
-    await asyncio.wait({waiter := asyncio.create_task(stopping.wait())}, timeout=seconds)
-    waiter.cancel()

@@ -6,7 +6,6 @@ nothing waits).
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +17,7 @@ from shared.errors import DependencyAway
 from shared.events import ids
 from shared.events.decisions import SegmenterProgressed
 from shared.events.envelope import DECISIONS, Event, encode
+from shared.stopping import pause
 from shared.times import iso
 
 _log = structlog.get_logger(__name__)
@@ -59,8 +59,7 @@ class ProgressTeller:
                 await self.tell()
             except DependencyAway as error:
                 _log.warning("segmenter.progress_untold", reason=str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _EVERY_S)
+            await pause(stopping, _EVERY_S)
 
 
 def _lag(progress: Progress, now: datetime) -> tuple[str, int, float]:

@@ -6,7 +6,6 @@ second replica, tells the timer again under the same id, which is decided once.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -23,6 +22,7 @@ from shared.errors import DependencyAway
 from shared.events import ids
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.feedback import TimerDue
+from shared.stopping import pause
 
 _log = structlog.get_logger(__name__)
 
@@ -98,8 +98,7 @@ class Timers:
                     _log.warning("segmenter.timers_waiting", reason=str(error))
                 self.waiting_for = str(error)
             if told < _MOST:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), _EVERY_S)
+                await pause(stopping, _EVERY_S)
 
 
 def _message(customer_id: UUID, arm: int, due_at: datetime, now: datetime) -> Message:

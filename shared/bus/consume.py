@@ -34,6 +34,7 @@ from shared.bus.fates import (
 )
 from shared.bus.port import Consumer, Partition, Publisher, Record
 from shared.errors import DependencyAway, Unprocessable
+from shared.stopping import pause
 
 __all__ = ["BatchStats", "ConsumeLoop", "Handle", "Received", "Rejected"]
 
@@ -239,11 +240,9 @@ class ConsumeLoop:
     async def _back_off(self, tries: int) -> None:
         """Wait with jitter, so that replicas do not come back all at once."""
         delay = min(_SLOWEST_RETRY, _FIRST_RETRY * 2 ** min(tries, 10))
-        try:
-            await asyncio.wait_for(self._stopping.wait(), delay * random.uniform(0.5, 1))  # noqa: S311
-        except TimeoutError:
-            return
-        raise _Stopped
+        await pause(self._stopping, delay * random.uniform(0.5, 1))  # noqa: S311
+        if self._stopping.is_set():
+            raise _Stopped
 
     async def _alive(self, work: Awaitable[_T]) -> _T:
         """Await the handler; while it takes long, polls keep the membership."""
