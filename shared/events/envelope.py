@@ -32,6 +32,9 @@ _TYPES: Final[dict[str, tuple[type[EventData], str]]] = {
             feedback.SurveyShown,
             feedback.SurveyDeclined,
             feedback.SurveyOptedOut,
+            feedback.CaseOpened,
+            feedback.CaseResolved,
+            feedback.CaseReopened,
             feedback.CustomerUpdated,
             feedback.TimerDue,
         )
@@ -53,6 +56,7 @@ _TYPES: Final[dict[str, tuple[type[EventData], str]]] = {
             outcomes.MessageBounced,
             outcomes.MessageOpened,
             outcomes.MessageUnsubscribed,
+            outcomes.ActionCompleted,
         )
     },
 }

@@ -16,6 +16,26 @@ from shared.events.vocabulary import (
 
 TimeOrigin = Literal["platform", "receipt", "future"]
 TimerKind = Literal["hold_end"]
+#: `nps` alone makes a segment; the others are kept and count as answers.
+Metric = Literal["nps", "csat", "ces", "stars"]
+#: Where data about people comes from. Bought addresses carry no consent, whatever the seller says.
+Provenance = Literal["own", "partner", "bought"]
+
+#: Far beyond any scale, and far inside what every reader's numbers hold.
+_Number = Annotated[int | float, Field(ge=-1_000_000_000, le=1_000_000_000, allow_inf_nan=False)]
+
+
+class Given(Fact):
+    """The score as the customer gave it, where it is not plainly one of NPS (0 to 10).
+
+    `least` and `most` are the ends of the scale; `band` is what the source calls the place of the
+    value on it, such as `satisfied`.
+    """
+
+    value: _Number
+    least: _Number
+    most: _Number
+    band: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class ResponseReceived(Fact):
@@ -26,17 +46,20 @@ class ResponseReceived(Fact):
     `answered_at` is the platform's time, or the receipt time where it gave none (`receipt`) or one
     more than ten minutes ahead (`future`). `answers` holds the canonical names (`score`, `comment`,
     `liked_least`, `improve`, `liked_most`, `why`, `reasons`, `callback_requested`, `language`) and
-    any other mapped question; `attributes` what becomes a customer attribute.
+    any other mapped question; `attributes` what becomes a customer attribute. Only under the metric
+    `nps` is `score` a whole number from 0 to 10 that makes a segment. `history`: told by an import,
+    so it is known and nobody reacts to it.
     """
 
     TYPE: ClassVar[str] = "survey.response.received"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     source: str
     survey: str
     response_id: str
     revision: int | None = None
-    metric: Literal["nps"] = "nps"
+    metric: Metric = "nps"
+    given: Given | None = None
     answered_at: Moment
     answered_at_origin: TimeOrigin
     received_at: Moment
@@ -45,6 +68,8 @@ class ResponseReceived(Fact):
     answers: dict[str, Value] = Field(default_factory=dict)
     attributes: dict[str, Value] = Field(default_factory=dict)
     consents: tuple[ConsentStatement, ...] = ()
+    history: bool = False
+    provenance: Provenance | None = None
 
 
 class _SurveyContact(Fact):
@@ -82,16 +107,58 @@ class SurveyOptedOut(_SurveyContact):
     TYPE: ClassVar[str] = "survey.opted_out"
 
 
+class ResponseLink(Fact):
+    """The response that something else is about."""
+
+    source: str
+    survey: str
+    response_id: str
+
+
+class _CaseStep(Fact):
+    """One step of a customer's problem at a helpdesk.
+
+    `case_id` is `source/id`, with the id by which the helpdesk knows it: so a step that names
+    nobody still finds her. What the case says (its subject, its text) stays at the helpdesk.
+    """
+
+    VERSION: ClassVar[str] = "1.0"
+
+    case_id: Annotated[str, Field(min_length=3, max_length=512)]
+    identifiers: tuple[Identifier, ...] = ()
+    occurred_at: Moment
+    response: ResponseLink | None = None
+
+
+class CaseOpened(_CaseStep):
+    """A case was opened: while it is open, she is neither asked nor sold to."""
+
+    TYPE: ClassVar[str] = "case.opened"
+
+
+class CaseResolved(_CaseStep):
+    """A case was resolved."""
+
+    TYPE: ClassVar[str] = "case.resolved"
+
+
+class CaseReopened(_CaseStep):
+    """A case that was resolved is open again."""
+
+    TYPE: ClassVar[str] = "case.reopened"
+
+
 class CustomerUpdated(Fact):
     """What a CRM knows: attributes, consents, a contact hold, further identifiers that link."""
 
     TYPE: ClassVar[str] = "customer.updated"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     identifiers: Annotated[tuple[Identifier, ...], Field(min_length=1)]
     occurred_at: Moment
     attributes: dict[str, Value] = Field(default_factory=dict)
     consents: tuple[ConsentStatement, ...] = ()
+    provenance: Provenance | None = None
 
 
 class TimerDue(Fact):
@@ -106,12 +173,14 @@ class TimerDue(Fact):
     due_at: Moment
 
 
+CaseStep = CaseOpened | CaseResolved | CaseReopened
 FeedbackData = (
     ResponseReceived
     | InvitationSent
     | SurveyShown
     | SurveyDeclined
     | SurveyOptedOut
+    | CaseStep
     | CustomerUpdated
     | TimerDue
 )

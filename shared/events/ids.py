@@ -23,6 +23,11 @@ def response_cause(source: str, survey: str, response_id: str) -> UUID:
     return name_id("cause", "response", source, survey, response_id)
 
 
+def case_cause(case_id: str) -> UUID:
+    """Name what a case with all its steps causes."""
+    return name_id("cause", "case", case_id)
+
+
 def event_cause(event_id: UUID) -> UUID:
     """Name what a fact told by exactly one event causes (an update, a report, a timer)."""
     return name_id("cause", "event", event_id)

@@ -1,9 +1,9 @@
 """Topic `nps.outcomes`: what became of our deliveries, and what platforms report of messages."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from shared.events.vocabulary import Channel, ContactClass, Fact, Identifier, Moment
 
@@ -96,7 +96,31 @@ class MessageUnsubscribed(_MessageReported):
     TYPE: ClassVar[str] = "message.unsubscribed"
 
 
+class ActionCompleted(Fact):
+    """A customer did what an action asks for, or as much: a review, a referral, an order.
+
+    `what` names it (`review_left`, `referral`, `purchase`), `delivery_id` our delivery that asked
+    for it, `play` and `action` name it by the playbook where the platform echoes only these.
+    """
+
+    TYPE: ClassVar[str] = "action.completed"
+    VERSION: ClassVar[str] = "1.0"
+
+    what: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    identifiers: tuple[Identifier, ...] = ()
+    delivery_id: UUID | None = None
+    play: str | None = None
+    action: str | None = None
+    occurred_at: Moment
+
+    @model_validator(mode="after")
+    def _is_about_someone(self) -> "ActionCompleted":
+        if not self.identifiers and self.delivery_id is None:
+            raise ValueError("needs identifiers or a delivery_id")
+        return self
+
+
 MessageReport = (
     MessageSent | MessageDelivered | MessageBounced | MessageOpened | MessageUnsubscribed
 )
-OutcomeData = DeliverySettled | MessageReport
+OutcomeData = DeliverySettled | MessageReport | ActionCompleted

@@ -57,6 +57,13 @@ _ASKED: dict[str, Any] = {
     "channel": "email",
 }
 
+_STEP: dict[str, Any] = {
+    "case_id": "helpdesk/4711",
+    "identifiers": (EMAIL,),
+    "occurred_at": AT,
+    "response": feedback.ResponseLink(source="shop", survey="relational", response_id="R-1"),
+}
+
 #: One example of each type, with every field set.
 EXAMPLES: tuple[EventData, ...] = (
     feedback.ResponseReceived(
@@ -64,6 +71,8 @@ EXAMPLES: tuple[EventData, ...] = (
         survey="relational",
         response_id="R-1",
         revision=1795255200123,
+        metric="nps",
+        given=feedback.Given(value=1, least=1, most=11, band="unhappy"),
         answered_at=AT,
         answered_at_origin="platform",
         received_at=LATER,
@@ -79,16 +88,22 @@ EXAMPLES: tuple[EventData, ...] = (
         },
         attributes={"first_name": "Camille", "plan": None, "orders": 3},
         consents=(CONSENT,),
+        history=True,
+        provenance="own",
     ),
     feedback.InvitationSent(**_ASKED),
     feedback.SurveyShown(**_ASKED),
     feedback.SurveyDeclined(**_ASKED),
     feedback.SurveyOptedOut(**_ASKED),
+    feedback.CaseOpened(**_STEP),
+    feedback.CaseResolved(**_STEP),
+    feedback.CaseReopened(**_STEP),
     feedback.CustomerUpdated(
         identifiers=(NUMBER, EMAIL),
         occurred_at=AT,
         attributes={"plan": "premium", "title": None},
         consents=(CONSENT,),
+        provenance="partner",
     ),
     feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, arm=2, due_at=AT),
     decisions.CustomerDecided(
@@ -188,6 +203,14 @@ EXAMPLES: tuple[EventData, ...] = (
     outcomes.MessageBounced(**_REPORT),
     outcomes.MessageOpened(**_REPORT),
     outcomes.MessageUnsubscribed(**_REPORT),
+    outcomes.ActionCompleted(
+        what="review_left",
+        identifiers=(EMAIL,),
+        delivery_id=DELIVERY,
+        play="ask_for_a_review",
+        action="review_invite",
+        occurred_at=AT,
+    ),
 )
 
 each_example = pytest.mark.parametrize(
@@ -252,6 +275,29 @@ def _with_more(value: Any) -> Any:
     return {**grown, "added_later": {"x": 1}}
 
 
+@pytest.mark.parametrize(
+    ("file", "current"),
+    [
+        pytest.param(path, data, id=path.stem)
+        for path in sorted((GOLDEN / "older").glob("*.json"))
+        for data in EXAMPLES
+        if path.stem.startswith(f"{data.TYPE}-")
+    ],
+)
+def test_what_an_older_writer_left_is_read(file: Path, current: EventData) -> None:
+    """A record of an earlier minor version has its defaults for what was added since."""
+    read = decode(file.read_bytes()).data
+    model = type(current)
+    older = read.model_dump(include=read.model_fields_set)
+    assert older.keys() < model.model_fields.keys()
+    assert older == current.model_dump(include=read.model_fields_set)
+    assert all(
+        getattr(read, name) == field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+        if name not in older
+    )
+
+
 @each_example
 def test_a_newer_major_version_is_unknown(data: EventData) -> None:
     """It stops its partition for a grace time instead of being misread."""
@@ -310,3 +356,5 @@ def test_a_report_about_nobody_is_refused() -> None:
     nobody = {**_REPORT, "identifiers": (), "delivery_id": None}
     with pytest.raises(ValueError, match="identifiers or a delivery_id"):
         outcomes.MessageSent(**nobody)
+    with pytest.raises(ValueError, match="identifiers or a delivery_id"):
+        outcomes.ActionCompleted(what="referral", occurred_at=AT)
