@@ -23,8 +23,8 @@ from services.dispatcher.target_settings import (
     idempotency,
     make_account,
 )
-from services.dispatcher.wire import Wire
 from shared.errors import ConfigError
+from shared.http.outward import Outward
 from shared.settings import Secrets, load_yaml
 
 
@@ -75,7 +75,7 @@ async def open_targets(
 ) -> Targets:
     """Make every enabled target of the file callable. Call inside the running loop; then `close`.
 
-    `transport_factory` (target name, its settings → transport) replaces the wire, for tests.
+    `transport_factory` (target name, its settings → transport) replaces the connector, for tests.
     """
     loaded = load_yaml(path, TargetsConfig)
     accounts: dict[str, Account] = {}
@@ -100,7 +100,7 @@ async def open_targets(
             transport=(
                 transport_factory(name, settings)
                 if transport_factory
-                else Wire(
+                else Outward(
                     connections=concurrency,
                     allow_private=settings.allow_private,
                     allow_http=settings.allow_http,
