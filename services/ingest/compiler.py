@@ -10,33 +10,71 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from services.ingest import values
-from services.ingest.mapping import ConsentReader, Mapping, Reader, Reading, Test
+from services.ingest.mapping import (
+    ConsentReader,
+    HashReader,
+    Kind,
+    Mapping,
+    Reader,
+    Reading,
+    ScoreModel,
+    Test,
+)
 from services.ingest.paths import MISSING, Payload, Pick, compile_path, quote
-from services.ingest.settings import (
+from services.ingest.reads import (
+    Becomes,
     Condition,
     ConsentField,
+    Hashed,
     Picked,
+    Reads,
     Scalar,
-    SourceEntry,
+    Score,
     is_shorthand,
 )
+from services.ingest.settings import SourceEntry
 
 Location = tuple[str | int, ...]
 
+#: What an event cannot do without, beside a way to recognise the customer.
+NEEDS: MappingOf[Becomes, tuple[str, ...]] = {
+    "response": ("survey", "response_id", "answers"),
+    "thin": ("survey", "response_id"),
+    "invitation": ("survey",),
+    "shown": ("survey",),
+    "decline": ("survey",),
+    "opt_out": ("survey",),
+    "case_opened": ("case",),
+    "case_resolved": ("case",),
+    "case_reopened": ("case",),
+    "message_sent": ("channel",),
+    "message_delivered": ("channel",),
+    "message_bounced": ("channel",),
+    "message_opened": ("channel",),
+    "message_unsubscribed": ("channel",),
+    "action_completed": ("what",),
+    "customer_update": (),
+}
+_MISSING = {"answers": "missing: say where the score is"}
+
 #: How the canonical names are read; any other question takes what `values.answer` takes.
 _ANSWERS: MappingOf[str, Reading] = {
-    "score": values.score,
     "comment": values.text_answer,
     "liked_least": values.text_answer,
     "improve": values.text_answer,
     "liked_most": values.text_answer,
     "why": values.text_answer,
+    "reasons": values.texts,
     "callback_requested": values.flag,
     "callback_slot": values.text_answer,
     "panel_opt_in": values.flag,
     "language": values.language,
 }
 _ATTRIBUTES: MappingOf[str, Reading] = {"tone": values.tone}
+
+
+#: What a kind lays over its source's key by key.
+_LAID_OVER = ("identifiers", "answers", "attributes", "variables")
 
 
 class MappingErrors(Exception):
@@ -52,6 +90,32 @@ def compile_mapping(name: str, entry: SourceEntry) -> Mapping:
     return _Compiler(name, entry).mapping()
 
 
+def compile_columns(name: str, entry: SourceEntry) -> Mapping:
+    """Compile how a file's rows are read: `columns` over the source's keys, or these alone.
+
+    Raises `MappingErrors`.
+    """
+    compiler = _Compiler(name, entry)
+    if entry.columns is None:
+        return compiler.mapping()
+    kind = compiler.kind(("columns",), inheriting(entry.columns, entry))
+    return Mapping(source=name, ignore=(), surveys=frozenset(entry.surveys), kinds=(kind,))
+
+
+def inheriting(reads: Reads, entry: SourceEntry) -> Reads:
+    """Complete one kind with what its source says."""
+    changes = {key: getattr(reads, key) for key in reads.model_fields_set if key != "when"}
+    for key in _LAID_OVER:
+        if key in changes:
+            changes[key] = {**getattr(entry, key), **changes[key]}
+    return entry.model_copy(update=changes)
+
+
+def _answers(score: Score) -> MappingOf[str, Reading]:
+    plain = score.metric == "nps" and score.scale == (0, 10)
+    return {**_ANSWERS, "score": values.score if plain else values.measured}
+
+
 class _Compiler:
     """Compiles an entry and gathers everything that is wrong with it, to be told at once."""
 
@@ -59,13 +123,11 @@ class _Compiler:
         self._name = name
         self._entry = entry
         self._problems: list[tuple[Location, str]] = []
+        self._headers: set[str] = set()
 
     def mapping(self) -> Mapping:
         entry = self._entry
-        survey = self._required("survey", entry.survey)
-        response_id = self._required("response_id", entry.response_id)
-        if not entry.answers:
-            self._problems.append((("answers",), "missing: say where the score is"))
+        kinds = [(("kinds", place), kind) for place, kind in enumerate(entry.kinds)]
         compiled = Mapping(
             source=self._name,
             ignore=tuple(
@@ -73,52 +135,124 @@ class _Compiler:
                 for place, item in enumerate(entry.ignore)
             ),
             surveys=frozenset(entry.surveys),
-            survey=survey,
-            response_id=response_id,
-            answered_at=self._optional("answered_at", entry.answered_at),
-            revision=self._optional("revision", entry.revision),
-            revision_is_time=entry.revision_is == "time",
-            complete=(
-                self._test(("complete",), entry.complete)
-                if isinstance(entry.complete, Condition)
-                else entry.complete == "final"
+            kinds=(
+                tuple(self._kind(at, inheriting(kind, entry), kind.when) for at, kind in kinds)
+                if kinds
+                else (self._kind((), entry, ()),)
             ),
-            zone=ZoneInfo(entry.zone),
-            not_before=timedelta(days=entry.not_before_days),
-            identifiers=tuple(
-                (kind, self._reader(("identifiers", kind), spec))
-                for kind, spec in entry.identifiers.items()
-                if spec is not None
-            ),
-            answers=self._fields("answers", entry.answers, _ANSWERS, values.answer),
-            attributes=self._fields("attributes", entry.attributes, _ATTRIBUTES, values.attribute),
-            consents=tuple(
-                self._consent(("consents", place), item)
-                for place, item in enumerate(entry.consents)
-            ),
+            headers=frozenset(self._headers),
         )
         if self._problems:
             raise MappingErrors(self._problems)
         return compiled
 
-    def _required(self, key: str, spec: Picked | None) -> Reader:
-        if spec is None:
-            self._problems.append(((key,), f"missing: say where the {key} is, or choose a preset"))
-            return Reader(key, lambda _payload: MISSING)
-        return self._reader((key,), spec)
+    def kind(self, at: Location, reads: Reads) -> Kind:
+        """Compile one way to read by itself. Raises `MappingErrors`."""
+        compiled = self._kind(at, reads, ())
+        if self._problems:
+            raise MappingErrors(self._problems)
+        return compiled
 
-    def _optional(self, key: str, spec: Picked | None) -> Reader | None:
-        return None if spec is None else self._reader((key,), spec)
+    def _kind(self, at: Location, reads: Reads, when: Sequence[Condition]) -> Kind:
+        self._check_needs(at, reads)
+        return Kind(
+            becomes=reads.becomes,
+            when=tuple(self._test((*at, "when"), condition) for condition in when),
+            survey=self._optional((*at, "survey"), reads.survey),
+            response_id=self._id((*at, "response_id"), reads.response_id),
+            answered_at=self._optional((*at, "answered_at"), reads.answered_at),
+            revision=self._optional((*at, "revision"), reads.revision),
+            revision_is_time=reads.revision_is == "time",
+            complete=(
+                self._test((*at, "complete"), reads.complete)
+                if isinstance(reads.complete, Condition)
+                else reads.complete == "final"
+            ),
+            zone=ZoneInfo(reads.zone),
+            zones={word: ZoneInfo(zone) for word, zone in reads.zones.items()},
+            not_before=timedelta(days=reads.not_before_days),
+            score=self._score((*at, "score"), reads.score),
+            identifiers=tuple(
+                (kind, self._reader((*at, "identifiers", kind), spec))
+                for kind, spec in reads.identifiers.items()
+                if spec is not None
+            ),
+            answers=self._fields(
+                (*at, "answers"), reads.answers, _answers(reads.score), values.answer
+            ),
+            attributes=self._fields(
+                (*at, "attributes"), reads.attributes, _ATTRIBUTES, values.attribute
+            ),
+            consents=tuple(
+                self._consent((*at, "consents", place), item)
+                for place, item in enumerate(reads.consents)
+            ),
+            event_id=self._optional((*at, "event_id"), reads.event_id),
+            case=self._optional((*at, "case"), reads.case),
+            channel=self._optional((*at, "channel"), reads.channel),
+            contact_class=reads.contact_class,
+            delivery_id=self._optional((*at, "delivery_id"), reads.delivery_id),
+            what=self._optional((*at, "what"), reads.what),
+            variables=tuple(
+                (name, self._reader((*at, "variables", name), spec))
+                for name, spec in reads.variables.items()
+            ),
+        )
+
+    def _check_needs(self, at: Location, reads: Reads) -> None:
+        """Tell what is missing for the event that this becomes."""
+        for key in NEEDS[reads.becomes]:
+            if not getattr(reads, key):
+                self._problems.append(
+                    (
+                        (*at, key),
+                        _MISSING.get(key, f"missing: say where the {key} is, or choose a preset"),
+                    )
+                )
+        about = [spec for spec in reads.identifiers.values() if spec is not None]
+        elsewhere = {"response", "thin", "case_resolved", "case_reopened"}
+        if reads.becomes not in elsewhere and not about:
+            if reads.becomes.startswith(("message_", "action_")) and reads.delivery_id:
+                return
+            self._problems.append(
+                ((*at, "identifiers"), "missing: say where e-mail or customer id is")
+            )
+
+    def _score(self, at: Location, score: Score) -> ScoreModel:
+        ends: list[float | Reader] = []
+        both = (
+            score.scale if isinstance(score.scale, tuple) else (score.scale.least, score.scale.most)
+        )
+        for end in both:
+            ends.append(
+                Reader(end, self._first((*at, "scale"), [end])) if isinstance(end, str) else end
+            )
+        return ScoreModel(
+            metric=score.metric,
+            least=ends[0],
+            most=ends[1],
+            bands=tuple((band, low, high) for band, (low, high) in score.bands.items()),
+        )
+
+    def _id(self, at: Location, spec: Picked | Hashed | None) -> Reader | HashReader | None:
+        if isinstance(spec, Hashed):
+            return HashReader(
+                " + ".join(spec.hash), tuple(self._first(at, [path]) for path in spec.hash)
+            )
+        return self._optional(at, spec)
+
+    def _optional(self, at: Location, spec: Picked | None) -> Reader | None:
+        return None if spec is None else self._reader(at, spec)
 
     def _fields(
         self,
-        key: str,
+        at: Location,
         specs: MappingOf[str, Picked | None],
         canonical: MappingOf[str, Reading],
         otherwise: Reading,
     ) -> tuple[tuple[str, Reader, Reading], ...]:
         return tuple(
-            (name, self._reader((key, name), spec), canonical.get(name, otherwise))
+            (name, self._reader((*at, name), spec), canonical.get(name, otherwise))
             for name, spec in specs.items()
             if spec is not None
         )
@@ -130,6 +264,8 @@ class _Compiler:
         pick = self._first(at, spec.from_)
         if spec.values:
             pick = _translated(pick, {str(values.word(k)): v for k, v in spec.values.items()})
+        if spec.as_:
+            pick = _converted(pick, values.CONVERSIONS[spec.as_])
         return Reader(" | ".join(spec.from_), pick)
 
     def _test(self, at: Location, condition: Condition) -> Test:
@@ -152,7 +288,10 @@ class _Compiler:
         picks: list[Pick] = []
         for path in paths:
             try:
-                picks += [compile_path(text) for text in self._written_out(path)]
+                for text in self._written_out(path):
+                    picks.append(compile_path(text))
+                    if text.startswith("header:"):
+                        self._headers.add(text.removeprefix("header:").lower())
             except ValueError as error:
                 self._problems.append((at, str(error)))
         return picks[0] if len(picks) == 1 else _first_said(tuple(picks))
@@ -191,6 +330,14 @@ def _translated(pick: Pick, table: MappingOf[str, object]) -> Pick:
         return value if word is None else table.get(word, value)
 
     return translated
+
+
+def _converted(pick: Pick, convert: Reading) -> Pick:
+    def converted(payload: Payload) -> object:
+        value = pick(payload)
+        return value if value is MISSING or value is None or value == "" else convert(value)
+
+    return converted
 
 
 def _words(scalars: Sequence[Scalar]) -> frozenset[str]:

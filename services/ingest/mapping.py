@@ -4,15 +4,18 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
+from typing import Literal
 
 from services.ingest import values
 from services.ingest.paths import Payload, Pick
-from shared.events.vocabulary import Channel, IdentifierKind, Purpose
+from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Purpose, Segment
 
 #: Reads what was found into a wire value, `MISSING` or None; raises `Unreadable` naming the rule.
 Reading = Callable[[object], object]
+Metric = Literal["nps", "csat", "ces", "stars"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,14 @@ class Reader:
 
     path: str
     pick: Pick
+
+
+@dataclass(frozen=True, slots=True)
+class HashReader:
+    """An id made of chosen fields, where the tool gives none."""
+
+    path: str
+    parts: tuple[Pick, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +59,56 @@ class ConsentReader:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
-    """How one source's payloads are read."""
+class ScoreModel:
+    """What a score is. `plain`: NPS from 0 to 10, which nearly every source has."""
 
-    source: str
-    ignore: tuple[tuple[Test, str], ...]
-    surveys: frozenset[str]
-    survey: Reader
-    response_id: Reader
+    metric: Metric
+    least: float | Reader
+    most: float | Reader
+    bands: tuple[tuple[Segment, float, float], ...]
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether this is NPS on its own scale, whatever the payload says."""
+        return self.metric == "nps" and self.least == 0 and self.most == 10
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of message is read, and which event it becomes."""
+
+    becomes: str
+    when: tuple[Test, ...]
+    survey: Reader | None
+    response_id: Reader | HashReader | None
     answered_at: Reader | None
     revision: Reader | None
     revision_is_time: bool
     complete: bool | Test
     zone: tzinfo
+    zones: MappingOf[str, tzinfo]
     not_before: timedelta
+    score: ScoreModel
     identifiers: tuple[tuple[IdentifierKind, Reader], ...]
     answers: tuple[tuple[str, Reader, Reading], ...]
     attributes: tuple[tuple[str, Reader, Reading], ...]
     consents: tuple[ConsentReader, ...]
+    event_id: Reader | None = None
+    case: Reader | None = None
+    channel: Reader | None = None
+    contact_class: ContactClass = "marketing"
+    delivery_id: Reader | None = None
+    what: Reader | None = None
+    variables: tuple[tuple[str, Reader], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How one source's payloads are read: what is ignored, then the first kind that fits."""
+
+    source: str
+    ignore: tuple[tuple[Test, str], ...]
+    surveys: frozenset[str]
+    kinds: tuple[Kind, ...]
+    #: Headers that any path or decoder reads, so that a kept message can be mapped again.
+    headers: frozenset[str] = field(default_factory=frozenset)

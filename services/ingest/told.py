@@ -1,6 +1,8 @@
-"""An event that ingest may publish, and the bus key it gets. Pure."""
+"""What became of one payload, and the record an event becomes. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared import identifiers
 from shared.bus.port import Message
@@ -15,6 +17,42 @@ class Told:
 
     event: Event
     identifiers: tuple[Identifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """One event. `unread` names the identifiers that were said and are none (mistyped)."""
+
+    told: Told
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thin:
+    """A message of ids only: the response must be fetched. `variables` go into the request."""
+
+    survey: str
+    response_id: str
+    occurred_at: datetime
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Accepted and not counted: a test message, a survey that this source does not listen to."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmappable:
+    """Authentic, and not to be understood: which path failed which rule (nothing of the value)."""
+
+    path: str
+    rule: str
+
+
+Outcome = Translated | Thin | Ignored | Unmappable
 
 
 def message(told: Told, route_key: bytes) -> Message:

@@ -5,6 +5,8 @@ None for "cleared", or `Unreadable` whose text names the rule and nothing of the
 """
 
 import re
+from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Final
 
 from services.ingest.paths import MISSING
@@ -18,6 +20,8 @@ MAX_ATTRIBUTE: Final = 1_000
 MAX_CHOICES: Final = 100
 
 _WHOLE = re.compile(r"[0-9]{1,3}(?:\.0{1,9})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:[.,][0-9]{1,9})?")
+_SEPARATORS = re.compile(r"[,;|\n]")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8})*")
 _FLAGS: Final = {
     **dict.fromkeys(("true", "yes", "1", "oui", "on"), True),
@@ -52,6 +56,16 @@ def score(value: object) -> object:
     if value != int(value):
         raise Unreadable("score: not a whole number from 0 to 10")
     return int(value)
+
+
+def measured(value: object) -> object:
+    """Read a score of another metric or scale, as a number; "" is not said."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None if value is None else MISSING
+    try:
+        return number(value)
+    except Unreadable:
+        raise Unreadable("score: not a number") from None
 
 
 def text_answer(value: object) -> object:
@@ -148,6 +162,64 @@ def _plain(value: object, most: int) -> object:
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, str | int | float)
+
+
+def texts(value: object) -> object:
+    """Read several choices: a list of texts, or one text as a list of one."""
+    if value is None:
+        return None
+    found = _plain([value] if not isinstance(value, list) else value, MAX_ATTRIBUTE)
+    return [item for item in found if item] if isinstance(found, list) else found
+
+
+def number(value: object) -> int | float:
+    """Read a finite number, also as text with a decimal comma; whole ones are whole."""
+    if isinstance(value, str):
+        text = value.strip().replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
+        if not _NUMBER.fullmatch(text):
+            raise Unreadable("not a number")
+        value = float(text.replace(",", "."))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise Unreadable("not a number")
+    return int(value) if value == int(value) else value
+
+
+def _whole(value: object) -> object:
+    found = number(value)
+    if not isinstance(found, int):
+        raise Unreadable("not a whole number")
+    return found
+
+
+def _yes_or_no(value: object) -> object:
+    found = flag(value)
+    if found is MISSING:
+        raise Unreadable("neither yes nor no")
+    return found
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in _SEPARATORS.split(value) if part.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _one_text(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(value, MAX_TEXT)
+
+
+#: What `as:` may ask for; each raises `Unreadable`. Never called with "not said" or "cleared".
+CONVERSIONS: Final[Mapping[str, Callable[[object], object]]] = {
+    "text": _one_text,
+    "number": number,
+    "whole": _whole,
+    "flag": _yes_or_no,
+    "list": _listed,
+    "lower": lambda value: value.lower() if isinstance(value, str) else value,
+    "upper": lambda value: value.upper() if isinstance(value, str) else value,
+}
 
 
 def as_value(value: object) -> Value:

@@ -18,9 +18,11 @@ from fastapi.routing import APIRoute
 from services.ingest.catalogue import Catalogue, Source
 from services.ingest.decoders import Undecodable
 from services.ingest.intake import Intake
+from services.ingest.paths import Payload
 from services.ingest.quarantine import Quarantine
 from services.ingest.sight import Sight
-from services.ingest.translate import Ignored, Translated, Unmappable, translate
+from services.ingest.told import Ignored, Translated, Unmappable
+from services.ingest.translate import translate
 from services.ingest.values import clean
 from shared.errors import RecordTooLarge
 from shared.http.problems import Problem
@@ -98,7 +100,7 @@ class Webhooks:
             payload = source.decode(body)
         except Undecodable as error:
             raise Problem(400, "undecodable", f"the body is {error}") from None
-        result = translate(source.mapping, payload, _plain(request), now)
+        result = translate(source.mapping, Payload(payload, _plain(request)), now)
         if isinstance(result, Ignored):
             return _Answer("ignored", reason=result.reason)
         if isinstance(result, Translated):
@@ -108,6 +110,7 @@ class Webhooks:
                 result = Unmappable("*", "too large for the bus once mapped")
             else:
                 return _Answer("accepted", event_id=result.told.event.id, unread=result.unread)
+        assert isinstance(result, Unmappable)  # noqa: S101 - until thin messages are fetched
         return await self._keep(source, body, request, now, result)
 
     async def _keep(

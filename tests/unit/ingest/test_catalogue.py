@@ -25,7 +25,7 @@ def test_the_shipped_file_loads() -> None:
     """The commented reference is a working configuration with its three sources."""
     catalogue = load_catalogue(SHIPPED, Secrets(SECRETS))
     assert set(catalogue.sources) == {"typeform-nps", "formbricks-nps", "shop"}
-    assert all(source.mapping.complete is True for source in catalogue.sources.values())
+    assert all(source.mapping.kinds[0].complete is True for source in catalogue.sources.values())
     assert catalogue.body_bytes == 1 << 20
     assert catalogue.quarantine_for.days == 30
 
@@ -38,7 +38,7 @@ def test_an_entry_is_laid_over_its_preset(tmp_path: Path) -> None:
         "    identifiers: {phone: null, email: mail}\n    answers: {why: reason}\n"
         "    consents: []\n",
     )
-    mapping = catalogue.sources["s"].mapping
+    mapping = catalogue.sources["s"].mapping.kinds[0]
     assert [(kind, reader.path) for kind, reader in mapping.identifiers] == [
         ("email", "mail"),
         ("external_id", "external_id"),

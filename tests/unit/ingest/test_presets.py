@@ -8,8 +8,10 @@ import yaml
 
 from services.ingest.catalogue import laid_over_preset
 from services.ingest.compiler import compile_mapping
+from services.ingest.paths import Payload
 from services.ingest.settings import SourceEntry
-from services.ingest.translate import Ignored, Outcome, Translated, translate
+from services.ingest.told import Ignored, Outcome, Translated
+from services.ingest.translate import translate
 from shared.events.feedback import ResponseReceived
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -30,7 +32,7 @@ attributes: {plan: "attribute:plan", order: "hidden:order"}
 def read(text: str, body: object) -> Outcome:
     """Translate with an entry over its preset."""
     entry = laid_over_preset(SourceEntry.model_validate(yaml.safe_load(text)))
-    return translate(compile_mapping("tool", entry), body, {}, NOW)
+    return translate(compile_mapping("tool", entry), Payload(body), NOW)
 
 
 def data(text: str, body: object) -> ResponseReceived:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from services.ingest.catalogue import laid_over_preset
 from services.ingest.compiler import compile_mapping
 from services.ingest.mapping import Mapping
+from services.ingest.paths import Payload
 from services.ingest.settings import SourceEntry
-from services.ingest.translate import Ignored, Translated, Unmappable, translate
+from services.ingest.told import Ignored, Translated, Unmappable
+from services.ingest.translate import translate
 from shared.events.feedback import ResponseReceived
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -48,7 +50,7 @@ def said(**content: Any) -> dict[str, Any]:
 
 def event(content: object, *, source: Mapping = SOURCE, now: datetime = NOW) -> Translated:
     """Translate what must be translatable."""
-    result = translate(source, content, {}, now)
+    result = translate(source, Payload(content), now)
     assert isinstance(result, Translated), result
     return result
 
@@ -115,7 +117,7 @@ def test_only_configured_words_are_consent(
     content: dict[str, Any], headers: dict[str, str], expected: list[tuple[str, bool]]
 ) -> None:
     """A yes is a yes only in the operator's words; nothing else is ever taken for one."""
-    result = translate(SOURCE, said(**content), headers, NOW)
+    result = translate(SOURCE, Payload(said(**content), headers), NOW)
     assert isinstance(result, Translated)
     assert isinstance(result.told.event.data, ResponseReceived)
     assert [(c.channel, c.granted) for c in result.told.event.data.consents] == expected
@@ -163,7 +165,7 @@ def test_what_cannot_be_read_names_path_and_rule(
     content: dict[str, Any], path: str, rule: str
 ) -> None:
     """The operator sees which path to correct; the rule holds nothing of the value."""
-    result = translate(SOURCE, said(**content), {}, NOW)
+    result = translate(SOURCE, Payload(said(**content)), NOW)
     assert isinstance(result, Unmappable)
     assert result.path == path
     assert rule in result.rule
@@ -174,7 +176,7 @@ def test_five_years_back_is_the_oldest_answer_taken() -> None:
     oldest = NOW - timedelta(days=1826)
     assert data(said(at=oldest.isoformat())).answered_at == oldest
     late = (oldest - timedelta(seconds=1)).isoformat()
-    assert isinstance(translate(SOURCE, said(at=late), {}, NOW), Unmappable)
+    assert isinstance(translate(SOURCE, Payload(said(at=late)), NOW), Unmappable)
 
 
 def test_identifiers_are_normalised_and_a_mistyped_one_does_not_lose_the_answer() -> None:
@@ -246,7 +248,7 @@ def test_a_revision_may_be_a_counter(raw: object, expected: int) -> None:
     counted = mapping(PLAIN + "revision_is: counter\n")
     assert data(said(updated=raw), source=counted).revision == expected
     for wrong in (-1, 1.5, True, "x", "9" * 19):
-        assert isinstance(translate(counted, said(updated=wrong), {}, NOW), Unmappable)
+        assert isinstance(translate(counted, Payload(said(updated=wrong)), NOW), Unmappable)
 
 
 @pytest.mark.parametrize(
@@ -268,10 +270,12 @@ def test_complete_is_what_the_source_says(complete: str, done: object, expected:
 
 def test_pings_and_foreign_surveys_are_ignored_with_a_reason() -> None:
     """Accepted and not counted, whatever else they hold."""
-    assert translate(SOURCE, {"kind": "PING"}, {}, NOW) == Ignored("test message")
+    assert translate(SOURCE, Payload({"kind": "PING"}), NOW) == Ignored("test message")
     listed = mapping(PLAIN + "surveys: [relational]\n")
-    assert translate(listed, said(survey="other", id=None), {}, NOW) == Ignored("survey not listed")
-    assert isinstance(translate(listed, said(), {}, NOW), Translated)
+    assert translate(listed, Payload(said(survey="other", id=None)), NOW) == Ignored(
+        "survey not listed"
+    )
+    assert isinstance(translate(listed, Payload(said()), NOW), Translated)
 
 
 @given(
@@ -290,4 +294,4 @@ def test_pings_and_foreign_surveys_are_ignored_with_a_reason() -> None:
 )
 def test_no_payload_makes_translate_raise(body: object) -> None:
     """Anything that JSON can hold is translated, ignored or named unmappable."""
-    assert isinstance(translate(SOURCE, body, {}, NOW), Translated | Ignored | Unmappable)
+    assert isinstance(translate(SOURCE, Payload(body), NOW), Translated | Ignored | Unmappable)
