@@ -1,50 +1,67 @@
-"""From raw bytes to plain values, within limits.
+"""From one request to its messages: bytes → tree → payloads, as a source's `decoder` says.
 
-In: the body, after its signature held. Out: maps, lists, texts, numbers, or `Undecodable`. Pure.
+In: the request, whole, and the source's `decoder`, `json_in` and `each`. Out: a tree of maps,
+lists, texts and numbers, then 1 to `MAX_BATCH` payloads; or `Undecodable`, and never anything
+else. Pure.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
-import orjson
+from services.ingest.inbound import Inbound
+from services.ingest.json_text import decode_json
+from services.ingest.limits import MAX_BATCH, MAX_DEPTH, Undecodable
+from services.ingest.paths import compile_path
+from services.ingest.payload import Payload, Pick
 
-#: Real payloads nest under ten levels; what nests deeper is built to cost.
-MAX_DEPTH: Final = 64
+__all__ = ["MAX_BATCH", "MAX_DEPTH", "Decoder", "Undecodable", "compile_decoder", "decode_json"]
+
+Name = Literal["json", "form", "multipart", "cloudevents", "auto"]
 
 
-class Undecodable(Exception):
-    """The body is not what the decoder reads. The text names the rule, never the content."""
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """How one source's requests are read. `read` gives the tree, `split` its messages.
 
-
-def decode_json(body: bytes) -> object:
-    """Read JSON: UTF-8 only, no NaN or Infinity, at most `MAX_DEPTH` levels. Raises `Undecodable`.
-
-    A key given twice counts as its last; a number beyond 64 bits becomes a float.
+    A verifier that reads fields sees what `read` gives: a field of JSON text is still the text
+    that was signed. `split` replaces it by what it holds.
     """
-    try:
-        value: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Undecodable("not JSON in UTF-8") from None
-    # Fewer brackets than levels cannot nest too deeply: it spares the walk for nearly everybody.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
-    return value
+
+    name: Name
+    json_in: tuple[str, ...]
+    each: Pick | None
+    body_bytes: int
+
+    def read(self, inbound: Inbound) -> object:
+        """Decode the body. Raises `Undecodable`."""
+        return decode_json(inbound.body)
+
+    def split(self, tree: object, inbound: Inbound) -> tuple[Payload, ...]:
+        """Take a tree that `read` gave as its messages. Raises `Undecodable`."""
+        elements = tree
+        if self.each is not None:
+            elements = self.each(Payload(tree, inbound.headers, query=inbound.query))
+        if not isinstance(elements, list):
+            return (Payload(tree, inbound.headers, query=inbound.query),)
+        if not 0 < len(elements) <= MAX_BATCH:
+            raise Undecodable(f"a batch of none, or of more than {MAX_BATCH} messages")
+        return tuple(Payload(one, inbound.headers, tree, inbound.query) for one in elements)
 
 
-def _deeper_than(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+def compile_decoder(
+    name: Name = "json",
+    json_in: Sequence[str] = (),
+    each: str | None = None,
+    *,
+    body_bytes: int = 1 << 20,
+) -> Decoder:
+    """Make the decoder of a source. `body_bytes` bounds what a compressed body unpacks to.
+
+    Raises ValueError saying which path does not read.
+    """
+    return Decoder(name, tuple(json_in), None if each is None else compile_path(each), body_bytes)
 
 
-#: The decoders a source may name; each raises `Undecodable` and nothing else.
+#: Kept for the catalogue until it compiles decoders.
 DECODERS: Final[Mapping[str, Callable[[bytes], object]]] = {"json": decode_json}

@@ -10,32 +10,11 @@ In: the text of a path. Out: a function payload → value, or `MISSING`. Pure.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
+from services.ingest.payload import MISSING, Payload, Pick
 
-class _Missing:
-    """The type of `MISSING`."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-#: Not said, as opposed to an explicit null (`None`).
-MISSING: Final = _Missing()
-
-
-@dataclass(slots=True)
-class Payload:
-    """One decoded message. `indexes` fills up with one index per (list, key) that a path asks."""
-
-    body: object
-    headers: Mapping[str, str] = field(default_factory=dict)
-    indexes: dict[str, dict[str, object]] = field(default_factory=dict)
-
-
-Pick = Callable[[Payload], object]
+__all__ = ["MISSING", "Payload", "Pick", "compile_path", "quote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +54,15 @@ def compile_path(text: str) -> Pick:
     """Read a path. Raises ValueError saying what is wrong and where."""
     if match := _HEADER.fullmatch(text):
         name = match[1].lower()
-        return lambda payload: payload.headers.get(name, MISSING)
+        return lambda payload: _said(payload.headers.get(name))
     steps = _Reader(text).steps()
     if all(isinstance(step, _Key) for step in steps):
         return _keys_only(tuple(step.name for step in steps if isinstance(step, _Key)))
     return _any(steps)
+
+
+def _said(value: str | None) -> object:
+    return MISSING if value is None else value
 
 
 class _Reader:

@@ -28,7 +28,7 @@ from services.ingest.decoders import MAX_DEPTH, Undecodable, decode_json
 )
 def test_what_is_no_json_within_limits_is_undecodable(body: bytes) -> None:
     """Each is refused by its rule; the text holds nothing of the body."""
-    with pytest.raises(Undecodable, match=r"^(not JSON in UTF-8|nested deeper than 64 levels)$"):
+    with pytest.raises(Undecodable, match=r"^(not JSON in UTF-8|nested deeper|more than)"):
         decode_json(body)
 
 
