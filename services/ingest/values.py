@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Final
 
-from services.ingest.paths import MISSING
+from services.ingest import payload
+from services.ingest.payload import MISSING
 from shared import identifiers
 from shared.events.vocabulary import Identifier, IdentifierKind, Value
+
+#: The one refusal of every reader; an `expr:` raises it as well, and knows nothing of this module.
+Unreadable = payload.Unreadable
 
 #: A comment of ten pages. The rest of a longer one is cut: the reason for the score stands early,
 #: and the event must fit a record of 1 MiB whatever else it holds.
@@ -27,10 +31,6 @@ _FLAGS: Final = {
     **dict.fromkeys(("true", "yes", "1", "oui", "on"), True),
     **dict.fromkeys(("false", "no", "0", "non", "off"), False),
 }
-
-
-class Unreadable(Exception):
-    """A value is not what its field takes. The text names the rule and nothing of the value."""
 
 
 def clean(text: str, most: int) -> str:
