@@ -7,14 +7,14 @@ file, line and fix.
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from services.ingest.compiler import Location, MappingErrors, compile_mapping
 from services.ingest.decoders import DECODERS
 from services.ingest.mapping import Mapping
-from services.ingest.settings import SignatureCheck, SourceEntry, SourcesFile, TokenCheck
-from services.ingest.signatures import Headers, Scheme, key_of, verify, verify_token
+from services.ingest.settings import SourceEntry, SourcesFile
+from services.ingest.verifier import Verifier, compile_verifier
 from shared.errors import ConfigError
 from shared.settings import Secrets, load_yaml
 
@@ -22,22 +22,6 @@ PRESETS = Path(__file__).resolve().parent / "sources"
 
 #: Laid over the preset key by key; every other key of an entry replaces the preset's.
 _LAID_OVER = ("identifiers", "answers", "attributes", "shorthands")
-
-
-@dataclass(frozen=True, slots=True)
-class Verifier:
-    """Knows whether a message is authentic. `check` None: the operator said `unsigned: true`."""
-
-    check: Scheme | str | None
-    keys: tuple[bytes, ...]
-
-    def authentic(self, body: bytes, headers: Headers, now: datetime) -> bool:
-        """Tell whether one of the secrets vouches for these bytes."""
-        if self.check is None:
-            return True
-        if isinstance(self.check, str):
-            return verify_token(self.check, self.keys, headers) is not None
-        return verify(self.check, self.keys, body, headers, now) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +85,12 @@ def laid_over_preset(entry: SourceEntry) -> SourceEntry:
     return preset.model_copy(update=changes)
 
 
-def scheme_of(check: SignatureCheck) -> Scheme:
-    """Take the configured signature check as the pure core knows it."""
-    return Scheme(
-        header=check.header,
-        algorithm=check.algorithm,
-        encoding=check.encoding,
-        prefix=check.prefix,
-        separator=check.separator,
-        signed=check.signed,
-        key=check.key,
-        id_header=check.id_header or "",
-        timestamp_header=check.timestamp_header or "",
-        tolerance=timedelta(seconds=check.tolerance_s),
-    )
-
-
 def _source(name: str, entry: SourceEntry, secrets: Secrets) -> Source:
     mapping = compile_mapping(name, entry)
     texts = _secrets(entry, secrets)
     return Source(
         name=name,
-        verifier=_verifier(entry, texts),
+        verifier=compile_verifier(entry.verify, texts, entry.allow_ips, entry.unsigned),
         decode=DECODERS[entry.decoder],
         mapping=mapping,
         secrets=tuple(text.encode() for text in texts),
@@ -140,25 +108,3 @@ def _secrets(entry: SourceEntry, secrets: Secrets) -> tuple[str, ...]:
     if problems:
         raise MappingErrors(problems)
     return tuple(found)
-
-
-def _verifier(entry: SourceEntry, texts: tuple[str, ...]) -> Verifier:
-    if entry.unsigned:
-        if texts:
-            raise MappingErrors([(("unsigned",), "remove `secrets`, or remove `unsigned: true`")])
-        return Verifier(None, ())
-    if entry.verify is None:
-        raise MappingErrors([(("verify",), "missing: say how it signs, or `unsigned: true`")])
-    if not texts:
-        fix = "missing: give a reference such as env:NPS_SECRET_…, or `unsigned: true`"
-        raise MappingErrors([(("secrets",), fix)])
-    if isinstance(entry.verify, TokenCheck):
-        return Verifier(entry.verify.header, tuple(text.encode() for text in texts))
-    scheme = scheme_of(entry.verify)
-    keys: list[bytes] = []
-    for place, text in enumerate(texts):
-        try:
-            keys.append(key_of(text, scheme.key))
-        except ValueError as error:
-            raise MappingErrors([(("secrets", place), f"the secret {error}")]) from None
-    return Verifier(scheme, tuple(keys))

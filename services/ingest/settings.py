@@ -4,18 +4,16 @@ In: YAML. Out: frozen values; `catalogue` lays an entry over its preset and comp
 `deploy/config/sources.yaml` is the commented reference.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     IPvAnyNetwork,
-    model_validator,
 )
 
 from services.ingest.reads import Ignore, Kind, Name, PathText, Reads, Template
-from services.ingest.signatures import Algorithm, Encoding, KeyRecipe
+from services.ingest.verify_settings import Check
 from shared.settings import SecretRef, Strict
 
 
@@ -28,50 +26,6 @@ def _not_reserved(name: str) -> str:
 
 SourceName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$"), AfterValidator(_not_reserved)
-]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
-
-
-class SignatureCheck(Strict):
-    """How the platform signs; see `signatures.Scheme`. The secrets stand in the entry."""
-
-    kind: Literal["signature"] = "signature"
-    header: HeaderName
-    algorithm: Algorithm = "sha256"
-    encoding: Encoding = "hex"
-    prefix: str = ""
-    separator: str = ""
-    signed: str = "{body}"
-    key: KeyRecipe = "plain"
-    id_header: HeaderName | None = None
-    timestamp_header: HeaderName | None = None
-    tolerance_s: Annotated[int, Field(gt=0, le=3600)] = 300
-
-    @model_validator(mode="after")
-    def _placeholders_have_headers(self) -> "SignatureCheck":
-        if "{body}" not in self.signed:
-            raise ValueError("`signed` must contain {body}: else anyone could change the body")
-        if ("{timestamp}" in self.signed) != (self.timestamp_header is not None):
-            raise ValueError("`timestamp_header` and {timestamp} in `signed` go together")
-        if ("{id}" in self.signed) != (self.id_header is not None):
-            raise ValueError("`id_header` and {id} in `signed` go together")
-        return self
-
-
-class TokenCheck(Strict):
-    """A secret text that the platform sends in a header, with or without `Bearer `."""
-
-    kind: Literal["token"]
-    header: HeaderName
-
-
-def _signature_unless_said(value: Any) -> Any:
-    return {"kind": "signature", **value} if isinstance(value, dict) else value
-
-
-Check = Annotated[
-    Annotated[SignatureCheck | TokenCheck, Field(discriminator="kind")],
-    BeforeValidator(_signature_unless_said),
 ]
 
 

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 
 from services.ingest.catalogue import Catalogue, Source
 from services.ingest.decoders import Undecodable
+from services.ingest.inbound import Inbound, SentHeaders
 from services.ingest.intake import Intake
 from services.ingest.paths import Payload
 from services.ingest.quarantine import Quarantine
@@ -94,7 +95,8 @@ class Webhooks:
     async def _take(self, source: Source | None, request: Request) -> _Answer:
         body = await self._intake.body(request)
         now = self._intake.clock()
-        if source is None or not source.verifier.authentic(body, request.headers, now):
+        inbound = Inbound(body, SentHeaders(request.headers.raw))
+        if source is None or source.verifier.vouch(inbound, None, now) is None:
             raise _unauthorized()
         try:
             payload = source.decode(body)

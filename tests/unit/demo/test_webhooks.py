@@ -5,12 +5,12 @@ from typing import get_args
 
 import orjson
 import pytest
-from starlette.datastructures import Headers
 
 from services.demo.data import Post, Source, cases, responses
 from services.demo.webhooks import SECRETS, secrets_of, tampered, webhook
 from services.ingest.examples import GENERIC, STANDARD, TYPEFORM, SignedRequest
-from services.ingest.signatures import Scheme, key_of, verify
+from services.ingest.inbound import Inbound, SentHeaders
+from services.ingest.signatures import Scheme, checker, key_of
 from shared.errors import ConfigError
 
 NOW = datetime(2026, 11, 21, 20, 0, 5, 123456, tzinfo=UTC)
@@ -29,7 +29,8 @@ SCHEMES: dict[Source, Scheme] = {
 def authentic(source: Source, request: SignedRequest) -> bool:
     scheme = SCHEMES[source]
     key = key_of(SECRET[source], scheme.key)
-    return verify(scheme, [key], request.body, Headers(dict(request.headers)), NOW) is not None
+    inbound = Inbound(request.body, SentHeaders.of(request.headers))
+    return checker(scheme, [key])(inbound, None, NOW) is not None
 
 
 def post_of(case: str) -> Post:

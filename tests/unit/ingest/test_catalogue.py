@@ -1,16 +1,21 @@
 """The file of sources: the shipped one loads, a wrong one says file, line and fix."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services.ingest.catalogue import Catalogue, Verifier, load_catalogue
-from services.ingest.signatures import Scheme
+from services.ingest.catalogue import Catalogue, load_catalogue
+from services.ingest.examples import GENERIC
+from services.ingest.inbound import Inbound, SentHeaders
+from services.ingest.signatures import sign
+from services.ingest.verifier import Verifier
 from shared.errors import ConfigError
 from shared.settings import Secrets
 from tests.builders.responses import SECRETS
 
 SHIPPED = Path(__file__).resolve().parents[3] / "deploy" / "config" / "sources.yaml"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 GOOD = "survey: s\n    response_id: id\n    answers: {score: score}\n"
 
 
@@ -50,7 +55,7 @@ def test_an_entry_is_laid_over_its_preset(tmp_path: Path) -> None:
 def test_unsigned_must_be_said(tmp_path: Path) -> None:
     """It is the operator's word that opens a source, never the absence of a secret."""
     text = f"sources:\n  s:\n    unsigned: true\n    {GOOD}"
-    assert load(tmp_path, text).sources["s"].verifier == Verifier(None, ())
+    assert load(tmp_path, text).sources["s"].verifier == Verifier(None)
 
 
 def test_two_secrets_may_be_active(tmp_path: Path) -> None:
@@ -61,8 +66,9 @@ def test_two_secrets_may_be_active(tmp_path: Path) -> None:
         "    secrets: [env:NPS_SECRET_SHOP, env:NPS_SECRET_TYPEFORM_NPS]\n",
     )
     verifier = catalogue.sources["s"].verifier
-    assert isinstance(verifier.check, Scheme)
-    assert len(verifier.keys) == 2
+    for place, name in enumerate(["NPS_SECRET_SHOP", "NPS_SECRET_TYPEFORM_NPS"]):
+        headers = SentHeaders.of(sign(GENERIC, SECRETS[name].encode(), b"{}"))
+        assert verifier.vouch(Inbound(b"{}", headers), None, NOW) == place
 
 
 @pytest.mark.parametrize(
