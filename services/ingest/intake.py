@@ -1,7 +1,7 @@
-"""What the two ways in share: reading a body within limits, and putting events on the bus in time.
+"""What the ways in share: reading a body within limits, and making events durable in time.
 
-Promise: `store` returns when the events are durable, or raises the 503 problem within 4.5 s, so
-that with reading and answering nobody waits 5 s.
+Promise: `publish` returns when the events are durable, on the bus or in the spool, or raises the
+503 problem within 4.5 s, so that with reading and answering nobody waits 5 s.
 """
 
 import asyncio
@@ -14,8 +14,12 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from services.ingest.breaker import Breaker
+from services.ingest.people import people
+from services.ingest.spool import Spool, SpoolFull
+from services.ingest.spool_table import Entry
 from services.ingest.told import Told, message
-from shared.bus.port import Publisher
+from shared.bus.port import Message, Publisher
 from shared.errors import DependencyAway
 from shared.http.problems import Problem
 
@@ -23,6 +27,8 @@ from shared.http.problems import Problem
 _BODY_DEADLINE_S: Final = 15.0
 #: Below the publisher's own 5 s: our answer must be out by then.
 _STORE_DEADLINE_S: Final = 4.5
+#: With a spool the bus gets the first 2 s of it: a broker that changes its leader needs one.
+_BUS_DEADLINE_S: Final = 2.0
 _PING_DEADLINE_S: Final = 1.0
 #: How long a failed publication makes us not ready; then the next one may show that all is well.
 _DOUBT_S: Final = 10.0
@@ -31,7 +37,11 @@ T = TypeVar("T")
 
 
 class Intake:
-    """The way onto durable storage. `ping` asks the database for a sign of life."""
+    """The way onto durable storage. `ping` asks the database for a sign of life.
+
+    Without a `spool` (the bus is the database already) the bus alone takes events. `breaker` is
+    shared with the drain loop.
+    """
 
     def __init__(
         self,
@@ -42,12 +52,18 @@ class Intake:
         body_bytes: int,
         body_deadline_s: float = _BODY_DEADLINE_S,
         clock: Callable[[], datetime],
+        spool: Spool | None = None,
+        breaker: Breaker | None = None,
+        bus_deadline_s: float = _BUS_DEADLINE_S,
     ) -> None:
         self._publisher = publisher
         self._ping = ping
         self._route_key = route_key
         self._body_bytes = body_bytes
         self._body_deadline_s = body_deadline_s
+        self._spool = spool
+        self._breaker = breaker or Breaker()
+        self._bus_deadline_s = bus_deadline_s if spool else _STORE_DEADLINE_S
         self._failed_at: float | None = None
         self._left_behind: set[asyncio.Future[Any]] = set()
         self.clock = clock
@@ -75,22 +91,73 @@ class Intake:
     async def publish(self, told: Sequence[Told]) -> None:
         """Return when every event is durable. Raises `RecordTooLarge`, and the 503 problem."""
         messages = [message(item, self._route_key) for item in told]
+        spool, away = self._spool, self._breaker.open
+        if (spool is None or not away) and await self._on_the_bus(messages):
+            return
+        if spool is not None:
+            if await self._in_the_spool(spool, told, messages):
+                return
+            if away and await self._on_the_bus_alone(messages):
+                return
+        self._failed_at = time.monotonic()
+        raise come_again()
+
+    async def _on_the_bus_alone(self, messages: Sequence[Message]) -> bool:
+        """Try a bus that is thought to be away, for the drain loop cannot without a database.
+
+        One request at a time finds out; the others do not wait for it.
+        """
+        if not self._breaker.try_alone():
+            return False
         try:
-            await self.in_time(self._publisher.publish(messages))
-        except Problem:
-            self._failed_at = time.monotonic()
-            raise
+            return await self._on_the_bus(messages)
+        finally:
+            self._breaker.tried()
+
+    async def _on_the_bus(self, messages: Sequence[Message]) -> bool:
+        """Tell whether the bus acknowledged in time. Both publishers stop at once when asked."""
+        try:
+            async with asyncio.timeout(self._bus_deadline_s):
+                await self._publisher.publish(messages)
+        except (DependencyAway, TimeoutError):
+            self._breaker.failed()
+            return False
         self._failed_at = None
+        if self._breaker.open:
+            self._breaker.acknowledged()
+        return True
+
+    async def _in_the_spool(
+        self, spool: Spool, told: Sequence[Told], messages: Sequence[Message]
+    ) -> bool:
+        """Tell whether the spool took it in time."""
+        now = self.clock()
+        entries = [
+            Entry(item.event.id, people(self._route_key, item.identifiers), now, record)
+            for item, record in zip(told, messages, strict=True)
+        ]
+        try:
+            async with asyncio.timeout(_STORE_DEADLINE_S - self._bus_deadline_s):
+                await spool.put(entries)
+        except (DependencyAway, SpoolFull, TimeoutError):
+            return False
+        self._failed_at = None
+        return True
 
     async def missing(self) -> Sequence[str]:
-        """Tell what keeps us from working, within a second."""
+        """Tell what keeps us from working, within a second.
+
+        With a spool either of bus and database is enough to accept responses.
+        """
         missing: list[str] = []
-        if self._failed_at is not None and time.monotonic() - self._failed_at < _DOUBT_S:
+        failed = self._failed_at is not None and time.monotonic() - self._failed_at < _DOUBT_S
+        if failed:
             missing.append("the bus did not acknowledge")
-        try:
-            await self.in_time(self._ping(), _PING_DEADLINE_S)
-        except Problem:
-            missing.append("the database does not answer")
+        if self._spool is None or failed or self._breaker.open:
+            try:
+                await self.in_time(self._ping(), _PING_DEADLINE_S)
+            except Problem:
+                missing.append("the database does not answer")
         return missing
 
     async def in_time(self, work: Awaitable[T], seconds: float = _STORE_DEADLINE_S) -> T:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import Request
 
 from services.ingest.intake import Intake, come_again
-from services.ingest.quarantine import redacted
+from services.ingest.redaction import redacted
 from shared.bus.port import Message
 from shared.errors import DependencyAway
 from shared.http.problems import Problem
