@@ -25,7 +25,7 @@ def upgrade() -> None:
     # and counting the rows each time would cost more than writing them.
     op.execute("""
         CREATE TABLE spool_size (
-            only boolean PRIMARY KEY DEFAULT true CHECK (only),
+            sole boolean PRIMARY KEY DEFAULT true CHECK (sole),
             rows bigint NOT NULL,
             bytes bigint NOT NULL
         )
