@@ -18,6 +18,9 @@ class Headers(Protocol):
     def get(self, key: str, default: str | None = None) -> str | None:
         """Return the first value sent under this name."""
 
+    def keys(self) -> Iterable[str]:
+        """Return the names that were sent, in lower case; one sent twice may come twice."""
+
 
 class SentHeaders:
     """Headers as the server has them: pairs of bytes with lower-case names, read when asked for."""
@@ -44,6 +47,10 @@ class SentHeaders:
             if sent == name:
                 return value.decode("latin-1")
         return default
+
+    def keys(self) -> list[str]:
+        """Return the names that were sent, in lower case; one sent twice comes twice."""
+        return [name.decode("latin-1") for name, _ in self._pairs]
 
 
 @dataclass(frozen=True, slots=True)

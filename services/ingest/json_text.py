@@ -29,3 +29,22 @@ def decode_json(body: bytes) -> object:
     if brackets > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         raise Undecodable(f"nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def replaced(tree: object, names: tuple[str, ...]) -> object:
+    """Put in place of the JSON text under these names what it holds; the tree stays as it is.
+
+    What is absent, blank or no text is left alone. Raises `Undecodable` naming the field.
+    """
+    if not isinstance(tree, dict) or names[0] not in tree:
+        return tree
+    inner = tree[names[0]]
+    if len(names) > 1:
+        return {**tree, names[0]: replaced(inner, names[1:])}
+    if not isinstance(inner, str) or not inner.strip():
+        return tree
+    try:
+        return {**tree, names[0]: decode_json(inner.encode())}
+    except (Undecodable, UnicodeError) as error:
+        rule = error if isinstance(error, Undecodable) else "not UTF-8"
+        raise Undecodable(f"field {names[0]} of JSON text: {rule}") from None

@@ -1,14 +1,19 @@
 """When it was answered: every way platforms write a time, to a moment in UTC.
 
-In: a value of the payload, the source's zone, the receipt time. Out: a moment, or `Unreadable`
-whose text names the rule. Pure.
+    2026-03-02T09:14:57.123Z   2026-03-02 10:14:57 +01:00   2026-03-02 10:14 CET   2026-03-02
+    Mon, 02 Mar 2026 09:14:57 GMT                           1772442897   "1772442897123"
+
+In: a value of the payload, the source's zone and its words for zones, the receipt time. Out: a
+moment, or `Unreadable` whose text names the rule. Pure.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
-from services.ingest.values import Unreadable
+from services.ingest.payload import Unreadable
+from services.ingest.zones import NO_ZONES, zone_of
 
 #: Clocks differ; more than this ahead is a wrong clock, and the receipt time is nearer the truth.
 AHEAD: Final = timedelta(minutes=10)
@@ -18,20 +23,28 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: As seconds this is the year 5138, as milliseconds March 1973: nobody answered before.
 _MILLISECONDS_FROM: Final = 100_000_000_000
 
-_ISO = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ](?P<clock>[0-9]{2}:[0-9]{2})"
-    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
-    r" ?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+_CLOCK = r"(?P<clock>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+_ZONE = r"(?: ?(?P<zone>[+-][0-9]{2}(?::?[0-9]{2})?|[A-Za-z]{1,5}(?:[+-][0-9]{2}:?[0-9]{2})?))?"
+_ISO = re.compile(rf"(?P<date>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_CLOCK})?{_ZONE}")
+#: RFC 5322, as in mail and HTTP headers; the day of the week is not looked at.
+_MAIL = re.compile(
+    r"(?:[A-Za-z]{3}, )?(?P<day>[0-9]{1,2}) (?P<month>[A-Za-z]{3}) (?P<year>[0-9]{4}) "
+    rf"{_CLOCK}{_ZONE}"
 )
 _UNIX = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,9})?")
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+)
 
 
-def parse(value: object, zone: tzinfo) -> datetime:
-    """Read ISO 8601 (0 to 9 fraction digits, offset or the source's zone) or unix seconds or ms.
+def parse(value: object, zone: tzinfo, zones: Mapping[str, tzinfo] = NO_ZONES) -> datetime:
+    """Read ISO 8601, RFC 5322 (0 to 9 fraction digits each), or unix seconds or milliseconds.
 
-    Digits beyond microseconds are cut. A local time that an autumn clock change gives twice is
-    the first of the two. Raises `Unreadable` for anything else.
+    A time without a zone is local time in `zone`. `zones` says what an abbreviation means here;
+    without it only those are read that mean one offset in the world. Digits beyond microseconds
+    are cut. A local time that an autumn clock change gives twice is the first of the two. Raises
+    `Unreadable` for anything else.
     """
     if isinstance(value, bool):
         raise Unreadable("a time cannot be true or false")
@@ -42,8 +55,10 @@ def parse(value: object, zone: tzinfo) -> datetime:
         if _UNIX.fullmatch(text):
             return _unix(float(text) if "." in text else int(text))
         if match := _ISO.fullmatch(text):
-            return _iso(match, zone)
-    raise Unreadable("not a time: ISO 8601 or unix seconds or milliseconds")
+            return _moment(match["date"], match, zone, zones)
+        if match := _MAIL.fullmatch(text):
+            return _moment(_date(match), match, zone, zones)
+    raise Unreadable("not a time: ISO 8601, RFC 5322, or unix seconds or milliseconds")
 
 
 def placed(
@@ -55,29 +70,23 @@ def placed(
     return moment, "platform"
 
 
-def _iso(match: re.Match[str], zone: tzinfo) -> datetime:
+def _date(match: re.Match[str]) -> str:
+    month = match["month"].lower()
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else 0  # a month 0 does not exist
+    return f"{match['year']}-{number:02}-{match['day'].zfill(2)}"
+
+
+def _moment(date: str, match: re.Match[str], zone: tzinfo, zones: Mapping[str, tzinfo]) -> datetime:
     micros = (match["fraction"] or "").ljust(6, "0")[:6]
+    named = match["zone"]
+    there = zone if named is None else zone_of(named, zones)
     try:
-        moment = datetime.fromisoformat(
-            f"{match['date']}T{match['clock'] or '00:00'}:{match['second'] or '00'}.{micros}"
+        local = datetime.fromisoformat(
+            f"{date}T{match['clock'] or '00:00'}:{match['second'] or '00'}.{micros}"
         )
-        offset = match["zone"]
-        if offset is None:
-            return moment.replace(tzinfo=zone).astimezone(UTC)
-        return (moment - _offset(offset)).replace(tzinfo=UTC)
+        return local.replace(tzinfo=there).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unreadable("not a time that exists") from None
-
-
-def _offset(text: str) -> timedelta:
-    if text in "Zz":
-        return timedelta()
-    digits = text[1:].replace(":", "").ljust(4, "0")
-    hours, minutes = int(digits[:2]), int(digits[2:])
-    if hours > 18 or minutes > 59:  # the widest offset ever in use is under 16 hours
-        raise ValueError
-    size = timedelta(hours=hours, minutes=minutes)
-    return -size if text[0] == "-" else size
 
 
 def _unix(value: float) -> datetime:

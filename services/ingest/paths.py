@@ -1,183 +1,194 @@
 """Where a field is in a payload: paths, read once at start into closures.
 
-    form_response.token                                a key in a key
-    data."question.with dots".value                    keys with dots, brackets or quotes: quoted
-    form_response.answers[field.ref=nps_score].number  the list element whose key equals a value
-    rows[0].id                                         a place in a list (answers: never by place)
-    header:X-Survey                                    a request header
+    form_response.token                          a key in a key
+    data."question.with dots".value              keys with . , [ ] { } = or quotes: quoted
+    answers[field.ref=nps_score].number          the list element whose key equals a value
+    answers[ref,id=nps_score].number             … one of whose keys equals it; `ref` goes first
+    answers[ref=nps].{number,text,choice.label}  the first of these that says something
+    rows[0].id                                   a place in a list (answers: never by place)
+    root:sent_at                                 from the whole message, where the path would
+                                                 start at one element of a batch
+    header:X-Survey   query:survey               a request header; a field of the query string
+    expr:answers[?id=='nps'].value | [0]         JMESPath, for the rest
 
 In: the text of a path. Out: a function payload → value, or `MISSING`. Pure.
 """
 
 import re
-from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
 
+from services.ingest.expressions import compile_expression
+from services.ingest.path_text import FirstOf, Key, Names, Place, Step, Where, quote, read_steps
 from services.ingest.payload import MISSING, Payload, Pick
 
-__all__ = ["MISSING", "Payload", "Pick", "compile_path", "quote"]
+__all__ = ["MISSING", "Payload", "Pick", "compile_path", "names_of", "quote"]
 
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """The element whose value under `keys` equals `value`; `index` names the list and the keys."""
-
-    keys: tuple[str, ...]
-    value: str
-    index: str
-
-
-_Step = _Key | _Place | _Where
-
-_BARE = re.compile(r'[^.\[\]"=]+')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_NUMBER = re.compile(r"[0-9]{1,6}(?=\])")
 _HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
-
-
-def quote(name: str) -> str:
-    """Write a key or value so that nothing in it is read as part of a path."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+#: Fields of a query string; those of a webhook's address are a handful.
+_MAX_QUERY_FIELDS: Final = 100
 
 
 def compile_path(text: str) -> Pick:
     """Read a path. Raises ValueError saying what is wrong and where."""
     if match := _HEADER.fullmatch(text):
-        name = match[1].lower()
-        return lambda payload: _said(payload.headers.get(name))
-    steps = _Reader(text).steps()
-    if all(isinstance(step, _Key) for step in steps):
-        return _keys_only(tuple(step.name for step in steps if isinstance(step, _Key)))
-    return _any(steps)
+        return _header(match[1].lower())
+    if text.startswith("expr:"):
+        return compile_expression(text.removeprefix("expr:"))
+    if text.startswith("query:") and text != "query:":
+        return _query(text.removeprefix("query:"))
+    if text.startswith("root:"):
+        return _compiled(_root, read_steps(text.removeprefix("root:"), "root:"))
+    return _compiled(_body, read_steps(text))
 
 
-def _said(value: str | None) -> object:
-    return MISSING if value is None else value
+def names_of(text: str) -> Names:
+    """Read a path that is keys alone. Raises ValueError."""
+    steps = read_steps(text)
+    names = tuple(step.name for step in steps if isinstance(step, Key))
+    if len(names) != len(steps):
+        raise ValueError(f"path {text!r}: expected keys alone")
+    return names
 
 
-class _Reader:
-    """Reads one path from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def steps(self) -> tuple[_Step, ...]:
-        steps: list[_Step] = []
-        if not self._next_is("["):
-            steps.append(_Key(self._name()))
-        while self._at < len(self._text):
-            before = self._text[: self._at]
-            if self._take("."):
-                steps.append(_Key(self._name()))
-            elif self._take("["):
-                steps.append(self._selector(before))
-            else:
-                raise self._wrong("expected '.' or '['")
-        return tuple(steps)
-
-    def _selector(self, before: str) -> _Step:
-        if match := _NUMBER.match(self._text, self._at):
-            self._at = match.end() + 1
-            return _Place(int(match[0]))
-        start = self._at
-        keys = [self._name()]
-        while self._take("."):
-            keys.append(self._name())
-        asked = self._text[start : self._at]
-        if not self._take("="):
-            raise self._wrong("expected '=' and the value that the key must have")
-        value = self._quoted()
-        if value is None:
-            end = self._text.find("]", self._at)
-            value = self._text[self._at : end] if end > self._at else ""
-            self._at += len(value)
-        if not value or not self._take("]"):
-            raise self._wrong("expected a value and ']'")
-        return _Where(tuple(keys), value, f"{before}[{asked}]")
-
-    def _name(self) -> str:
-        quoted = self._quoted()
-        if quoted is not None:
-            return quoted
-        match = _BARE.match(self._text, self._at)
-        if match is None:
-            raise self._wrong("expected a key (quote keys that hold . [ ] = or quotes)")
-        self._at = match.end()
-        return match[0]
-
-    def _quoted(self) -> str | None:
-        match = _QUOTED.match(self._text, self._at)
-        if match is None:
-            return None
-        self._at = match.end()
-        return re.sub(r"\\(.)", r"\1", match[1])
-
-    def _next_is(self, mark: str) -> bool:
-        return self._text.startswith(mark, self._at)
-
-    def _take(self, mark: str) -> bool:
-        found = self._next_is(mark)
-        self._at += found
-        return found
-
-    def _wrong(self, what: str) -> ValueError:
-        return ValueError(f"path {self._text!r}, character {self._at + 1}: {what}")
-
-
-def _keys_only(names: tuple[str, ...]) -> Pick:
-    """Nearly every path is keys alone: the loop without a look at the kind of step."""
-
+def _header(name: str) -> Pick:
     def pick(payload: Payload) -> object:
-        return _descend(payload.body, names)
+        value = payload.headers.get(name)
+        return MISSING if value is None else value
 
     return pick
 
 
-def _descend(value: object, names: tuple[str, ...]) -> object:
-    for name in names:
-        if not isinstance(value, dict):
+def _query(name: str) -> Pick:
+    def pick(payload: Payload) -> object:
+        try:
+            text = payload.query.decode()
+            fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+        except ValueError:
             return MISSING
-        value = value.get(name, MISSING)
-    return value
+        return next((value for key, value in fields if key == name), MISSING)
+
+    return pick
 
 
-def _any(steps: tuple[_Step, ...]) -> Pick:
+def _body(payload: Payload) -> object:
+    return payload.body
+
+
+def _root(payload: Payload) -> object:
+    return payload.body if payload.root is MISSING else payload.root
+
+
+def _compiled(start: Pick, steps: tuple[Step, ...]) -> Pick:
+    """Make one closure of a path: each step around what finds where it starts."""
+    pick = start
+    names: list[str] = []
+    for step in steps:
+        if isinstance(step, Key):
+            names.append(step.name)
+            continue
+        pick = _under(pick, tuple(names))
+        names = []
+        if isinstance(step, Place):
+            pick = _at(pick, step.number)
+        elif isinstance(step, Where):
+            pick = _where(pick, step)
+        else:
+            pick = _first_of(pick, step)
+    return _under(pick, tuple(names))
+
+
+def _under(start: Pick, names: Names) -> Pick:
+    if not names:
+        return start
+    return _keys_of_body(names) if start is _body else _keys_of(start, names)
+
+
+def _keys_of(start: Pick, names: Names) -> Pick:
+    def pick(payload: Payload) -> object:
+        return _descend(start(payload), names)
+
+    return pick
+
+
+def _keys_of_body(names: Names) -> Pick:
+    """Nearly every path is keys alone, half of them one: here a call less is worth its lines."""
+    if len(names) == 1:
+        (only,) = names
+
+        def pick_one(payload: Payload) -> object:
+            body = payload.body
+            return body.get(only, MISSING) if type(body) is dict else MISSING
+
+        return pick_one
+
     def pick(payload: Payload) -> object:
         value = payload.body
-        for step in steps:
-            if isinstance(step, _Key):
-                value = value.get(step.name, MISSING) if isinstance(value, dict) else MISSING
-            elif not isinstance(value, list):
+        for name in names:
+            if type(value) is not dict:
                 return MISSING
-            elif isinstance(step, _Place):
-                value = value[step.number] if step.number < len(value) else MISSING
-            else:
-                value = _indexed(payload, step, value).get(step.value, MISSING)
+            value = value.get(name, MISSING)
         return value
 
     return pick
 
 
-def _indexed(payload: Payload, step: _Where, elements: list[object]) -> dict[str, object]:
-    """Index a list by a key, once per payload; of two elements with one value the first counts."""
-    index = payload.indexes.get(step.index)
-    if index is None:
-        index = payload.indexes[step.index] = {}
+def _at(start: Pick, number: int) -> Pick:
+    def pick(payload: Payload) -> object:
+        value = start(payload)
+        return value[number] if type(value) is list and number < len(value) else MISSING
+
+    return pick
+
+
+def _first_of(start: Pick, step: FirstOf) -> Pick:
+    options = step.options
+
+    def pick(payload: Payload) -> object:
+        element = start(payload)
+        found: object = MISSING
+        for names in options:
+            value = _descend(element, names)
+            if value is None:
+                found = None
+            elif value is not MISSING and value != "":
+                return value
+        return found
+
+    return pick
+
+
+def _where(start: Pick, step: Where) -> Pick:
+    """Find an element by the index of its list, which the first path that asks for it makes."""
+    index_name, value, keys = step.index, step.value, step.keys
+
+    def pick(payload: Payload) -> object:
+        index = payload.indexes.get(index_name)
+        if index is None:
+            index = payload.indexes[index_name] = _indexed(start(payload), keys)
+        return index.get(value, MISSING)
+
+    return pick
+
+
+def _indexed(elements: object, keys: tuple[Names, ...]) -> dict[str, object]:
+    """Index a list by keys, the first key before the next; of two equal elements the first."""
+    index: dict[str, object] = {}
+    if not isinstance(elements, list):
+        return index
+    for names in keys:
         for element in elements:
-            value = _descend(element, step.keys)
+            value = _descend(element, names)
             if isinstance(value, bool):
                 index.setdefault("true" if value else "false", element)
             elif isinstance(value, str | int):
                 index.setdefault(str(value), element)
     return index
+
+
+def _descend(value: object, names: Names) -> object:
+    for name in names:
+        if type(value) is not dict:
+            return MISSING
+        value = value.get(name, MISSING)
+    return value
