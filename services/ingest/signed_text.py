@@ -6,8 +6,7 @@ closure that writes the text for one request, or None where a field is not there
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.ingest.inbound import Inbound
 from services.ingest.paths import Payload, compile_path
@@ -17,8 +16,7 @@ _WORDS: Final = ("body", "id", "timestamp", "method", "url")
 _ELSEWHERE: Final = re.compile(r"(header|root|query|expr):")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What a signed text is made of; `tree` is the decoded body, where a field of it is signed."""
 
     inbound: Inbound

@@ -12,7 +12,7 @@ from datetime import datetime
 from urllib.parse import unquote_plus
 
 from services.ingest.inbound import Inbound
-from services.ingest.signatures import Check, only
+from services.ingest.signature_check import Check, only
 from services.ingest.signed_text import compile_field
 from services.ingest.verify_settings import TokenCheck
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from services.ingest.compiler import Location, MappingErrors
 from services.ingest.inbound import Inbound
-from services.ingest.signatures import Check, Scheme, checker, checking_key_of
+from services.ingest.signature_check import Check, checker
+from services.ingest.signatures import Scheme, checking_key_of
 from services.ingest.tokens import token_checker, token_of
 from services.ingest.verify_settings import SignatureCheck, TokenCheck
 
