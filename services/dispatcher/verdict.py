@@ -8,8 +8,7 @@ quote the customer.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import httpx
@@ -17,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from services.dispatcher.calls import Outcome
 from services.dispatcher.pick import Path, parse, pick
+from shared.http.retry_after import retry_after
 from shared.settings import Strict
 
 #: `connect`: nothing left us · `sent`: bytes left, no whole answer · `refused`: not a place to go.
@@ -25,8 +25,6 @@ RuledOutcome = Outcome | Literal["conflict", "not_found", "auth_refresh"]
 
 #: Error texts are short; a regular expression is not let loose on a megabyte.
 _TEXT_LIMIT = 64 * 1024
-#: A platform that asks for more is not throttling, it is closed: the row comes back and asks again.
-_LONGEST_WAIT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +151,3 @@ def _ruling(
         # 503 with Retry-After is a throttle whatever the rule called it: the platform named a time.
         outcome = "throttle"
     return Ruling(outcome, reason, wait)
-
-
-def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
-    """Read `Retry-After` (seconds or a date); None when absent, past or unreadable; ≤ 24 h."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        wait = timedelta(seconds=min(int(text[:9]), _LONGEST_WAIT.total_seconds()))
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return min(wait, _LONGEST_WAIT) if wait > timedelta(0) else None
