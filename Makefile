@@ -20,7 +20,7 @@ demo: $(READY) ## Feed it a few hundred invented answers and show what became of
 
 .PHONY: test
 test: $(READY) ## Run the whole suite on real PostgreSQL and a real Apache Kafka
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 ##@ Work on it
 

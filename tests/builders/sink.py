@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.builders.processes import free_port
+from tests.builders.ports import free_port
 from tests.builders.waiting import eventually
 
 

@@ -15,8 +15,8 @@ from shared.bus.port import Message
 from shared.bus.topics import dead_topic
 from shared.errors import BusAway, ConfigError, DependencyAway, RecordTooLarge
 from shared.events.envelope import FEEDBACK, OUTCOMES
+from tests.builders.brokers import Broker
 from tests.builders.buses import PARTITIONS, Buses, take
-from tests.builders.kafka import Broker
 from tests.builders.waiting import eventually
 from tests.contracts.test_bus_consume import Clock, event, number_of
 

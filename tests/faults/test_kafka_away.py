@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.ingest.examples import Answer, shop
-from tests.builders.kafka import Broker
+from tests.builders.brokers import Broker
 from tests.builders.sink import Sink
 from tests.builders.survey_tool import send_all
 from tests.builders.system import open_system
