@@ -71,6 +71,22 @@ def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
     )
 
 
+def open_case(profile: Profile, policy: Policy) -> Hold | None:
+    """Neither ask nor sell while somebody works on her problem."""
+    opened, days = (
+        [case.at for case in profile.cases.values() if case.open],
+        policy.rests.open_case_days,
+    )
+    if not opened or not days:
+        return None
+    return Hold(
+        rule="open_case",
+        classes=("survey", "marketing"),
+        reason=f"a case of hers, opened less than {days} days ago, is not resolved",
+        until=max(opened) + timedelta(days=days),
+    )
+
+
 def contact_hold(profile: Profile, _policy: Policy) -> Hold | None:
     """Obey a hold that the operator's own systems set."""
     until = moment(profile.attribute(CONTACT_HOLD))
@@ -92,6 +108,7 @@ RULES: Final[tuple[Rule, ...]] = (
     after_contact,
     new_customer,
     marketing_rest,
+    open_case,
 )
 
 

@@ -6,6 +6,7 @@ she is now, what may be done, until when not, and every rule's answer.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.segmenter import clocks, snapshot
@@ -19,7 +20,13 @@ from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder
 from shared.events import ids, outcomes
 from shared.events.decisions import Cause, CustomerDecided, Move, Snapshot, TraceLine
-from shared.events.feedback import TimerDue
+from shared.events.feedback import CaseStep, CustomerUpdated, ResponseReceived, TimerDue
+
+_HISTORY: Final = TraceLine(
+    rule="history",
+    outcome="no reaction",
+    reason="the answer was imported: it is known, and nobody reacts to it",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,9 @@ def decide(
         holds=clocks.standing(found, now),
         trace=(
             *_told(before, seen, cause),
-            *_dated(event, after),
+            *_answered(event, after),
+            *_unbelieved(event),
+            *_done(event),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
             *clocks.trace(answers, now),
         ),
@@ -119,17 +128,51 @@ def _move(event: Fact, after: Profile, cause: Cause, policy: Policy) -> Move | N
     return move_of(after.scored, event.identity, policy)
 
 
-def _dated(event: Fact | Due, after: Profile) -> tuple[TraceLine, ...]:
-    """Mark an answer whose time is not the platform's."""
-    response = after.responses.get(event.identity) if isinstance(event, Fact) else None
-    if response is None or response.origin == "platform":
+def _answered(event: Fact | Due, after: Profile) -> tuple[TraceLine, ...]:
+    """Mark an answer to which nobody reacts, and one whose time is not the platform's."""
+    if isinstance(event, Due):
+        newest = after.scored[-1:]
+        return (_HISTORY,) if newest and newest[0].history else ()
+    response = after.responses.get(event.identity)
+    if response is None:
         return ()
-    why = "its own date lay in the future" if response.origin == "future" else "it had no date"
-    return (
-        TraceLine(
-            rule="answered_at", outcome=response.origin, reason=f"{why}: counts as of its receipt"
-        ),
-    )
+    lines = []
+    if response.history:
+        lines.append(_HISTORY)
+    if response.metric != "nps":
+        reason = "it counts as an answer; only one of nps makes a segment"
+        lines.append(TraceLine(rule="metric", outcome=response.metric, reason=reason))
+    elif response.score is None:
+        reason = "the answer has no score yet"
+        lines.append(TraceLine(rule="score", outcome="waiting", reason=reason))
+    if response.origin != "platform":
+        why = "its own date lay in the future" if response.origin == "future" else "it had no date"
+        reason = f"{why}: counts as of its receipt"
+        lines.append(TraceLine(rule="answered_at", outcome=response.origin, reason=reason))
+    return tuple(lines)
+
+
+def _unbelieved(event: Fact | Due) -> tuple[TraceLine, ...]:
+    """Tell that a yes was not taken over."""
+    if isinstance(event, Due) or not isinstance(event.data, ResponseReceived | CustomerUpdated):
+        return ()
+    if event.data.provenance != "bought" or not any(c.granted for c in event.data.consents):
+        return ()
+    reason = "the address was bought: a consent that came with it is not known to be hers"
+    return (TraceLine(rule="provenance", outcome="unknown", reason=reason),)
+
+
+def _done(event: Fact | Due) -> tuple[TraceLine, ...]:
+    """Tell the step of a case, or what she completed."""
+    if isinstance(event, Due):
+        return ()
+    if isinstance(event.data, CaseStep):
+        step = event.kind.removeprefix("case.")
+        return (TraceLine(rule="case", outcome=step, reason="told by the helpdesk"),)
+    if isinstance(event.data, outcomes.ActionCompleted):
+        reason = "she did what an action asks for"
+        return (TraceLine(rule="action", outcome=event.data.what, reason=reason),)
+    return ()
 
 
 def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...]:
@@ -151,12 +194,9 @@ def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...
             )
         )
     if cause.late:
-        reason = "a newer answer is known: this one enters the history only"
+        newer = "a later step of the case" if cause.kind == "case" else "a newer answer"
+        reason = f"{newer} is known: this one enters the history only"
         lines.append(TraceLine(rule="late", outcome="history", reason=reason))
-    if cause.kind == "response" and not cause.triggers:
-        lines.append(
-            TraceLine(rule="score", outcome="waiting", reason="the answer has no score yet")
-        )
     if not before.known:
         lines.append(TraceLine(rule="identity", outcome="new", reason="first seen by this event"))
     return tuple(lines)

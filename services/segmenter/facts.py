@@ -25,9 +25,11 @@ SurveyContact = (
 FactData = (
     feedback.ResponseReceived
     | SurveyContact
+    | feedback.CaseStep
     | feedback.CustomerUpdated
     | outcomes.DeliverySettled
     | outcomes.MessageReport
+    | outcomes.ActionCompleted
 )
 MODELS: Final[dict[str, type[FactData]]] = {
     model.TYPE: model
@@ -37,6 +39,9 @@ MODELS: Final[dict[str, type[FactData]]] = {
         feedback.SurveyShown,
         feedback.SurveyDeclined,
         feedback.SurveyOptedOut,
+        feedback.CaseOpened,
+        feedback.CaseResolved,
+        feedback.CaseReopened,
         feedback.CustomerUpdated,
         outcomes.DeliverySettled,
         outcomes.MessageSent,
@@ -44,14 +49,16 @@ MODELS: Final[dict[str, type[FactData]]] = {
         outcomes.MessageBounced,
         outcomes.MessageOpened,
         outcomes.MessageUnsubscribed,
+        outcomes.ActionCompleted,
     )
 }
 
-#: How a customer is found: (kind, value). Beside the identifiers of the wire there is `delivery`:
-#: a delivery of ours leads to the customer it went to, whichever report of it comes first.
+#: How a customer is found: (kind, value). Beside the identifiers of the wire there are `case` and
+#: `delivery`: a helpdesk's case leads to the customer whose it is, a delivery of ours to the one it
+#: went to, whichever step or report of it comes first.
 Key = tuple[str, str]
 #: The order in which keys are asked: the customer of the first one owns the fact.
-ORDER: Final = (*identifiers.ORDER, "delivery")
+ORDER: Final = (*identifiers.ORDER, "case", "delivery")
 PERSONAL: Final = frozenset({"external_id", "email", "phone"})
 
 #: Moments outside are mistakes; inside, adding a policy's days can never overflow.
@@ -161,12 +168,19 @@ def _keys(data: FactData) -> tuple[Key, ...]:
     found.update((identifier.kind, identifier.value) for identifier in data.identifiers)
     if isinstance(data, feedback.ResponseReceived):
         found.add(_response_key(data))
-    elif isinstance(data, outcomes.MessageReport) and data.delivery_id is not None:
+    elif isinstance(data, feedback.CaseStep):
+        found.add(("case", data.case_id))
+        if data.response is not None:
+            found.add(_response_key(data.response))
+    elif (
+        isinstance(data, outcomes.MessageReport | outcomes.ActionCompleted)
+        and data.delivery_id is not None
+    ):
         found.add(("delivery", str(data.delivery_id)))
     return tuple(sorted(found, key=lambda key: (ORDER.index(key[0]), key[1])))
 
 
-def _response_key(data: feedback.ResponseReceived) -> Key:
+def _response_key(data: feedback.ResponseReceived | feedback.ResponseLink) -> Key:
     try:
         identifier = identifiers.response(data.source, data.survey, data.response_id)
     except ValueError:

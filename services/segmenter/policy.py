@@ -81,9 +81,10 @@ class Clocks(Strict):
 
 
 class Rests(Strict):
-    """When not to sell; 0 days switches a rest off."""
+    """When to leave her alone beside the clocks; 0 days switches a rest off."""
 
     marketing_after_detractor_days: Days = 14
+    open_case_days: Days = 90
 
 
 class PermitRule(Strict):

@@ -5,16 +5,17 @@ a profile is a join. What is stored is trimmed; where a fact could touch what wa
 says None and the caller rebuilds from all facts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from services.segmenter.facts import PERSONAL, Fact, SurveyContact
 from services.segmenter.state import (
     Answer,
     Attribute,
+    Case,
     Contact,
     Forgotten,
     Profile,
@@ -22,6 +23,7 @@ from services.segmenter.state import (
     Revision,
     Seen,
     Statement,
+    Step,
 )
 from shared.events import feedback, outcomes
 from shared.events.vocabulary import ConsentStatement, Purpose
@@ -30,10 +32,18 @@ from shared.events.vocabulary import ConsentStatement, Purpose
 #: of a policy, far below what would make one row slow.
 KEPT_RESPONSES: Final = 100
 KEPT_CONTACTS: Final = 200
+KEPT_CASES: Final = 100
 
 _T = TypeVar("_T")
+#: Told of two metrics, a response is not one of NPS: it makes no segment.
+_METRICS: Final = get_args(feedback.Metric)
 #: Which identifier is the address of a channel.
 ADDRESS: Final = {"email": "email", "sms": "phone", "call": "phone"}
+_STEPS: Final[dict[type[feedback.CaseStep], Step]] = {
+    feedback.CaseOpened: "opened",
+    feedback.CaseResolved: "resolved",
+    feedback.CaseReopened: "reopened",
+}
 #: "Everything that is not needed" is what an opt-out stops, whichever tool it was told to.
 _OPT_OUT: Final[tuple[Purpose, ...]] = ("marketing", "survey")
 
@@ -55,13 +65,19 @@ def rebuild(facts: Iterable[Fact]) -> Profile:
 
 def trim(profile: Profile) -> Profile:
     """Leave out what is too old to matter, keeping count of it."""
-    reported = _newest(profile.reported, KEPT_CONTACTS)
-    own = _newest(profile.own, KEPT_CONTACTS)
+    reported = _newest(profile.reported, KEPT_CONTACTS, _at)
+    own = _newest(profile.own, KEPT_CONTACTS, _at)
     if len(own) < len(profile.own):
         forgotten = replace(profile.forgotten, deliveries=True)
         profile = replace(profile, own=own, forgotten=forgotten)
     if len(reported) < len(profile.reported):
         profile = replace(profile, reported=reported)
+    # Of these only the last is kept for each name, so an older step told later changes nothing.
+    if len(profile.cases) > KEPT_CASES:
+        cases = _newest(profile.cases, KEPT_CASES, lambda case: case.rank)
+        profile = replace(profile, cases=cases)
+    if len(profile.completed) > KEPT_CASES:
+        profile = replace(profile, completed=_newest(profile.completed, KEPT_CASES, lambda at: at))
     if len(profile.responses) <= KEPT_RESPONSES:
         return profile
     ordered = sorted(profile.responses.values(), key=lambda response: response.place)
@@ -97,10 +113,25 @@ def _add(profile: Profile, fact: Fact) -> Profile:
         if "language" in data.answers:
             said["language"] = data.answers["language"]
         profile = _add_attributes(profile, fact, said)
-        return _add_consents(profile, fact, data.consents)
+        return _add_consents(profile, fact, _believed(data))
     if isinstance(data, feedback.CustomerUpdated):
         profile = _add_attributes(profile, fact, data.attributes)
-        return _add_consents(profile, fact, data.consents)
+        return _add_consents(profile, fact, _believed(data))
+    if isinstance(data, feedback.CaseStep):
+        return _add_case(profile, fact, data)
+    return _add_reaction(profile, fact, data)
+
+
+def _add_reaction(
+    profile: Profile,
+    fact: Fact,
+    data: SurveyContact | outcomes.OutcomeData,
+) -> Profile:
+    """Add a contact with her, or what she did upon one."""
+    if isinstance(data, outcomes.ActionCompleted):
+        completed = dict(profile.completed)
+        _latest(completed, data.what, data.occurred_at)
+        return replace(profile, completed=completed)
     if isinstance(data, SurveyContact):
         asked = dict(profile.asked)
         _latest(asked, data.survey, data.occurred_at)
@@ -140,6 +171,8 @@ def _add_response(profile: Profile, fact: Fact, data: feedback.ResponseReceived)
         platform=(revision, data.answered_at) if data.answered_at_origin == "platform" else None,
         complete=data.complete,
         answers={name: Answer(revision, value) for name, value in data.answers.items()},
+        metric=data.metric,
+        history=data.history,
     )
     merged = told if before is None else _merge(before, told)
     return replace(profile, responses={**profile.responses, fact.identity: merged})
@@ -159,6 +192,8 @@ def _merge(one: Response, other: Response) -> Response:
         platform=max(times, default=None),
         complete=one.complete or other.complete,
         answers=answers,
+        metric=max(one.metric, other.metric, key=_METRICS.index),
+        history=one.history and other.history,
     )
 
 
@@ -171,6 +206,22 @@ def _add_attributes(profile: Profile, fact: Fact, said: Mapping[str, object]) ->
         if known is None or known.order < fact.order:
             found[name] = Attribute(fact.order, value)  # type: ignore[arg-type]
     return replace(profile, attributes=found)
+
+
+def _believed(
+    data: feedback.ResponseReceived | feedback.CustomerUpdated,
+) -> tuple[ConsentStatement, ...]:
+    """Leave out the yes that came with a bought address; a no is obeyed, wherever it comes from."""
+    if data.provenance != "bought":
+        return data.consents
+    return tuple(statement for statement in data.consents if not statement.granted)
+
+
+def _add_case(profile: Profile, fact: Fact, data: feedback.CaseStep) -> Profile:
+    told = Case(data.occurred_at, _STEPS[type(data)], str(fact.event_id))
+    known = profile.cases.get(data.case_id, told)
+    last = max(known, told, key=lambda case: case.rank)
+    return replace(profile, cases={**profile.cases, data.case_id: last})
 
 
 def _add_consents(
@@ -221,10 +272,14 @@ def _place(contact: Contact) -> tuple[datetime, str, str, str]:
     return contact.at, contact.channel, contact.contact_class, contact.target or ""
 
 
-def _newest(contacts: dict[str, Contact], most: int) -> dict[str, Contact]:
-    if len(contacts) <= most:
-        return contacts
-    ordered = sorted(contacts.items(), key=lambda item: (item[1].at, item[0]))
+def _at(contact: Contact) -> datetime:
+    return contact.at
+
+
+def _newest(found: dict[str, _T], most: int, place: Callable[[_T], Any]) -> dict[str, _T]:
+    if len(found) <= most:
+        return found
+    ordered = sorted(found.items(), key=lambda item: (place(item[1]), item[0]))
     return dict(ordered[-most:])
 
 

@@ -7,15 +7,18 @@ here depends on the policy or on the time, so neither ever makes a stored profil
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal, get_args
 
 from pydantic import TypeAdapter
 
-from shared.events.feedback import TimeOrigin
+from shared.events.feedback import Metric, TimeOrigin
 from shared.events.vocabulary import Channel, ContactClass, Value
 
 #: Place among the messages of one response: revision (-1: none), receipt, event id.
 Revision = tuple[int, datetime, str]
+#: The steps of a case, as they follow each other.
+Step = Literal["opened", "resolved", "reopened"]
+_STEPS: Final = get_args(Step)
 #: Place of a fact among all: see `facts.Fact.order`.
 Order = tuple[datetime, str, int, datetime, str]
 
@@ -33,7 +36,7 @@ class Response:
     """One answered survey: all messages about it, merged field by field in revision order.
 
     `platform` is the newest revision's time by the platform, `earliest` the least of all times
-    told, with its origin.
+    told, with its origin. `history`: every message about it was imported.
     """
 
     source: str
@@ -43,6 +46,8 @@ class Response:
     platform: tuple[Revision, datetime] | None
     complete: bool
     answers: dict[str, Answer]
+    metric: Metric = "nps"
+    history: bool = False
 
     @property
     def identity(self) -> str:
@@ -71,9 +76,9 @@ class Response:
 
     @property
     def score(self) -> int | None:
-        """The score from 0 to 10; anything else is none."""
+        """The score of NPS from 0 to 10; anything else, and that of another metric, is none."""
         value = self.said("score")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if self.metric != "nps" or isinstance(value, bool) or not isinstance(value, int | float):
             return None
         # The range first: infinity has no whole number.
         return int(value) if 0 <= value <= 10 and value == int(value) else None
@@ -121,6 +126,25 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """A case as its last step left it; a case resolved is over."""
+
+    at: datetime
+    step: Step
+    event_id: str
+
+    @property
+    def open(self) -> bool:
+        """Tell whether somebody still works on it."""
+        return self.step != "resolved"
+
+    @property
+    def rank(self) -> tuple[datetime, int, str]:
+        """The later step wins; of one moment (helpdesks often know seconds only) the open one."""
+        return self.at, _STEPS.index(self.step), self.event_id
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was left out to keep the stored profile small; `facts` still has it."""
 
@@ -149,6 +173,10 @@ class Profile:
     own: dict[str, Contact] = field(default_factory=dict)
     #: Event id → a send that a platform reported without a delivery id of ours.
     reported: dict[str, Contact] = field(default_factory=dict)
+    #: Case id → its last step.
+    cases: dict[str, Case] = field(default_factory=dict)
+    #: What she completed (a review, a referral) → when last.
+    completed: dict[str, datetime] = field(default_factory=dict)
     forgotten: Forgotten = Forgotten()
 
     @cached_property

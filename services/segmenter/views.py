@@ -14,9 +14,9 @@ from services.segmenter.echoes import foreign
 from services.segmenter.permits import permits
 from services.segmenter.rows import Decision
 from services.segmenter.segments import move_of, segment_of
-from services.segmenter.state import Profile
+from services.segmenter.state import Profile, Step
 from shared.events.decisions import Cause, Hold, Move, Permit, Snapshot, TraceLine
-from shared.events.feedback import TimeOrigin
+from shared.events.feedback import Metric, TimeOrigin
 from shared.events.vocabulary import Channel, Identifier, Purpose, Segment, Value
 
 
@@ -27,7 +27,10 @@ class View(BaseModel):
 
 
 class ResponseView(View):
-    """One answered survey, all its revisions merged, and the move it brought."""
+    """One answered survey, all its revisions merged, and the move it brought.
+
+    `score` is the one of NPS; that of another `metric` is among `answers`. `history`: imported.
+    """
 
     source: str
     survey: str
@@ -35,6 +38,8 @@ class ResponseView(View):
     answered_at: datetime
     answered_at_origin: TimeOrigin
     complete: bool
+    metric: Metric
+    history: bool
     score: int | None
     segment: Segment | None
     move: Move | None
@@ -60,6 +65,15 @@ class ContactView(View):
     origin: Literal["ours", "foreign"]
 
 
+class CaseView(View):
+    """A case as its last step left it, and since when."""
+
+    case_id: str
+    open: bool
+    step: Step
+    at: datetime
+
+
 class DecisionView(View):
     """One decision with its reasons; `note` says why one was kept but not published."""
 
@@ -80,7 +94,8 @@ class DecisionView(View):
 class CustomerView(View):
     """Everything known about one customer, in one answer.
 
-    `aliases` are ids merged into this one. `holds` stand now; `next` has every rule's next date.
+    `aliases` are ids merged into this one. `completed` says what she did at the prompting of an
+    action, and when last. `holds` stand now; `next` has every rule's next date.
     """
 
     customer_id: UUID
@@ -95,6 +110,8 @@ class CustomerView(View):
     consents: tuple[ConsentView, ...]
     permits: tuple[Permit, ...]
     contacts: tuple[ContactView, ...]
+    cases: tuple[CaseView, ...]
+    completed: dict[str, datetime]
     holds: tuple[Hold, ...]
     next: tuple[TraceLine, ...]
     decisions: tuple[DecisionView, ...]
@@ -143,6 +160,8 @@ def customer_view(
         ),
         permits=permits(profile, policy),
         contacts=_contacts(profile),
+        cases=_cases(profile),
+        completed=profile.completed,
         holds=clocks.standing(found, now),
         next=clocks.trace(clocks.asked(profile, policy), now),
         decisions=tuple(decision_view(decision) for decision in decisions),
@@ -194,6 +213,8 @@ def _responses(profile: Profile, rulebook: Rulebook) -> tuple[ResponseView, ...]
             answered_at=response.answered_at,
             answered_at_origin=response.origin,
             complete=response.complete,
+            metric=response.metric,
+            history=response.history,
             score=response.score,
             segment=segment_of(response, rulebook.policy),
             move=move_of(scored, response.identity, rulebook.policy),
@@ -210,6 +231,14 @@ def _consent(profile: Profile, channel: Channel, purpose: Purpose) -> ConsentVie
         purpose=purpose,
         state=consents.consent(profile, channel, purpose),
         said_at=max(said, default=None),
+    )
+
+
+def _cases(profile: Profile) -> tuple[CaseView, ...]:
+    ordered = sorted(profile.cases.items(), key=lambda item: item[1].rank, reverse=True)
+    return tuple(
+        CaseView(case_id=case_id, open=case.open, step=case.step, at=case.at)
+        for case_id, case in ordered
     )
 
 

@@ -17,7 +17,18 @@ from shared.events.vocabulary import (
 )
 
 MoveKind = Literal["first", "up", "down", "same"]
-Trigger = Literal["received", "settled", "updated", "contacted", "timer", "merged"]
+Trigger = Literal[
+    "received",
+    "settled",
+    "updated",
+    "contacted",
+    "timer",
+    "merged",
+    "case_opened",
+    "case_resolved",
+    "case_reopened",
+    "action_completed",
+]
 
 
 class Snapshot(Fact):
@@ -43,17 +54,22 @@ class Snapshot(Fact):
 class Cause(Fact):
     """What happened, told the same way by every message about it.
 
-    `id` is `ids.cause_id(...)`: the response with all its revisions, or the single fact. `triggers`
-    says which plays may look at it; `late` that a newer answer is known, so nobody reacts to this
-    one. `deadline_from` is the moment from which maximum ages count (the answer, not its receipt).
+    `id` is the response with all its revisions, the case with all its steps, or the single fact
+    (`ids.…_cause`). `triggers` says which plays may look at it; none may where it is empty. `late`
+    says that a newer answer, or a later step of the case, is known, so nobody reacts to this one.
+    `deadline_from` is the moment from which maximum ages count (the answer, not its receipt);
+    `what` names what a customer completed.
     """
 
     id: UUID
-    kind: Literal["response", "survey_contact", "customer", "message", "timer", "merge"]
+    kind: Literal[
+        "response", "survey_contact", "customer", "message", "timer", "merge", "case", "action"
+    ]
     triggers: tuple[Trigger, ...]
     deadline_from: Moment
     source: str | None = None
     survey: str | None = None
+    what: str | None = None
     late: bool = False
 
 
@@ -130,7 +146,7 @@ class CustomerDecided(Fact):
     """One decision. State is taken only from a higher `version`; planned once per `decision_id`."""
 
     TYPE: ClassVar[str] = "customer.decided"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     decision_id: UUID
     customer_id: UUID

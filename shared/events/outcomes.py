@@ -100,7 +100,8 @@ class ActionCompleted(Fact):
     """A customer did what an action asks for, or as much: a review, a referral, an order.
 
     `what` names it (`review_left`, `referral`, `purchase`), `delivery_id` our delivery that asked
-    for it, `play` and `action` name it by the playbook where the platform echoes only these.
+    for it, `play` and `action` name it by the playbook where the platform echoes only these;
+    `target` is who reports it.
     """
 
     TYPE: ClassVar[str] = "action.completed"
@@ -111,6 +112,7 @@ class ActionCompleted(Fact):
     delivery_id: UUID | None = None
     play: str | None = None
     action: str | None = None
+    target: str | None = None
     occurred_at: Moment
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from services.segmenter.facts import Fact, fact_of
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy import Policy
+from services.segmenter.state import Step
 from services.segmenter.themes import ThemeFinder
 from shared import identifiers
 from shared.bus.consume import Received
@@ -76,6 +77,9 @@ def answered(
     attributes: Mapping[str, Value] | None = None,
     consents: tuple[ConsentStatement, ...] = (),
     cleared: tuple[str, ...] = (),
+    metric: feedback.Metric = "nps",
+    history: bool = False,
+    provenance: feedback.Provenance | None = None,
     **answers: Value,
 ) -> Event:
     """One message about a response; `at` is the platform's time, or the receipt by `origin`.
@@ -98,9 +102,13 @@ def answered(
         answers=told,
         attributes=dict(attributes or {}),
         consents=consents,
+        metric=metric,
+        history=history,
+        provenance=provenance,
     )
-    # As ingest names it: the receipt is no part of the name.
-    content = data.model_dump(mode="json", exclude={"received_at", "answered_at"})
+    # As ingest names it: the receipt is no part of the name, nor that it was imported.
+    unnamed = {"received_at", "answered_at", "history"}
+    content = data.model_dump(mode="json", exclude=unnamed)
     return event(data, response_id, revision, ids.content_hash(content), received=receipt)
 
 
@@ -116,6 +124,7 @@ def updated(
     at: datetime = NOON,
     attributes: Mapping[str, Value] | None = None,
     consents: tuple[ConsentStatement, ...] = (),
+    provenance: feedback.Provenance | None = None,
 ) -> Event:
     """What a CRM tells."""
     return event(
@@ -124,6 +133,46 @@ def updated(
             occurred_at=at,
             attributes=dict(attributes or {}),
             consents=consents,
+            provenance=provenance,
+        )
+    )
+
+
+_STEPS: dict[str, Callable[..., feedback.CaseStep]] = {
+    "opened": feedback.CaseOpened,
+    "resolved": feedback.CaseResolved,
+    "reopened": feedback.CaseReopened,
+}
+
+
+def case(
+    step: Step,
+    case_id: str = "helpdesk/1",
+    *,
+    email: str | None = ANNA,
+    at: datetime = NOON,
+    response: feedback.ResponseLink | None = None,
+) -> Event:
+    """A step of a case, as a helpdesk tells it."""
+    return event(
+        _STEPS[step](case_id=case_id, identifiers=ids_of(email), occurred_at=at, response=response)
+    )
+
+
+def completed(
+    what: str = "review_left",
+    email: str | None = ANNA,
+    *,
+    delivery: str | None = None,
+    at: datetime = NOON,
+) -> Event:
+    """A customer did what an action asks for."""
+    return event(
+        outcomes.ActionCompleted(
+            what=what,
+            identifiers=ids_of(email),
+            delivery_id=ids.name_id("delivery", delivery) if delivery else None,
+            occurred_at=at,
         )
     )
 

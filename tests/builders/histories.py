@@ -7,12 +7,14 @@ from uuid import uuid5
 
 from hypothesis import strategies as st
 
-from shared.events import ids, outcomes
+from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event
 from shared.events.vocabulary import ConsentStatement, Identifier
 from tests.builders.facts import (
     NOON,
     answered,
+    case,
+    completed,
     ids_of,
     invited,
     opted_out,
@@ -81,6 +83,10 @@ def _answer(draw: st.DrawFn) -> Event:
             )
         ),
         consents=draw(_consents(at)),
+        metric=draw(st.sampled_from(["nps", "nps", "csat", "stars"])),
+        # By the receipt: the import of a message is a copy of it, received at another time.
+        history=receipt > at,
+        provenance=draw(st.sampled_from([None, "bought"])),
         **texts,
     )
 
@@ -108,6 +114,35 @@ def _report(draw: st.DrawFn) -> Event:
 
 
 @st.composite
+def _case(draw: st.DrawFn) -> Event:
+    return case(
+        draw(st.sampled_from(["opened", "resolved", "reopened"])),
+        draw(st.sampled_from(["helpdesk/1", "helpdesk/2"])),
+        email=draw(st.one_of(st.none(), st.sampled_from(_EMAILS))),
+        at=draw(_MOMENTS),
+        response=draw(
+            st.one_of(
+                st.none(),
+                st.sampled_from(["r1", "r2"]).map(
+                    lambda told: feedback.ResponseLink(
+                        source="demo", survey="nps", response_id=told
+                    )
+                ),
+            )
+        ),
+    )
+
+
+@st.composite
+def _completed(draw: st.DrawFn) -> Event:
+    delivery = draw(st.one_of(st.none(), st.sampled_from(["d1", "d2"])))
+    emails = st.sampled_from(_EMAILS)
+    email = draw(st.one_of(st.none(), emails) if delivery else emails)
+    what = draw(st.sampled_from(["review_left", "purchase"]))
+    return completed(what, email, delivery=delivery, at=draw(_MOMENTS))
+
+
+@st.composite
 def _settled(draw: st.DrawFn) -> Event:
     return settled(
         _OWNER,
@@ -125,6 +160,8 @@ def events() -> st.SearchStrategy[Event]:
         _update(),
         _report(),
         _settled(),
+        _case(),
+        _completed(),
         st.builds(lambda email, at: invited(email, at=at), st.sampled_from(_EMAILS), _MOMENTS),
         st.builds(lambda email, at: opted_out(email, at=at), st.sampled_from(_EMAILS), _MOMENTS),
     )

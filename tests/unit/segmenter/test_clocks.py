@@ -15,6 +15,7 @@ from shared.events.envelope import Event
 from tests.builders.facts import (
     NOON,
     answered,
+    case,
     day,
     fact,
     invited,
@@ -64,6 +65,25 @@ def told(*events: Event) -> Profile:
             "contact_hold",
             2,
             id="the operator's own hold",
+        ),
+        pytest.param([case("opened", at=day(1))], "open_case", 91, id="a case is open"),
+        pytest.param(
+            [case("opened"), case("resolved", at=day(1)), case("reopened", at=day(2))],
+            "open_case",
+            92,
+            id="a case is open again, counted from then",
+        ),
+        pytest.param(
+            [case("opened"), case("opened", "helpdesk/2", at=day(3))],
+            "open_case",
+            93,
+            id="of several open cases the newest counts",
+        ),
+        pytest.param(
+            [case("resolved", at=day(1)), case("opened", at=day(2))],
+            "open_case",
+            92,
+            id="opened once more without being called reopened",
         ),
     ],
 )
@@ -151,6 +171,7 @@ def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
         ("after_contact", "open", None),
         ("new_customer", "open", None),
         ("marketing_rest", "open", None),
+        ("open_case", "open", None),
     ]
     assert tuple(line.rule for line in lines) == tuple(rule.__name__ for rule in clocks.RULES)
 

@@ -1,5 +1,6 @@
 """The decision: who she is, what happened, what may be done, and why."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -10,12 +11,14 @@ from services.segmenter.state import Profile
 from shared.events import ids, outcomes
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode, encode
-from shared.events.feedback import TimerDue
-from shared.events.vocabulary import Value
+from shared.events.feedback import Provenance, ResponseLink, TimerDue
+from shared.events.vocabulary import ConsentStatement, Value
 from tests.builders.facts import (
     ANNA,
     NOON,
     answered,
+    case,
+    completed,
     day,
     fact,
     ids_of,
@@ -23,11 +26,22 @@ from tests.builders.facts import (
     opted_out,
     reported,
     rulebook,
+    says,
     settled,
     updated,
 )
 
 SHE = UUID(int=7)
+
+
+def answered_with(provenance: Provenance, *consents: ConsentStatement) -> Event:
+    """An answer from a source of that provenance."""
+    return answered("r1", 3, consents=consents, provenance=provenance)
+
+
+def updated_with(provenance: Provenance, *consents: ConsentStatement) -> Event:
+    """What a CRM tells of people of that provenance."""
+    return updated(consents=consents, provenance=provenance)
 
 
 def decided(*told: Event, merged: bool = False) -> CustomerDecided:
@@ -179,6 +193,12 @@ def test_an_answer_dated_in_the_future_counts_as_of_its_receipt_and_is_marked() 
             reported(outcomes.MessageSent), "message", ("contacted",), id="another's message"
         ),
         pytest.param(settled(SHE), "message", ("contacted",), id="our own delivery"),
+        pytest.param(case("opened"), "case", ("case_opened",), id="a case"),
+        pytest.param(case("resolved"), "case", ("case_resolved",), id="a case resolved"),
+        pytest.param(case("reopened"), "case", ("case_reopened",), id="a case once more"),
+        pytest.param(completed(), "action", ("action_completed",), id="a review"),
+        pytest.param(answered("r", 3, history=True), "response", (), id="imported"),
+        pytest.param(answered("r", 5, metric="stars"), "response", (), id="five stars"),
     ],
 )
 def test_a_cause_says_which_plays_may_look(
@@ -191,8 +211,91 @@ def test_a_cause_says_which_plays_may_look(
 
 
 def test_a_merge_is_a_trigger_of_its_own() -> None:
-    """The event that linked two customers says so."""
+    """The event that linked two customers says so, unless nobody may react to it."""
     assert decided(updated(), merged=True).cause.triggers == ("updated", "merged")
+    assert decided(case("opened"), merged=True).cause.triggers == ("case_opened", "merged")
+    assert decided(answered("r", 3, history=True), merged=True).cause.triggers == ()
+
+
+def test_an_imported_answer_builds_the_profile_and_nobody_reacts() -> None:
+    """Segment, move and clocks follow from it, and the trace says why no play runs."""
+    found = decided(answered("r1", 3, history=True))
+    assert (found.snapshot.segment, found.cause.triggers) == ("detractor", ())
+    assert found.move is not None
+    assert "relational" in {hold.rule for hold in found.holds}
+    assert ("history", "no reaction") in {(line.rule, line.outcome) for line in found.trace}
+
+
+def test_a_hold_that_ends_brings_no_imported_answer_up() -> None:
+    """A year of imported answers does not become a year of reactions when the clocks run out."""
+    profile = rebuild([fact(answered("r1", 9, history=True))])
+    data = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=day(30))
+    due = Due(ids.timer_event("hold_end", SHE, 1), data)
+    found = decide(profile, profile, due, rulebook(), day(30), customer_id=SHE, version=2)
+    assert (found.cause.kind, found.cause.triggers) == ("timer", ())
+    assert "history" in {line.rule for line in found.trace}
+
+
+def test_another_metric_leaves_the_segment_and_counts_as_an_answer() -> None:
+    """The newest score of NPS stays hers; the survey clocks start with the other answer."""
+    found = decided(answered("r1", 9, at=day(-5)), answered("r2", 1, metric="csat"))
+    assert (found.snapshot.segment, found.snapshot.response_count) == ("promoter", 1)
+    assert found.move is None
+    assert {hold.rule: hold.until for hold in found.holds}["any_survey"] == day(30)
+    assert ("metric", "csat") in {(line.rule, line.outcome) for line in found.trace}
+
+
+@pytest.mark.parametrize("tell", [answered_with, updated_with])
+def test_a_bought_address_brings_no_consent(tell: Callable[..., Event]) -> None:
+    """Its yes is unknown, which is no; its no is obeyed; both of an own source count."""
+    yes, no = says(granted=True), says(granted=False, channel="sms", purpose="service")
+    bought, own = decided(tell("bought", yes, no)), decided(tell("own", yes, no))
+
+    def allowed(found: CustomerDecided) -> tuple[bool, bool]:
+        answers = {(p.contact_class, p.channel): p.allowed for p in found.permits}
+        return answers["marketing", "email"], answers["service", "sms"]
+
+    assert (allowed(bought), allowed(own)) == ((False, False), (True, False))
+    assert ("provenance", "unknown") in {(line.rule, line.outcome) for line in bought.trace}
+    assert "provenance" not in {line.rule for line in own.trace}
+    earlier = decided(updated_with("own", yes), tell("bought"))
+    assert allowed(earlier)[0]
+
+
+def test_a_case_and_its_steps_are_one_cause() -> None:
+    """So that what answers a case is done once; an older step that comes late is history."""
+    opened, resolved = case("opened"), case("resolved", at=day(0.5))
+    found = decided(opened, resolved)
+    assert found.cause.id == decided(opened).cause.id == ids.case_cause("helpdesk/1")
+    assert (found.cause.source, found.cause.late) == ("helpdesk", False)
+    assert "open_case" not in {hold.rule for hold in found.holds}
+    late = decided(resolved, opened)
+    assert late.cause.late
+    assert "open_case" not in {hold.rule for hold in late.holds}
+    reasons = {line.rule: line.reason for line in late.trace}
+    assert reasons["late"].startswith("a later step of the case")
+
+
+def test_an_open_case_stops_surveys_and_offers_and_lets_service_go() -> None:
+    """Somebody works on her problem: she is neither asked nor sold to, and may be answered."""
+    found = decided(answered("r1", 9, at=day(-200)), case("opened"))
+    (hold,) = [hold for hold in found.holds if hold.rule == "open_case"]
+    assert hold.classes == ("survey", "marketing")
+    assert found.snapshot.next_survey_at == hold.until
+
+
+def test_a_case_about_an_answer_names_its_survey() -> None:
+    """A play may look at the survey whose answer brought the case."""
+    link = ResponseLink(source="demo", survey="nps", response_id="r1")
+    found = decided(answered("r1", 2), case("opened", email=None, response=link))
+    assert (found.cause.source, found.cause.survey) == ("demo", "nps")
+
+
+def test_what_was_completed_is_named() -> None:
+    """Cause and trace say what it was."""
+    found = decided(updated(), completed("referral"))
+    assert found.cause.what == "referral"
+    assert ("action", "referral") in {(line.rule, line.outcome) for line in found.trace}
 
 
 def test_a_timer_brings_the_newest_answer_up_again() -> None:
@@ -328,6 +431,9 @@ def test_a_decision_stays_small_however_much_is_known() -> None:
             [answered("r", 3)], reported(outcomes.MessageDelivered), True, id="it arrived"
         ),
         pytest.param([answered("r", 3)], reported(outcomes.MessageBounced), False, id="it bounced"),
+        pytest.param([], case("opened", email=None), True, id="a case of nobody known"),
+        pytest.param([answered("r", 3)], case("opened"), False, id="a case"),
+        pytest.param([answered("r", 3)], completed(), False, id="a review"),
     ],
 )
 def test_what_no_gate_reads_is_not_published(

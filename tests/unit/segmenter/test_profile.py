@@ -13,9 +13,19 @@ from services.segmenter import profile as fold
 from services.segmenter.facts import Fact
 from services.segmenter.profile import rebuild, step, trim
 from services.segmenter.state import Profile, dump, load
-from shared.events import outcomes
+from shared.events import feedback, outcomes
 from shared.events.envelope import Event
-from tests.builders.facts import NOON, answered, day, fact, reported, settled, updated
+from tests.builders.facts import (
+    NOON,
+    answered,
+    case,
+    completed,
+    day,
+    fact,
+    reported,
+    settled,
+    updated,
+)
 from tests.builders.histories import histories
 
 SOMEBODY = UUID(int=1)
@@ -61,6 +71,7 @@ def test_order_does_not_matter_where_profiles_are_trimmed(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold, "KEPT_RESPONSES", 1)
         patch.setattr(fold, "KEPT_CONTACTS", 1)
+        patch.setattr(fold, "KEPT_CASES", 1)
         assert stepped(shuffled) == trim(rebuild(facts)) == stepped(facts)
 
 
@@ -122,6 +133,66 @@ def test_a_report_with_our_delivery_id_is_no_second_contact() -> None:
     """It tells of a contact that its delivery counts already."""
     profile = rebuild([fact(reported(outcomes.MessageSent, delivery="d1"))])
     assert profile.reported == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "last", "open_"),
+    [
+        pytest.param([case("opened")], "opened", True, id="opened"),
+        pytest.param([case("opened"), case("resolved", at=day(1))], "resolved", False, id="solved"),
+        pytest.param(
+            [case("resolved", at=day(1)), case("reopened", at=day(2)), case("opened")],
+            "reopened",
+            True,
+            id="by their times, not by their coming",
+        ),
+        pytest.param(
+            [case("reopened"), case("opened"), case("resolved")],
+            "reopened",
+            True,
+            id="at one moment the one that keeps it open",
+        ),
+        pytest.param([case("resolved")], "resolved", False, id="its opening was never told"),
+    ],
+)
+def test_a_case_is_as_its_last_step_left_it(told: list[Event], last: str, open_: bool) -> None:
+    """In whatever order the helpdesk's messages come."""
+    (found,) = rebuild(map(fact, told)).cases.values()
+    assert (found.step, found.open) == (last, open_)
+
+
+def test_a_stored_profile_keeps_the_newest_cases() -> None:
+    """A hundred are kept; an older step told later changes nothing."""
+    told = [fact(case("opened", f"helpdesk/{n}", at=NOON + timedelta(hours=n))) for n in range(130)]
+    kept = trim(rebuild(told))
+    assert sorted(kept.cases) == sorted(f"helpdesk/{n}" for n in range(30, 130))
+    older = step(kept, fact(case("resolved", "helpdesk/3", at=NOON)))
+    assert older is not None
+    assert trim(older) == kept
+
+
+@pytest.mark.parametrize("metric", ["csat", "ces", "stars"])
+def test_another_metric_is_an_answer_without_a_score(metric: feedback.Metric) -> None:
+    """Five stars are no five of ten; whoever says both metrics of one response means no NPS."""
+    stars = answered("r1", 5, metric=metric)
+    (response,) = rebuild([fact(stars)]).responses.values()
+    assert (response.score, response.said("score"), response.metric) == (None, 5, metric)
+    both = rebuild([fact(answered("r1", 9, revision=2)), fact(stars)])
+    assert both.scored == ()
+
+
+def test_a_response_is_history_only_while_nothing_else_tells_of_it() -> None:
+    """An imported answer that is then corrected live is live."""
+    imported = fact(answered("r1", 3, revision=1, history=True))
+    assert rebuild([imported]).responses["demo/nps/r1"].history
+    live = fact(answered("r1", 4, revision=2))
+    assert not rebuild([live, imported]).responses["demo/nps/r1"].history
+
+
+def test_what_was_completed_is_kept_with_its_last_time() -> None:
+    """A second review moves the first one's time."""
+    told = [completed(at=day(2)), completed("referral"), completed(at=day(1))]
+    assert rebuild(map(fact, told)).completed == {"review_left": day(2), "referral": NOON}
 
 
 def test_a_stored_profile_stays_small_and_keeps_count() -> None:
