@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from services.ingest.inbound import Inbound
-from services.ingest.paths import Payload, compile_path
+from services.ingest.paths import compile_path
+from services.ingest.payload import Payload
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _WORDS: Final = ("body", "id", "timestamp", "method", "url")

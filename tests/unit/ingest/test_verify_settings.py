@@ -1,5 +1,6 @@
 """The keys `verify:`: what makes a check, and every contradiction with its fix."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from services.ingest.verify_settings import Check, SignatureCheck, TokenCheck
 
 CHECK: TypeAdapter[SignatureCheck | TokenCheck] = TypeAdapter(Check)
-PRESETS = Path(__file__).resolve().parents[3] / "services" / "ingest" / "sources"
+ROOT = Path(__file__).resolve().parents[3]
+PRESETS = ROOT / "services" / "ingest" / "sources"
+REFERENCE = ROOT / "deploy" / "config" / "sources.yaml"
 
 
 def read(text: str) -> SignatureCheck | TokenCheck:
@@ -144,3 +147,12 @@ def test_what_is_no_check_is_refused(value: Any) -> None:
     """Only a map with a known kind reads."""
     with pytest.raises(ValidationError):
         CHECK.validate_python(value)
+
+
+def test_the_commented_reference_names_every_key() -> None:
+    """An operator finds in `sources.yaml` whatever may be said."""
+    comments = " ".join(
+        line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line[:1] == "#"
+    )
+    for name in {*SignatureCheck.model_fields, *TokenCheck.model_fields}:
+        assert re.search(rf"\b{name}\b", comments), name
