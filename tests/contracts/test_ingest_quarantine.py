@@ -1,0 +1,134 @@
+"""What is promised of the quarantine's rows: found, shown, deleted; secrets never in them."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.ingest.quarantine import Quarantine
+from shared.database import connect
+from tests.builders.ingest_store import START, emptied
+from tests.builders.postgres import bare_database
+
+
+@pytest.fixture(scope="module")
+async def shared_database(server: str, template: str) -> AsyncIterator[str]:
+    """The URL of one database for all tests of this file."""
+    async with bare_database(server, template=template) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(shared_database: str) -> str:
+    """The same database, empty."""
+    return await emptied(shared_database)
+
+
+@pytest.fixture
+async def quarantine(database: str) -> AsyncIterator[Quarantine]:
+    """An empty quarantine."""
+    engine = connect(database, "ingest", connections=2)
+    yield Quarantine(engine)
+    await engine.dispose()
+
+
+async def put(quarantine: Quarantine, number: int = 0, **changes: Any) -> UUID:
+    """Keep one message; `changes` replace what is said of it."""
+    known: dict[str, Any] = {
+        "source": "shop",
+        "body": f'{{"n":{number}}}'.encode(),
+        "secrets": (),
+        "content_type": "application/json",
+        "received_at": START + timedelta(minutes=number),
+        "path": "score",
+        "rule": "not 0 to 10",
+        "mapping": "v1",
+    }
+    return await quarantine.put(**{**known, **changes})
+
+
+async def test_a_row_is_shown_with_all_that_maps_it_again(quarantine: Quarantine) -> None:
+    """Body, headers, query, which messages of the body failed, and whom it concerns."""
+    row_id = await put(
+        quarantine,
+        headers={"x-survey": "s"},
+        query="survey=s",
+        places=(2, 5),
+        people=("a" * 64,),
+    )
+    shown = await quarantine.show(row_id)
+    assert shown is not None
+    assert (shown.row.id, shown.row.source, shown.row.received_at) == (row_id, "shop", START)
+    assert (shown.row.path, shown.row.rule, shown.row.mapping) == ("score", "not 0 to 10", "v1")
+    assert shown.row.places == (2, 5)
+    assert (shown.headers, shown.query) == ({"x-survey": "s"}, "survey=s")
+    assert (shown.content_type, shown.body) == ("application/json", b'{"n":0}')
+    assert shown.people == ("a" * 64,)
+    assert await quarantine.show(UUID(int=0)) is None
+
+
+async def test_headers_and_query_are_part_of_what_was_said(quarantine: Quarantine) -> None:
+    """The same message again is the same row; the same body about another survey is another."""
+    plain = await put(quarantine)
+    assert await put(quarantine) == plain
+    assert await put(quarantine, headers={"x-survey": "a"}) != plain
+    assert await put(quarantine, query="survey=a") != plain
+    assert len(await quarantine.rows(limit=10)) == 3
+
+
+async def test_secrets_are_struck_out_of_query_and_headers(quarantine: Quarantine) -> None:
+    """Some tools can keep a secret nowhere but in the URL."""
+    row_id = await put(
+        quarantine,
+        body=b"secret=p%40ssw0rd-1",
+        headers={"x-token": "p@ssw0rd-1"},
+        query="t=p%40ssw0rd-1&survey=s",
+        secrets=(b"p@ssw0rd-1",),
+    )
+    shown = await quarantine.show(row_id)
+    assert shown is not None
+    assert shown.body == b"secret=***"
+    assert (shown.query, shown.headers) == ("t=***&survey=s", {"x-token": "***"})
+
+
+async def test_rows_are_found_by_source_rule_and_time_page_by_page(quarantine: Quarantine) -> None:
+    """The newest first, each once, also where several came in the same instant."""
+    ids = [await put(quarantine, n, received_at=START) for n in range(3)]
+    ids += [await put(quarantine, n) for n in range(3, 6)]
+    await put(quarantine, 6, source="other")
+    await put(quarantine, 7, rule="another rule")
+    found: list[UUID] = []
+    cursor: str | None = None
+    while page := await quarantine.rows(limit=2, source="shop", rule="not 0 to 10", cursor=cursor):
+        found += [row.id for row in page]
+        cursor = page[-1].cursor
+    assert found[:3] == ids[:2:-1]
+    assert sorted(found) == sorted(ids)
+    since = await quarantine.rows(limit=10, since=START + timedelta(minutes=5))
+    assert [(row.source, row.rule) for row in since] == [
+        ("shop", "another rule"),
+        ("other", "not 0 to 10"),
+        ("shop", "not 0 to 10"),
+    ]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "2026-03-02T09:00:00_x", f"2026-03-02_{UUID(int=0)}"])
+async def test_a_cursor_that_is_none_is_refused(quarantine: Quarantine, cursor: str) -> None:
+    """The caller learns it instead of getting the first page again."""
+    with pytest.raises(ValueError, match=r"."):
+        await quarantine.rows(limit=1, cursor=cursor)
+
+
+async def test_rows_go_one_by_one_by_person_and_by_age(quarantine: Quarantine) -> None:
+    """A replayed one, those of an erased person, and what is past its time."""
+    first = await put(quarantine, 1)
+    await put(quarantine, 2, people=("a", "b"))
+    await put(quarantine, 3, people=("c",))
+    assert await quarantine.delete(first)
+    assert not await quarantine.delete(first)
+    assert await quarantine.erase(["b", "d"]) == 1
+    assert await quarantine.prune(START + timedelta(minutes=3)) == 0
+    assert await quarantine.prune(START + timedelta(minutes=4)) == 1
+    assert await quarantine.rows(limit=10) == []
