@@ -29,15 +29,19 @@ class Problem(Exception):
         self.detail = detail
         self.headers = dict(headers or {})
 
+    def document(self) -> dict[str, object]:
+        """Tell it as RFC 9457 has it."""
+        return {
+            "type": f"urn:nps:problem:{self.code}",
+            "title": self.code.replace("-", " "),
+            "status": self.status,
+            "detail": self.detail,
+        }
+
     def response(self) -> JSONResponse:
         """Make the answer."""
         return JSONResponse(
-            {
-                "type": f"urn:nps:problem:{self.code}",
-                "title": self.code.replace("-", " "),
-                "status": self.status,
-                "detail": self.detail,
-            },
+            self.document(),
             status_code=self.status,
             media_type=MEDIA_TYPE,
             headers=self.headers,

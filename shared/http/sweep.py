@@ -1,0 +1,50 @@
+"""Deadlines of thousands of connections without a timer for each: one look at all, now and then.
+
+In: connections, each holding the moments (of the loop's clock) at which it is overdue. Promise:
+`overdue` is called at most `every_s` after such a moment, and again until the moment changes.
+"""
+
+import asyncio
+from typing import Protocol
+
+
+class Watched(Protocol):
+    """A connection with its two moments; `inf` where it waits for nothing."""
+
+    due: float
+    stuck_until: float
+
+    def overdue(self, now: float) -> None:
+        """End the wait."""
+
+
+class Sweep:
+    """The open connections of one server."""
+
+    def __init__(self, *, every_s: float) -> None:
+        self._every_s = every_s
+        self._watched: set[Watched] = set()
+        self._running = False
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def add(self, connection: Watched, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch one more."""
+        self._watched.add(connection)
+        if not self._running:
+            self._running = True
+            loop.call_later(self._every_s, self._look, loop)
+
+    def remove(self, connection: Watched) -> None:
+        """Forget one."""
+        self._watched.discard(connection)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for watched in [w for w in self._watched if w.due <= now or w.stuck_until <= now]:
+            watched.overdue(now)
+        # With nobody left to watch it rests, and holds no loop.
+        self._running = bool(self._watched)
+        if self._running:
+            loop.call_later(self._every_s, self._look, loop)
