@@ -2,12 +2,20 @@
 
 import structlog
 
-from services.ingest.app import make_part
+from services.ingest.app import make_part, pruning
+from services.ingest.bodies import Bodies
+from services.ingest.bodies_table import BodiesTable
+from services.ingest.breaker import Breaker
 from services.ingest.catalogue import load_catalogue
+from services.ingest.configs import Configs, remembering
+from services.ingest.drain import Drain
 from services.ingest.intake import Intake
 from services.ingest.quarantine import Quarantine
+from services.ingest.receive import Receiver
 from services.ingest.sight import Sight
-from shared.hosting import Part
+from services.ingest.spool import Spool
+from services.ingest.spool_table import SpoolTable
+from shared.hosting import Part, Task
 from shared.process import Context, main
 
 _log = structlog.get_logger(__name__)
@@ -16,24 +24,60 @@ _log = structlog.get_logger(__name__)
 async def build(context: Context) -> Part:
     """Wire the service. Raises `ConfigError` for a wrong `sources.yaml` or a missing secret."""
     catalogue = load_catalogue(context.config_file("sources.yaml"), context.secrets)
+    sight = Sight(context.registry)
     for source in catalogue.sources.values():
         if source.verifier.check is None:
             _log.warning("ingest.source_unsigned", source=source.name)
-    engine = context.engine("ingest", connections=5)
+        if len(source.entry.secrets) > 1:
+            sight.has_two_secrets(source.name)
+    engine = context.engine("ingest", connections=8)
     quarantine = Quarantine(engine)
+    bodies = Bodies(BodiesTable(engine), registry=context.registry, on=bool(catalogue.bodies_for))
+    breaker = Breaker()
+    tasks: dict[str, Task] = {
+        "bodies": bodies.run,
+        "mappings": remembering(
+            Configs(engine), [one.used for one in catalogue.sources.values()], context.clock
+        ),
+        "pruning": pruning(
+            {
+                "quarantine": (quarantine, catalogue.quarantine_for),
+                "bodies": (bodies, catalogue.bodies_for),
+            },
+            context.clock,
+        ),
+    }
+    spool: Spool | None = None
+    if context.settings.bus == "kafka":
+        # The log in PostgreSQL is away exactly when a spool in PostgreSQL would be.
+        table = SpoolTable(engine)
+        spool = Spool(table, limits=catalogue.spool, clock=context.clock, registry=context.registry)
+        tasks["drain"] = Drain(
+            table,
+            spool,
+            context.bus.publisher,
+            breaker,
+            clock=context.clock,
+            registry=context.registry,
+        ).run
     intake = Intake(
         context.bus.publisher,
         quarantine.ping,
         route_key=context.route_key(),
         body_bytes=catalogue.body_bytes,
         clock=context.clock,
+        spool=spool,
+        breaker=breaker,
     )
+    receiver = Receiver(intake, quarantine, bodies, None, sight, route_key=context.route_key())
     return make_part(
         access=context.access,
         catalogue=catalogue,
         intake=intake,
         quarantine=quarantine,
-        sight=Sight(context.registry),
+        receiver=receiver,
+        sight=sight,
+        tasks=tasks,
         close=engine.dispose,
     )
 

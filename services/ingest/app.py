@@ -1,9 +1,9 @@
-"""The service's entry: its routes, its task and its readiness as one part of a process."""
+"""The service's entry: its routes, its tasks and its readiness as one part of a process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,8 +11,9 @@ from services.ingest.api import api_router
 from services.ingest.catalogue import Catalogue
 from services.ingest.intake import Intake
 from services.ingest.quarantine import Quarantine
+from services.ingest.receive import Receiver
 from services.ingest.sight import Sight
-from services.ingest.webhooks import Webhooks, webhook_router
+from services.ingest.webhooks import PREFIX, Webhooks, webhook_router
 from shared.errors import DependencyAway
 from shared.hosting import Part, Task
 from shared.http.auth import Access
@@ -24,13 +25,22 @@ _PRUNE_EVERY_S: Final = 3600.0
 _PRUNE_AGAIN_S: Final = 60.0
 
 
+class Prunable(Protocol):
+    """A table whose rows are kept for a time."""
+
+    async def prune(self, before: datetime) -> int:
+        """Delete what was received before; returns how many."""
+
+
 def make_part(
     *,
     access: Access,
     catalogue: Catalogue,
     intake: Intake,
     quarantine: Quarantine,
+    receiver: Receiver,
     sight: Sight,
+    tasks: Mapping[str, Task],
     close: Callable[[], Awaitable[None]],
 ) -> Part:
     """Put the service together from what `__main__` built."""
@@ -40,28 +50,27 @@ def make_part(
 
     return Part(
         name="ingest",
-        routers=(
-            webhook_router(Webhooks(catalogue, intake, quarantine, sight)),
-            api_router(access, intake, quarantine, sight),
-        ),
-        tasks={"pruning": pruning(quarantine, catalogue.quarantine_for, intake.clock)},
+        routers=(webhook_router(), api_router(access, intake, quarantine, sight)),
+        fronts={PREFIX: Webhooks(catalogue, intake, receiver, sight)},
+        tasks=tasks,
         ready=ready,
         close=close,
     )
 
 
-def pruning(quarantine: Quarantine, keep: timedelta, clock: Callable[[], datetime]) -> Task:
-    """Make the loop that deletes quarantined messages past their time."""
+def pruning(kept: Mapping[str, tuple[Prunable, timedelta]], clock: Callable[[], datetime]) -> Task:
+    """Make the loop that deletes what was kept for a time, each table past its own."""
 
     async def run(stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             wait = _PRUNE_EVERY_S
-            try:
-                deleted = await quarantine.prune(clock() - keep)
-                _log.info("ingest.quarantine_pruned", deleted=deleted)
-            except DependencyAway:
-                _log.warning("ingest.quarantine_prune_postponed")
-                wait = _PRUNE_AGAIN_S
+            for name, (table, keep) in kept.items():
+                try:
+                    deleted = await table.prune(clock() - keep)
+                    _log.info("ingest.pruned", table=name, deleted=deleted)
+                except DependencyAway:
+                    _log.warning("ingest.prune_postponed", table=name)
+                    wait = _PRUNE_AGAIN_S
             await pause(stopping, wait)
 
     return run

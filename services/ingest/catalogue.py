@@ -4,35 +4,50 @@ In: the file and the resolver of secrets. Out: `Catalogue`, or `ConfigError` who
 file, line and fix.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from services.ingest.compiler import Location, MappingErrors, compile_mapping
-from services.ingest.decoders import DECODERS
+from services.ingest.configs import UsedMapping, used
+from services.ingest.decoders import Decoder, compile_decoder
 from services.ingest.mapping import Mapping
+from services.ingest.rates import Bucket
 from services.ingest.settings import SourceEntry, SourcesFile
+from services.ingest.spool import SpoolLimits
 from services.ingest.verifier import Verifier, compile_verifier
+from services.ingest.verify_settings import TokenCheck
 from shared.errors import ConfigError
 from shared.settings import Secrets, load_yaml
 
 PRESETS = Path(__file__).resolve().parent / "sources"
 
 #: Laid over the preset key by key; every other key of an entry replaces the preset's.
-_LAID_OVER = ("identifiers", "answers", "attributes", "shorthands")
+_LAID_OVER = ("identifiers", "answers", "attributes", "variables", "shorthands")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source, ready. `secrets` are the texts to strike out of a body before it is kept."""
+    """One source, ready. `secrets` are the texts to strike out of a body before it is kept.
+
+    `used` is the entry over its preset, under the version that kept rows name; `bucket` is how much
+    it may send to this process.
+    """
 
     name: str
+    entry: SourceEntry
     verifier: Verifier
-    decode: Callable[[bytes], object]
+    decoder: Decoder
     mapping: Mapping
+    bucket: Bucket
     secrets: tuple[bytes, ...]
+    used: UsedMapping
+
+    @property
+    def takes_path(self) -> bool:
+        """Tell whether the address goes on after the source's name: a token stands there."""
+        return isinstance(self.entry.verify, TokenCheck) and bool(self.entry.verify.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,8 @@ class Catalogue:
     sources: MappingOf[str, Source]
     body_bytes: int
     quarantine_for: timedelta
+    bodies_for: timedelta
+    spool: SpoolLimits
     version: str
 
 
@@ -52,7 +69,7 @@ def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
     problems: list[str] = []
     for name, entry in loaded.value.sources.items():
         try:
-            sources[name] = _source(name, laid_over_preset(entry), secrets)
+            sources[name] = _source(name, laid_over_preset(entry), secrets, loaded.value.body_bytes)
         except MappingErrors as errors:
             problems += [loaded.told(("sources", name, *at), fix) for at, fix in errors.problems]
     if problems:
@@ -61,6 +78,12 @@ def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
         sources=sources,
         body_bytes=loaded.value.body_bytes,
         quarantine_for=timedelta(days=loaded.value.quarantine_days),
+        bodies_for=timedelta(days=loaded.value.bodies_days),
+        spool=SpoolLimits(
+            rows=loaded.value.spool.rows,
+            bytes=loaded.value.spool.mebibytes << 20,
+            age=timedelta(hours=loaded.value.spool.hours),
+        ),
         version=loaded.version,
     )
 
@@ -85,16 +108,27 @@ def laid_over_preset(entry: SourceEntry) -> SourceEntry:
     return preset.model_copy(update=changes)
 
 
-def _source(name: str, entry: SourceEntry, secrets: Secrets) -> Source:
+def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) -> Source:
     mapping = compile_mapping(name, entry)
     texts = _secrets(entry, secrets)
     return Source(
         name=name,
+        entry=entry,
         verifier=compile_verifier(entry.verify, texts, entry.allow_ips, entry.unsigned),
-        decode=DECODERS[entry.decoder],
+        decoder=decoder_of(entry, body_bytes),
         mapping=mapping,
+        bucket=Bucket(entry.rate.per_second, entry.rate.burst),
         secrets=tuple(text.encode() for text in texts),
+        used=used(name, entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
     )
+
+
+def decoder_of(entry: SourceEntry, body_bytes: int) -> Decoder:
+    """Compile how a source's requests are decoded. Raises `MappingErrors`."""
+    try:
+        return compile_decoder(entry.decoder, entry.json_in, entry.each, body_bytes=body_bytes)
+    except ValueError as error:
+        raise MappingErrors([(("json_in",), str(error))]) from None
 
 
 def _secrets(entry: SourceEntry, secrets: Secrets) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from services.ingest.reads import (
     Condition,
     ConsentField,
     Hashed,
+    Ignore,
     Picked,
     Reads,
     Scalar,
@@ -102,6 +103,19 @@ def compile_columns(name: str, entry: SourceEntry) -> Mapping:
     return Mapping(source=name, ignore=(), surveys=frozenset(entry.surveys), kinds=(kind,))
 
 
+def compile_reads(
+    name: str, entry: SourceEntry, at: Location, reads: Reads, ignore: Sequence[Ignore]
+) -> Mapping:
+    """Compile how a document that is not the source's own message is read, such as a fetched one.
+
+    What `reads` leaves out is taken from the source's own keys. Raises `MappingErrors`.
+    """
+    compiler = _Compiler(name, entry)
+    tests = compiler.ignored(at, ignore)
+    kind = compiler.kind(at, inheriting(reads, entry))
+    return Mapping(source=name, ignore=tests, surveys=frozenset(), kinds=(kind,))
+
+
 def inheriting(reads: Reads, entry: SourceEntry) -> Reads:
     """Complete one kind with what its source says."""
     changes = {key: getattr(reads, key) for key in reads.model_fields_set if key != "when"}
@@ -124,27 +138,33 @@ class _Compiler:
         self._entry = entry
         self._problems: list[tuple[Location, str]] = []
         self._headers: set[str] = set()
+        self._reads_query = False
 
     def mapping(self) -> Mapping:
         entry = self._entry
         kinds = [(("kinds", place), kind) for place, kind in enumerate(entry.kinds)]
         compiled = Mapping(
             source=self._name,
-            ignore=tuple(
-                (self._test(("ignore", place), item), item.reason)
-                for place, item in enumerate(entry.ignore)
-            ),
+            ignore=self.ignored(("ignore",), entry.ignore),
             surveys=frozenset(entry.surveys),
             kinds=(
                 tuple(self._kind(at, inheriting(kind, entry), kind.when) for at, kind in kinds)
                 if kinds
                 else (self._kind((), entry, ()),)
             ),
+            # Arguments are taken in their order: by now every path above was compiled.
             headers=frozenset(self._headers),
+            reads_query=self._reads_query,
         )
         if self._problems:
             raise MappingErrors(self._problems)
         return compiled
+
+    def ignored(self, at: Location, items: Sequence[Ignore]) -> tuple[tuple[Test, str], ...]:
+        """Compile what is accepted and not counted."""
+        return tuple(
+            (self._test((*at, place), item), item.reason) for place, item in enumerate(items)
+        )
 
     def kind(self, at: Location, reads: Reads) -> Kind:
         """Compile one way to read by itself. Raises `MappingErrors`."""
@@ -292,6 +312,7 @@ class _Compiler:
                     picks.append(compile_path(text))
                     if text.startswith("header:"):
                         self._headers.add(text.removeprefix("header:").lower())
+                    self._reads_query = self._reads_query or text.startswith("query:")
             except ValueError as error:
                 self._problems.append((at, str(error)))
         return picks[0] if len(picks) == 1 else _first_said(tuple(picks))

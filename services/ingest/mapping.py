@@ -110,5 +110,6 @@ class Mapping:
     ignore: tuple[tuple[Test, str], ...]
     surveys: frozenset[str]
     kinds: tuple[Kind, ...]
-    #: Headers that any path or decoder reads, so that a kept message can be mapped again.
+    #: What beside the body any path reads, so that a kept message can be mapped again.
     headers: frozenset[str] = field(default_factory=frozenset)
+    reads_query: bool = False

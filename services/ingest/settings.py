@@ -59,9 +59,23 @@ class SourceEntry(Reads):
     shorthands: dict[Name, tuple[Template, ...]] = Field(default_factory=dict)
 
 
+class SpoolSettings(Strict):
+    """How much may wait in the database while Kafka is away, over all replicas.
+
+    Half a million events are 16 minutes of 500 a second. After a day of it senders are told to come
+    again: most repeat for a day or longer, and by then the operator knows.
+    """
+
+    rows: Annotated[int, Field(ge=1)] = 500_000
+    mebibytes: Annotated[int, Field(ge=1)] = 1024
+    hours: Annotated[float, Field(gt=0)] = 24.0
+
+
 class SourcesFile(Strict):
     """The whole file."""
 
     sources: dict[SourceName, SourceEntry]
+    spool: SpoolSettings = SpoolSettings()
+    bodies_days: Annotated[int, Field(ge=0, le=366)] = 14
     body_bytes: Annotated[int, Field(ge=1024, le=16 << 20)] = 1 << 20
     quarantine_days: Annotated[int, Field(ge=1, le=366)] = 30

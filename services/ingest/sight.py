@@ -8,12 +8,16 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from services.ingest.told import Receipt
+
 #: From a broker that answers at once to the 5 s after which a sender is told to come again.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+#: A batch's line names this many of its events; the rest are in the answer.
+_MOST_IDS = 20
 
 
 class Sight:
-    """The metrics of one process; `told` is called once for every request."""
+    """The metrics of one process; each request is told once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # Bound once: the process's first line comes after its logging is configured.
@@ -37,6 +41,41 @@ class Sight:
             ("source",),
             registry=registry,
         )
+        self._secrets = Counter(
+            "nps_ingest_secret_used",
+            "Messages by the secret that vouched for them: when `old` stands still, remove it",
+            ("source", "secret"),
+            registry=registry,
+        )
+
+    def has_two_secrets(self, source: str) -> None:
+        """Show both secrets of a source from the start: what was never used stands at 0."""
+        self._secrets.labels(source, "newest")
+        self._secrets.labels(source, "old")
+
+    def vouched(self, source: str, place: int) -> None:
+        """Count which secret vouched for a message (0: the newest)."""
+        self._secrets.labels(source, "old" if place else "newest").inc()
+
+    def received(
+        self, *, source: str, outcome: str, status: int, seconds: float, receipt: Receipt
+    ) -> None:
+        """Count and log one webhook."""
+        if receipt.quarantined:
+            self._quarantined.labels(source).inc(receipt.quarantined)
+        ids = receipt.event_ids
+        self.told(
+            route="webhooks",
+            source=source,
+            outcome=outcome,
+            status=status,
+            seconds=seconds,
+            event_id=str(ids[0]) if len(ids) == 1 else None,
+            event_ids=[str(one) for one in ids[:_MOST_IDS]] if len(ids) > 1 else None,
+            quarantine_id=str(receipt.quarantine_id) if receipt.quarantine_id else None,
+            reasons=receipt.reasons,
+            unread=receipt.unread,
+        )
 
     def told(
         self,
@@ -51,8 +90,6 @@ class Sight:
         """Count and log one request. `more` holds ids and words of ours, never of the payload."""
         self._requests.labels(source, outcome).inc()
         self._seconds.labels(route).observe(seconds)
-        if outcome == "quarantined":
-            self._quarantined.labels(source).inc()
         self._log.info(
             "ingest.request",
             route=route,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from shared import identifiers
 from shared.bus.port import Message
@@ -53,6 +54,28 @@ class Unmappable:
 
 
 Outcome = Translated | Thin | Ignored | Unmappable
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one request's messages; `reasons` are words of ours."""
+
+    event_ids: tuple[UUID, ...] = ()
+    fetching: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+    quarantine_id: UUID | None = None
+    reasons: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """Name the request by the weightiest thing that became of it."""
+        if self.quarantined:
+            return "quarantined"
+        if self.event_ids:
+            return "accepted"
+        return "fetching" if self.fetching else "ignored"
 
 
 def message(told: Told, route_key: bytes) -> Message:

@@ -1,189 +1,161 @@
-"""POST /v1/webhooks/{source}: raw bytes → verified → decoded → translated → durable → 202.
+"""/v1/webhooks/{source}: what survey tools, helpdesks and platforms post to us.
 
-Promise: an unknown source and any fault of a signature are the same 401, and leave nothing behind;
-nobody below this path ever gets 404 or 410, because some senders then switch the hook off.
+Promise: 202 means durable (on the bus, in the spool, to be fetched, or in quarantine) or a message
+that is not counted. An unknown source and any fault of a signature are the same 401, and leave
+nothing behind; nobody below this path ever gets 404 or 410, because some senders then switch the
+hook off.
 """
 
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
-import orjson
+import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 
-from services.ingest.catalogue import Catalogue, Source
-from services.ingest.decoders import Undecodable
-from services.ingest.inbound import Inbound, SentHeaders
+from services.ingest.asgi import Receive, Scope, Send, answer, inbound_of, read_body, refuse
+from services.ingest.catalogue import Catalogue
+from services.ingest.inbound import SentHeaders
 from services.ingest.intake import Intake
-from services.ingest.paths import Payload
-from services.ingest.quarantine import Quarantine
+from services.ingest.receive import Receiver
 from services.ingest.sight import Sight
-from services.ingest.told import Ignored, Translated, Unmappable
-from services.ingest.translate import translate
-from services.ingest.values import clean
-from shared.errors import RecordTooLarge
+from services.ingest.told import Receipt
 from shared.http.problems import Problem
 
+_log = structlog.get_logger(__name__)
 
-class RawRoute(APIRoute):
-    """A described route whose handler gets the request untouched: FastAPI's solving of parameters
-    costs three times what all of our own work does."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Use the endpoint itself."""
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What became of one message."""
-
-    outcome: str
-    event_id: UUID | None = None
-    quarantine_id: UUID | None = None
-    reason: str | None = None
-    unread: tuple[str, ...] = ()
+PREFIX: Final = "/v1/webhooks"
+_ALLOWED: Final = {"Allow": "POST, GET, HEAD, OPTIONS"}
 
 
 class Webhooks:
-    """The handler of survey tools' webhooks."""
+    """The ASGI application of everything below `PREFIX`."""
 
     def __init__(
-        self, catalogue: Catalogue, intake: Intake, quarantine: Quarantine, sight: Sight
+        self, catalogue: Catalogue, intake: Intake, receiver: Receiver, sight: Sight
     ) -> None:
         self._catalogue = catalogue
         self._intake = intake
-        self._quarantine = quarantine
+        self._receiver = receiver
         self._sight = sight
 
-    async def receive(self, request: Request) -> Response:
-        """Take one message of a survey tool; see the route's description."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        method = scope["method"]
+        if method == "POST":
+            await self._take(scope, receive, send)
+        elif method in ("GET", "HEAD"):
+            # A platform asks whether somebody lives here, before it saves the address.
+            await answer(send, 200)
+        elif method == "OPTIONS":
+            await answer(send, 200, headers=_permission(SentHeaders(scope["headers"])))
+        else:
+            problem = Problem(405, "method-not-allowed", "post messages here", headers=_ALLOWED)
+            await refuse(send, problem)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        source = self._catalogue.sources.get(request.path_params.get("source", ""))
-        label = source.name if source else "unknown"
-        answer = _Answer("failed")
-        status = 500
+        path: str = scope["path"]
+        name, _, rest = path[len(PREFIX) + 1 :].partition("/")
+        source = self._catalogue.sources.get(name)
+        headers = SentHeaders(scope["headers"])
+        outcome, status, receipt = "failed", 500, Receipt()
         try:
-            answer = await self._take(source, request)
-            status = 202
+            body = await read_body(headers, receive, self._catalogue.body_bytes)
+            inbound = inbound_of(scope, headers, body, rest)
+            receipt = await self._receiver.take(source, inbound, self._intake.clock(), started)
+            outcome, status = receipt.outcome, 202
+            await answer(send, 202, _told(receipt))
         except Problem as problem:
-            answer, status = _Answer(problem.code), problem.status
-            return problem.response()
+            outcome, status = problem.code, problem.status
+            await refuse(send, problem)
+        except Exception as error:
+            _log.error("http.bug", error=type(error).__name__, exc_info=error)
+            await refuse(send, Problem(500, "internal", "an error of ours; it is logged"))
         finally:
-            self._sight.told(
-                route="webhooks",
-                source=label,
-                outcome=answer.outcome,
+            self._sight.received(
+                source=source.name if source else "unknown",
+                outcome=outcome,
                 status=status,
                 seconds=time.perf_counter() - started,
-                event_id=_text(answer.event_id),
-                quarantine_id=_text(answer.quarantine_id),
-                reason=answer.reason,
-                unread=answer.unread,
+                receipt=receipt,
             )
-        return _accepted(answer)
-
-    async def greet(self, _request: Request) -> Response:
-        """Answer a platform that asks whether somebody lives here; does nothing."""
-        return Response()
-
-    async def _take(self, source: Source | None, request: Request) -> _Answer:
-        body = await self._intake.body(request)
-        now = self._intake.clock()
-        inbound = Inbound(body, SentHeaders(request.headers.raw))
-        if source is None or source.verifier.vouch(inbound, None, now) is None:
-            raise _unauthorized()
-        try:
-            payload = source.decode(body)
-        except Undecodable as error:
-            raise Problem(400, "undecodable", f"the body is {error}") from None
-        result = translate(source.mapping, Payload(payload, _plain(request)), now)
-        if isinstance(result, Ignored):
-            return _Answer("ignored", reason=result.reason)
-        if isinstance(result, Translated):
-            try:
-                await self._intake.publish([result.told])
-            except RecordTooLarge:
-                result = Unmappable("*", "too large for the bus once mapped")
-            else:
-                return _Answer("accepted", event_id=result.told.event.id, unread=result.unread)
-        assert isinstance(result, Unmappable)  # noqa: S101 - until thin messages are fetched
-        return await self._keep(source, body, request, now, result)
-
-    async def _keep(
-        self, source: Source, body: bytes, request: Request, now: datetime, why: Unmappable
-    ) -> _Answer:
-        row = await self._intake.in_time(
-            self._quarantine.put(
-                source=source.name,
-                body=body,
-                secrets=source.secrets,
-                content_type=clean(request.headers.get("content-type", ""), 200),
-                received_at=now,
-                path=why.path,
-                rule=why.rule,
-                mapping=self._catalogue.version,
-            )
-        )
-        return _Answer("quarantined", quarantine_id=row, reason=f"{why.path}: {why.rule}")
 
 
-def webhook_router(webhooks: Webhooks) -> APIRouter:
-    """Make the routes; every path below the prefix is taken, so that none is ever a 404."""
-    router = APIRouter(route_class=RawRoute, tags=["ingest"])
-    for path, shown in (("/v1/webhooks/{source:path}", True), ("/v1/webhooks", False)):
-        router.add_api_route(
-            path,
-            webhooks.receive,
-            methods=["POST"],
-            status_code=202,
-            include_in_schema=shown,
-            summary="Take one message of a survey tool",
-            description=_DESCRIPTION,
-            responses=_RESPONSES,
-        )
-        router.add_api_route(
-            path,
-            webhooks.greet,
-            methods=["GET", "HEAD"],
-            include_in_schema=False,
-        )
+def _permission(headers: SentHeaders) -> dict[str, str]:
+    """Agree to be sent web-hooks, as the CloudEvents web-hook profile 1.0 asks (section 4.2).
+
+    `WebHook-Request-Callback` is never called: anybody could make us call an address so.
+    """
+    origin = headers.get("webhook-request-origin")
+    if origin is None:
+        return dict(_ALLOWED)
+    agreed = {**_ALLOWED, "WebHook-Allowed-Origin": "*"}
+    if headers.get("webhook-request-rate") is not None:
+        agreed["WebHook-Allowed-Rate"] = "*"
+    return agreed
+
+
+def _told(receipt: Receipt) -> dict[str, Any]:
+    said: dict[str, Any] = {"status": receipt.outcome}
+    many = len(receipt.event_ids) + receipt.fetching + receipt.ignored + receipt.quarantined > 1
+    if many:
+        said["event_ids"] = [str(one) for one in receipt.event_ids]
+        said["fetching"] = receipt.fetching
+        said["ignored"] = receipt.ignored
+        said["quarantined"] = receipt.quarantined
+    else:
+        said["event_id"] = str(receipt.event_ids[0]) if receipt.event_ids else None
+    if receipt.quarantine_id is not None:
+        said["quarantine_id"] = str(receipt.quarantine_id)
+    return said
+
+
+def webhook_router() -> APIRouter:
+    """Describe the routes for OpenAPI; the host serves the prefix by `Webhooks` itself."""
+    router = APIRouter(tags=["ingest"])
+
+    async def described(_request: Request) -> Response:
+        raise Problem(500, "internal", "this path is served below the framework")
+
+    router.add_api_route(
+        f"{PREFIX}/{{source}}",
+        described,
+        methods=["POST"],
+        status_code=202,
+        summary="Take the messages of a tool",
+        description=_DESCRIPTION,
+        responses=_RESPONSES,
+        openapi_extra=_BODY,
+    )
     return router
 
 
-def _unauthorized() -> Problem:
-    return Problem(401, "unauthorized", "no source of this name accepts this message")
-
-
-def _plain(request: Request) -> dict[str, str]:
-    return dict(request.headers.items())
-
-
-def _accepted(answer: _Answer) -> Response:
-    content = {"status": answer.outcome, "event_id": _text(answer.event_id)}
-    if answer.quarantine_id is not None:
-        content["quarantine_id"] = _text(answer.quarantine_id)
-    return Response(orjson.dumps(content), status_code=202, media_type="application/json")
-
-
-def _text(identifier: UUID | None) -> str | None:
-    return None if identifier is None else str(identifier)
-
-
-_DESCRIPTION = (
-    "The body is verified over its raw bytes as `sources.yaml` says, decoded and mapped. "
-    "202 is answered only once the event is durable (`accepted`), the message is in quarantine "
-    "(`quarantined`: authentic, but a path failed its rule) or it is a test message (`ignored`)."
+_DESCRIPTION: Final = (
+    "The raw body is verified as `sources.yaml` says, decoded and mapped. 202 is answered only "
+    "once every message in it is durable (`accepted`), waits to be fetched (`fetching`), is in "
+    "quarantine (`quarantined`: authentic, but a path failed its rule) or is not counted "
+    "(`ignored`: a test message, another survey). GET and HEAD answer an empty 200, OPTIONS the "
+    "CloudEvents web-hook hand-shake."
 )
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Taken: durable, in quarantine, or ignored"},
+_ANY: Final[dict[str, Any]] = {"schema": {}}
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": _ANY,
+            "application/cloudevents+json": _ANY,
+            "application/x-www-form-urlencoded": _ANY,
+            "multipart/form-data": _ANY,
+        },
+    }
+}
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"description": "Taken: durable, to be fetched, in quarantine, or not counted"},
     400: {"description": "Authentic, but not decodable"},
     401: {"description": "Unknown source, or not signed as it must be"},
+    408: {"description": "The body did not come in time"},
     413: {"description": "Larger than `body_bytes`"},
+    429: {"description": "More than this source's rate; come again after `Retry-After`"},
+    431: {"description": "More than 32 KiB of headers"},
     503: {"description": "Nothing was stored; come again after `Retry-After`"},
 }

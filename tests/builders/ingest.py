@@ -18,7 +18,7 @@ from shared.bus.postgres import PostgresBus
 from shared.database import connect
 from shared.events import envelope
 from shared.events.envelope import Event
-from shared.hosting import Part, make_app
+from shared.hosting import Part, make_app, with_fronts
 from shared.http.auth import Access, AccessConfig, Token
 from shared.process import Context
 from shared.settings import Secrets, Settings
@@ -116,7 +116,8 @@ async def running_ingest(
         context = await wrap(context)
     part = await build(context)
     engine = create_async_engine(url, poolclass=NullPool)
-    transport = httpx.ASGITransport(make_app([part], registry), raise_app_exceptions=False)
+    app = with_fronts(make_app([part], registry), [part])
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
             yield Ingest(client, part, registry, engine)
