@@ -22,6 +22,10 @@ demo: $(READY) ## Feed it a few hundred invented answers and show what became of
 test: $(READY) ## Run the whole suite on real PostgreSQL and a real Apache Kafka
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
+.PHONY: bench
+bench: $(READY) ## Measure it beside its bare limits (ARGS="--seconds 10"); see docs/bench.md
+	$(BIN)/python -m tests.bench run $(ARGS)
+
 ##@ Work on it
 
 .PHONY: check

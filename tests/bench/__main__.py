@@ -1,0 +1,128 @@
+"""`python -m tests.bench run|profile`: measure the product beside its bare limits.
+
+`run` plays scenarios and shows a table (`--json FILE` writes every figure, too); `profile` tells
+where ingest's CPU goes. A new scenario is a file in `scenarios/` and a line in `SCENARIOS`.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import machine, table
+from tests.bench.measure import Row, measure
+from tests.bench.profile import read_profile
+from tests.bench.scenarios import ingest
+from tests.bench.stage import Plan, open_stage
+
+SCENARIOS: Final[dict[str, ModuleType]] = {"ingest": ingest}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+#: A table that is cut because nobody looks at it live helps nobody.
+screen = Console() if sys.stdout.isatty() else Console(width=130)
+progress = Console(stderr=True)
+
+Connections = Annotated[list[int], typer.Option(help="how many at once; may be given again")]
+Seconds = Annotated[float, typer.Option(min=0.1, max=60, help="of each measurement")]
+Shape = Annotated[str, typer.Option(help="`shop` (flat) or `typeform` (nested)")]
+
+
+@app.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="scenarios; all without")] = None,
+    connections: Connections = [32, 128],  # noqa: B006 - Typer reads it, nobody changes it
+    processes: Annotated[list[int], typer.Option(help="of a service")] = [1, 2],  # noqa: B006
+    seconds: Seconds = 5.0,
+    rounds: Annotated[int, typer.Option(min=1, help="of everything, taking turns")] = 3,
+    shape: Shape = "shop",
+    json: Annotated[Path | None, typer.Option(help="write every figure here")] = None,
+) -> None:
+    """Measure scenarios beside their bare limits and show the medians."""
+    plan = Plan(tuple(connections), tuple(processes), seconds, rounds, shape)
+    found = asyncio.run(_run(names or list(SCENARIOS), plan))
+    described = {**machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    screen.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    for name, rows in found.items():
+        screen.print(table.table(f"{name}: {SCENARIOS[name].ABOUT}", rows))
+        for group, bar in SCENARIOS[name].BARS.items():
+            screen.print(f"wanted at {group}: {bar}")
+    if json is not None:
+        json.write_text(f"{table.as_json(described, found)}\n", encoding="utf-8")
+
+
+async def _run(names: list[str], plan: Plan) -> dict[str, list[Row]]:
+    def tell(row: Row) -> None:
+        progress.print(
+            f"[dim]{row.group} {row.what}: {row.per_s:,.0f}/s, p99 {row.p99_ms:.1f} ms, "
+            f"{row.cpu_us:.0f} µs CPU[/dim]",
+            highlight=False,
+        )
+
+    found: dict[str, list[Row]] = {}
+    async with open_stage() as stage:
+        for name in names:
+            found[name] = list(await SCENARIOS[name].rows(stage, plan, tell))
+    return found
+
+
+@app.command()
+def profile(
+    connections: Annotated[int, typer.Option()] = 32,
+    seconds: Seconds = 15.0,
+    shape: Shape = "shop",
+    top: Annotated[int, typer.Option(help="lines of each ranking")] = 40,
+) -> None:
+    """Tell where ingest's CPU goes, in µs per answer."""
+    asyncio.run(_profile(Plan((connections,), (1,), seconds, 1, shape), top))
+
+
+async def _profile(plan: Plan, top: int) -> None:
+    async with open_stage() as stage:
+        stacks = stage.folder / "stacks.jsonl"
+        process = stage.system.process(
+            "tests.bench.sampled", "services.ingest", str(stacks), service="ingest"
+        )
+        bare = stage.bare("answer", count=1)
+        rows = {}
+        for what, processes in ((ingest.ANSWER, bare), (ingest.INGEST, [process])):
+            async with stage.running(processes):
+                order = ingest.order(stage, plan, processes, plan.connections[0])
+                rows[what] = await measure(
+                    "1", what, order, plan.seconds, processes, behind=stage.behind
+                )
+        found = read_profile(stacks)
+    for row in rows.values():
+        screen.print(
+            f"{row.what}: {row.per_s:,.0f}/s, p99 {row.p99_ms:.1f} ms, "
+            f"{row.cpu_us:.0f} µs CPU per answer, cores of others {row.others:.2f}"
+        )
+    screen.print(f"{found.samples} samples")
+    row = rows[ingest.INGEST]
+    each = row.cpu_us / max(1, found.samples)
+    for title, counts in (
+        ("own, with the standard library it calls", found.own),
+        ("with all it calls", found.functions),
+        ("innermost lines", found.lines),
+    ):
+        drawn = Table(title=title)
+        drawn.add_column("µs per answer", justify="right")
+        drawn.add_column("where")
+        for name, count in counts.most_common(top):
+            drawn.add_row(f"{count * each:.1f}", name)
+        screen.print(drawn)
+
+
+if __name__ == "__main__":
+    # It tells every attempt to reach a broker that is still starting.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Told to end, by whatever means: stop the servers that we started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app()

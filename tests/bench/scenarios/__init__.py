@@ -1,0 +1,1 @@
+"""One file per scenario; `tests.bench.__main__` lists them."""

@@ -1,0 +1,126 @@
+"""Where scenarios play: a real PostgreSQL, a real Kafka, and the product's processes on them.
+
+Everything is of this run alone and gone at its end; `KAFKA_BOOTSTRAP_SERVERS` and
+`NPS_TEST_DATABASE_URL` choose running servers instead, as they do for the tests.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.embedded import EmbeddedPostgres
+from shared.embedded.account import choose
+from tests.bench.machine import children
+from tests.builders.brokers import DockerBroker, JavaBroker, docker_can, java_can
+from tests.builders.kafka import INSTALL
+from tests.builders.processes import Process
+from tests.builders.sink import open_sink
+from tests.builders.system import System, open_system
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard to measure; each thing is measured `rounds` times, taking turns.
+
+    `distinct`: how many different requests one load prepares before it repeats them.
+    """
+
+    connections: tuple[int, ...]
+    processes: tuple[int, ...]
+    seconds: float
+    rounds: int
+    shape: str = "shop"
+    distinct: int = 20_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The servers, the system (nothing of it started), and the servers' processes we know."""
+
+    folder: Path
+    system: System
+    behind: tuple[int, ...]
+
+    @asynccontextmanager
+    async def running(self, processes: Sequence[Process]) -> AsyncIterator[Sequence[Process]]:
+        """Start processes, wait until they are ready, and stop them afterwards."""
+        try:
+            for process in processes:
+                process.spawn()
+            await asyncio.gather(*(process.ready() for process in processes))
+            yield processes
+        finally:
+            await asyncio.gather(*(process.stop() for process in processes))
+
+    def bare(self, *arguments: str, count: int) -> list[Process]:
+        """Make processes of a bare limit; see `tests.bench.bare`."""
+        environ = {"NPS_KAFKA_BOOTSTRAP_SERVERS": self.system.kafka}
+        return [
+            Process(
+                "tests.bench.bare",
+                environ,
+                self.folder / f"bare-{'-'.join(arguments)}-{place}.log",
+                *arguments,
+            )
+            for place in range(count)
+        ]
+
+
+@asynccontextmanager
+async def open_stage() -> AsyncIterator[Stage]:
+    """Start what is not there yet. Raises `RuntimeError` where no Kafka can be had."""
+    async with AsyncExitStack() as stack:
+        folder = _folder()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        server = os.environ.get("NPS_TEST_DATABASE_URL")
+        if server is None:
+            postgres = EmbeddedPostgres(folder / "postgres")
+            server = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+        behind: tuple[int, ...] = ()
+        kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        if kafka is None:
+            kafka, behind = await _broker(folder / "kafka", stack.push_async_callback)
+        async with open_stage_on(folder / "system", server, kafka, behind=behind) as stage:
+            yield stage
+
+
+@asynccontextmanager
+async def open_stage_on(
+    folder: Path, server: str, kafka: str, *, behind: tuple[int, ...] = ()
+) -> AsyncIterator[Stage]:
+    """Set a stage on servers that run."""
+    async with open_sink() as sink, open_system(folder, server, kafka, sink) as system:
+        yield Stage(folder, system, behind)
+
+
+async def _broker(
+    folder: Path, at_the_end: Callable[[Callable[[], Awaitable[None]]], object]
+) -> tuple[str, tuple[int, ...]]:
+    if java_can():
+        java = JavaBroker(folder)
+        at_the_end(java.stop)
+        known = children()
+        await java.start()
+        return java.bootstrap_servers, tuple(children() - known)
+    if not docker_can():
+        raise RuntimeError(INSTALL)
+    container = DockerBroker()
+    at_the_end(container.remove)
+    await container.start()
+    return container.bootstrap_servers, ()
+
+
+def _folder() -> Path:
+    """A new folder that the account of PostgreSQL can enter."""
+    account = choose(None)
+    public = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]
+    place = next(path for path in public if account.first_unreachable(path) is None)
+    folder = Path(tempfile.mkdtemp(prefix="nps-bench-", dir=place))
+    folder.chmod(0o755)
+    return folder
