@@ -1,10 +1,11 @@
 """Entry (3): the consumer of `nps.decisions` and `nps.outcomes`.
 
-Decisions are planned in batches, merges one by one in their place, reports of messages and the
-segmenter's progress at the end (their order does not matter). Any redelivery changes nothing.
+Decisions are planned in batches, merges one by one in their place, reports of messages and of
+actions completed and the segmenter's progress at the end (their order does not matter). Any
+redelivery changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,7 @@ from shared.database import away_as_dependency
 from shared.events.decisions import CustomerDecided, CustomerMerged, SegmenterProgressed
 from shared.events.envelope import Event
 from shared.events.outcomes import (
+    ActionCompleted,
     MessageBounced,
     MessageDelivered,
     MessageOpened,
@@ -58,6 +60,12 @@ def _unsure(delivery: Delivery) -> bool:
     """Tell whether it may have been sent without our knowing: in doubt, or about to be repeated."""
     waits = delivery.state in {"planned", "waiting"} and delivery.unanswered_since is not None
     return waits or delivery.state == "in_doubt"
+
+
+def _reason(report: MessageReport | ActionCompleted) -> str:
+    if isinstance(report, ActionCompleted):
+        return "she did what it asks for"
+    return "the platform reported the message"
 
 
 class Handler:
@@ -95,7 +103,9 @@ class Handler:
                     await merge_customers(self._engine, event.data, self._clock())
                     _log.info("dispatcher.merged", event_id=str(event.id))
             await self._plan(run)
-            await self._reports([e.data for e in events if isinstance(e.data, MessageReport)])
+            await self._reports(
+                [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
+            )
             await self._progress(
                 [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
             )
@@ -121,21 +131,22 @@ class Handler:
                 deliveries={delivery.play: delivery.state for delivery in created},
             )
 
-    async def _reports(self, reports: Iterable[MessageReport]) -> None:
-        """Note what became of our messages; a report settles what was unsure: it was sent."""
-        stages = [(r.delivery_id, _STAGES[type(r)]) for r in reports if r.delivery_id is not None]
-        if not stages:
+    async def _reports(self, reports: Sequence[MessageReport | ActionCompleted]) -> None:
+        """Note what became of our messages; a report settles what was unsure: it was sent.
+
+        So does what she completed because of it, which tells no stage of the message itself.
+        """
+        known = {r.delivery_id: _reason(r) for r in reports if r.delivery_id is not None}
+        if not known:
             return
         now = self._clock()
         async with self._engine.begin() as connection:
-            rows = await ledger.read(connection, {identity for identity, _ in stages})
-            for stage in _STAGES.values():
-                await self._report(connection, stage, [i for i, told in stages if told == stage])
+            rows = await ledger.read(connection, known.keys())
+            for kind, stage in _STAGES.items():
+                told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id]
+                await self._report(connection, stage, told)
             sent = [
-                replace(
-                    delivery.to("accepted", "the platform reported the message"),
-                    unanswered_since=None,
-                )
+                replace(delivery.to("accepted", known[delivery.id]), unanswered_since=None)
                 for delivery in rows
                 if _unsure(delivery)
             ]

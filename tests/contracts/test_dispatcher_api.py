@@ -11,7 +11,7 @@ from services.dispatcher.api import build_router
 from services.dispatcher.calls import Idempotency, Verdict
 from shared.events.envelope import Event
 from shared.events.ids import name_id
-from shared.events.outcomes import MessageOpened, MessageReport, MessageSent
+from shared.events.outcomes import ActionCompleted, MessageOpened, MessageReport, MessageSent
 from shared.events.vocabulary import Identifier
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
@@ -201,6 +201,26 @@ async def test_a_platforms_report_ends_the_repeats(database: str) -> None:
         await d.run()
         assert (await d.row()).state == "accepted"
         assert len(carrier.actions) == 1
+
+
+async def test_what_she_did_upon_it_settles_a_doubt(database: str) -> None:
+    """Who left the review was asked for it; what became of the message itself stays unknown."""
+    async with in_doubt(database) as (d, delivery):
+        done = ActionCompleted(what="review_left", delivery_id=uuid.UUID(delivery), occurred_at=NOW)
+        told = Event(id=uuid.uuid4(), source="reviews", time=NOW, data=done)
+        await d.tell(told, told)
+        assert ((await d.row()).state, (await d.row()).message) == ("accepted", "none")
+        await d.run()
+        assert len(d.carriers["sandbox"].actions) == 1
+
+
+async def test_what_was_done_upon_nothing_of_ours_changes_nothing(database: str) -> None:
+    """An order without a delivery of ours is the segmenter's business."""
+    async with in_doubt(database) as (d, _):
+        someone = Identifier(kind="email", value="x@example.com")
+        done = ActionCompleted(what="purchase", identifiers=(someone,), occurred_at=NOW)
+        await d.tell(Event(id=uuid.uuid4(), source="shop", time=NOW, data=done))
+        assert (await d.row()).state == "in_doubt"
 
 
 async def test_reports_in_any_order_end_at_the_furthest_stage(database: str) -> None:

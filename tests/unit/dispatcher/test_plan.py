@@ -30,6 +30,10 @@ def planned(
     [
         pytest.param({}, {}, True, id="any-settled"),
         pytest.param({}, {"triggers": ("received",)}, False, id="another-trigger"),
+        pytest.param({}, {"triggers": ()}, False, id="nobody-may-react"),
+        pytest.param(
+            {"trigger": "case_resolved"}, {"triggers": ("case_resolved",)}, True, id="case-step"
+        ),
         pytest.param({"segment": ["detractor"]}, {}, True, id="segment"),
         pytest.param({"segment": ["promoter"]}, {}, False, id="another-segment"),
         pytest.param({"segment": ["promoter", "detractor"]}, {}, True, id="one-of-segments"),
