@@ -25,6 +25,9 @@ def token_of(check: TokenCheck, secret: str) -> bytes:
         if ":" not in secret:
             raise ValueError("must be user:password")
         return base64.b64encode(secret.encode())
+    if check.header is not None:
+        # Platforms ask for the whole header's text: it may have been copied as it stands there.
+        secret = re.sub(r"(?i)^bearer\s+", "", secret)
     if check.path and not re.fullmatch(r"[A-Za-z0-9._~-]+", secret):
         # Other characters are written in more than one way in an address.
         raise ValueError("must be letters, digits and . _ ~ - only, to stand in an address")

@@ -61,6 +61,14 @@ def test_a_token_in_a_header_is_compared_whole(
     assert place(check, inbound, secrets=("new", "old", "clé")) == expected
 
 
+@pytest.mark.parametrize("value", ["Bearer new", "new"])
+def test_a_secret_may_be_written_with_its_bearer(value: str) -> None:
+    """Some platforms ask for the whole text of the header, and so it is copied."""
+    for check in (HEADER, BEARER):
+        assert place(check, sent(str(check.header), "Bearer new"), secrets=(value,)) == 0
+    assert place(QUERY, Inbound(b"", query=b"key=new"), secrets=("Bearer new",)) is None
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.ingest import examples
 from services.ingest.compiler import MappingErrors
+from services.ingest.examples import GENERIC, TYPEFORM
 from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.signatures import key_of, sign
+from services.ingest.signatures import Scheme, key_of, sign
 from services.ingest.verifier import NOBODY, Verifier, compile_verifier, scheme_of
 from services.ingest.verify_settings import SignatureCheck, TokenCheck
 
+PRESETS = Path(__file__).resolve().parents[3] / "services" / "ingest" / "sources"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEX = SignatureCheck(header="X-Signature")
 STANDARD = SignatureCheck(
@@ -56,6 +61,17 @@ def test_the_place_of_the_secret_that_signed_is_told(
     assert verifier.vouch(signed(check, other), None, NOW) is None
     assert verifier.vouch(replace(signed(check, new), body=b"{ }"), None, NOW) is None
     assert verifier.vouch(Inbound(b"{}"), None, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "scheme"),
+    [("typeform", TYPEFORM), ("formbricks", examples.STANDARD), ("generic", GENERIC)],
+)
+def test_the_examples_sign_as_the_presets_verify(preset: str, scheme: Scheme) -> None:
+    """The demo and the printed `curl` would be refused otherwise."""
+    text = (PRESETS / f"{preset}.yaml").read_text(encoding="utf-8")
+    check = SignatureCheck.model_validate(yaml.safe_load(text)["verify"])
+    assert scheme_of(check) == scheme
 
 
 def test_a_body_field_is_read_from_the_decoded_body() -> None:
