@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from services.ingest import values
 from services.ingest.moments import parse, placed
-from services.ingest.outside_types import BUILDERS, REAL_FROM, Refused
+from services.ingest.outside_data import REAL_FROM
+from services.ingest.outside_types import BUILDERS, Refused
 from services.ingest.told import Told
 from shared.events import ids
 from shared.events.envelope import Event

@@ -1,4 +1,4 @@
-"""Each type that outsiders may tell: the data they send, and how it becomes an event's data.
+"""How each type that outsiders may tell becomes an event's data.
 
 In: the `data` of one CloudEvent, with its time and the receipt time. Out: our data with the
 normalised identifiers, or `Refused` or a validation error that `outside` puts into words. Pure.
@@ -6,105 +6,27 @@ normalised identifiers, or `Refused` or a validation error that `outside` puts i
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Final, Literal
-from uuid import UUID
-
-from pydantic import AfterValidator, AwareDatetime, Field, StrictInt, StringConstraints
-from pydantic_core import PydanticCustomError
+from typing import Final
 
 from services.ingest import values
-from services.ingest.moments import EPOCH, placed
+from services.ingest.moments import placed
+from services.ingest.outside_data import (
+    ActionData,
+    CaseData,
+    CustomerData,
+    MessageData,
+    SurveyContactData,
+    Who,
+)
 from services.ingest.paths import MISSING
 from shared.events import feedback, outcomes
 from shared.events.envelope import EventData
-from shared.events.vocabulary import (
-    Channel,
-    ConsentStatement,
-    ContactClass,
-    Identifier,
-    IdentifierKind,
-    Purpose,
-    Value,
-)
-from shared.settings import Strict
+from shared.events.vocabulary import ConsentStatement, Identifier, IdentifierKind
+from shared.identifiers import response
 
 
 class Refused(Exception):
     """The caller's fault: which field, and what to do. Holds nothing that was sent."""
-
-
-#: Nothing we hear of happened before; further back, counting windows leaves the calendar.
-REAL_FROM: Final = EPOCH
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL's texts cannot hold it, so it would stop whoever keeps this event.
-    if "\x00" in text:
-        raise PydanticCustomError("nul_character", "holds a NUL character")
-    return text
-
-
-def _real(moment: datetime) -> datetime:
-    if moment < REAL_FROM:
-        raise PydanticCustomError("before_1970", "before 1970")
-    return moment
-
-
-Text = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=256),
-    AfterValidator(_storable),
-]
-Survey = Annotated[Text, StringConstraints(max_length=128)]
-Said = Annotated[AwareDatetime, AfterValidator(_real)]
-AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-
-
-class Who(Strict):
-    """The raw ways to recognise a customer; at least one."""
-
-    email: str | None = None
-    external_id: str | StrictInt | None = None
-    phone: str | None = None
-
-
-class SurveyContactData(Strict):
-    """Data of `survey.invitation.sent`, `survey.shown`, `survey.declined`, `survey.opted_out`."""
-
-    survey: Survey
-    identifiers: Who
-    channel: Channel | None = None
-
-
-class ConsentData(Strict):
-    """What a person said about being contacted; `said_at` is the event's time unless given."""
-
-    channel: Channel | Literal["all"]
-    purpose: Purpose
-    granted: Annotated[bool, Field(strict=True)]
-    said_at: Said | None = None
-    text_version: Text | None = None
-    proof: Text | None = None
-
-
-class CustomerData(Strict):
-    """Data of `customer.updated`: null clears an attribute, an absent one stays."""
-
-    identifiers: Who
-    attributes: Annotated[dict[AttributeName, Value], Field(max_length=200)] = Field(
-        default_factory=dict
-    )
-    consents: Annotated[tuple[ConsentData, ...], Field(max_length=50)] = ()
-
-
-class MessageData(Strict):
-    """Data of `message.*`: about our delivery (its id), or anybody's message (identifiers)."""
-
-    identifiers: Who | None = None
-    delivery_id: UUID | None = None
-    channel: Channel
-    contact_class: ContactClass = "marketing"
-    target: Text | None = None
 
 
 def _known(who: Who) -> tuple[Identifier, ...]:
@@ -182,9 +104,53 @@ def _customer(raw: object, occurred_at: datetime, received_at: datetime) -> Buil
         if (value := values.attribute(raw_value)) is not MISSING
     }
     updated = feedback.CustomerUpdated(
-        identifiers=known, occurred_at=occurred_at, attributes=attributes, consents=consents
+        identifiers=known,
+        occurred_at=occurred_at,
+        attributes=attributes,
+        consents=consents,
+        provenance=data.provenance,
     )
     return updated, known
+
+
+def _case(
+    model: type[feedback.CaseOpened | feedback.CaseResolved | feedback.CaseReopened],
+) -> Build:
+    def build(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+        data = CaseData.model_validate(raw)
+        if model is feedback.CaseOpened and data.identifiers is None and data.response is None:
+            raise Refused("data: give identifiers, or the response it is about, or both")
+        known = _known(data.identifiers) if data.identifiers else ()
+        link = data.response and feedback.ResponseLink(
+            source=data.response.source,
+            survey=data.response.survey,
+            response_id=data.response.response_id,
+        )
+        step = model(
+            case_id=data.case_id, identifiers=known, occurred_at=occurred_at, response=link
+        )
+        if link is None:
+            return step, known
+        return step, (*known, response(link.source, link.survey, link.response_id))
+
+    return build
+
+
+def _action(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+    data = ActionData.model_validate(raw)
+    if data.identifiers is None and data.delivery_id is None:
+        raise Refused("data: give identifiers, or the delivery_id, or both")
+    known = _known(data.identifiers) if data.identifiers else ()
+    completed = outcomes.ActionCompleted(
+        what=data.what,
+        identifiers=known,
+        delivery_id=data.delivery_id,
+        play=data.play,
+        action=data.action,
+        target=data.target,
+        occurred_at=occurred_at,
+    )
+    return completed, known
 
 
 def _message(
@@ -224,6 +190,10 @@ BUILDERS: Final[dict[str, Build]] = {
             feedback.SurveyOptedOut,
         )
     },
+    **{
+        step.TYPE: _case(step)
+        for step in (feedback.CaseOpened, feedback.CaseResolved, feedback.CaseReopened)
+    },
     feedback.CustomerUpdated.TYPE: _customer,
     **{
         report.TYPE: _message(report)
@@ -235,4 +205,5 @@ BUILDERS: Final[dict[str, Build]] = {
             outcomes.MessageUnsubscribed,
         )
     },
+    outcomes.ActionCompleted.TYPE: _action,
 }

@@ -15,6 +15,9 @@ from shared.events.envelope import FEEDBACK, OUTCOMES, decode
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WHO = {"email": "c@example.com"}
 SURVEY = {"survey": "relational", "identifiers": WHO}
+CASE = {"case_id": "helpdesk/4711"}
+LINK = {"source": "shop", "survey": "relational", "response_id": "R-1"}
+DELIVERY = "55555555-5555-5555-8555-555555555555"
 MESSAGE = {"identifiers": WHO, "channel": "email"}
 
 
@@ -50,6 +53,12 @@ def consent(**changes: Any) -> dict[str, Any]:
         ("message.bounced", MESSAGE, OUTCOMES),
         ("message.opened", MESSAGE, OUTCOMES),
         ("message.unsubscribed", MESSAGE, OUTCOMES),
+        ("case.opened", {**CASE, "identifiers": WHO}, FEEDBACK),
+        ("case.opened", {**CASE, "response": LINK}, FEEDBACK),
+        ("case.resolved", CASE, FEEDBACK),
+        ("case.reopened", {**CASE, "identifiers": WHO, "response": LINK}, FEEDBACK),
+        ("action.completed", {"what": "purchase", "identifiers": WHO}, OUTCOMES),
+        ("action.completed", {"what": "review_left", "delivery_id": DELIVERY}, OUTCOMES),
     ],
 )
 def test_each_type_becomes_an_event_of_its_topic(
@@ -74,7 +83,39 @@ def test_each_type_becomes_an_event_of_its_topic(
         pytest.param(told(id=" "), "id: required", id="blank id"),
         pytest.param(told(id="x" * 257), "id: required", id="long id"),
         pytest.param(told(source=""), "source: required", id="no source"),
-        pytest.param(told("case.opened"), "type: must be one of", id="not from outside"),
+        pytest.param(told("customer.decided"), "type: must be one of", id="not from outside"),
+        pytest.param(told("case.opened", CASE), "data: give identifiers", id="a case of nobody"),
+        pytest.param(
+            told("case.resolved", {"case_id": "4711"}), "data.case_id", id="whose case number?"
+        ),
+        pytest.param(
+            told("case.resolved", {"case_id": "helpdesk/4\x00"}),
+            "data.case_id: nul character",
+            id="NUL in the case",
+        ),
+        pytest.param(
+            told("case.opened", {**CASE, "identifiers": WHO, "subject": "c@example.com"}),
+            "data.subject: unknown field",
+            id="what the case says",
+        ),
+        pytest.param(
+            told("case.opened", {**CASE, "response": {**LINK, "source": "x" * 65}}),
+            "data.response.source",
+            id="long source",
+        ),
+        pytest.param(
+            told("action.completed", {"what": "referral"}), "data: give", id="done by nobody"
+        ),
+        pytest.param(
+            told("action.completed", {"what": "Left a review", "identifiers": WHO}),
+            "data.what",
+            id="no plain name",
+        ),
+        pytest.param(
+            told(data={"identifiers": WHO, "provenance": "stolen"}),
+            "data.provenance",
+            id="provenance",
+        ),
         pytest.param(told(dataversion="2.0"), "dataversion", id="major version"),
         pytest.param({**told(), "data": None}, "data: ", id="null data"),
         pytest.param(told(data=[]), "data: ", id="data is a list"),
@@ -179,18 +220,34 @@ def test_each_refusal_names_the_field(raw: object, says: str) -> None:
     assert "c@example.com" not in str(caught.value)
 
 
+NAMES = (
+    "identifiers",
+    "email",
+    "attributes",
+    "consents",
+    "survey",
+    "case_id",
+    "response",
+    "what",
+    "delivery_id",
+    "x",
+)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from(["identifiers", "email", "attributes", "consents", "survey", "x"]),
+                st.sampled_from(NAMES),
                 inner,
             )
         ),
     ),
-    st.sampled_from(["customer.updated", "survey.shown", "message.sent"]),
+    st.sampled_from(
+        ["customer.updated", "survey.shown", "message.sent", "case.resolved", "action.completed"]
+    ),
 )
 def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> None:
     """An outsider gets an event or a refusal, never an error of ours."""
@@ -199,6 +256,14 @@ def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> 
     except Refused:
         return
     assert found.event.type == type_
+
+
+def test_a_case_about_an_answer_travels_with_it() -> None:
+    """Where it names nobody it has the route of its response; with its number alone, its own."""
+    link = read(told("case.opened", {**CASE, "response": LINK}), NOW)
+    assert [i.value for i in link.identifiers] == ["shop/relational/R-1"]
+    alone = read(told("case.resolved", CASE), NOW)
+    assert message(alone, b"key").key == str(alone.event.id)
 
 
 NUL = "a\x00b"
