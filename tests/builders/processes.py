@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.builders.ports import free_port as free_port  # noqa: PLC0414 - read from here, too
+from tests.builders.ports import free_port
 from tests.builders.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.http.outward import MAX_ANSWER, AddressRefused, Outward
 from tests.builders.outside_party import Talk, answering, half, hang, reset, server
-from tests.builders.processes import free_port
+from tests.builders.ports import free_port
 
 LIMITS = {"connect": 5.0, "total": 20.0}
 NOTHING = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import httpx
 import orjson
 import pytest
 
+from tests.builders.ports import free_port
 from tests.builders.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,13 +55,6 @@ class Running:
         answer = await self.client.get("/sandbox/api/received")
         entries: list[dict[str, object]] = answer.raise_for_status().json()["entries"]
         return entries
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
