@@ -7,7 +7,8 @@ the journey `tests/journeys/test_canary.py` looks for them.
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +54,38 @@ def _as_json(line: MutableMapping[str, Any], **_options: object) -> str:
         return json.dumps(line, default=repr)
 
 
+class Lines:
+    """Writes wide lines for what is told on every request, past structlog's chain.
+
+    That chain with the standard library's takes about 45 µs a line, this 12. The line has the same
+    keys; the record carries it ready made as `line`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._logger = logging.getLogger(name)
+
+    def info(self, event: str, fields: Mapping[str, object]) -> None:
+        """Write one line; keys whose value is None or empty are left out."""
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        record = logging.LogRecord(self._name, logging.INFO, "", 0, event, None, None)
+        line = {key: value for key, value in fields.items() if value is not None and value != ()}
+        line |= {"event": event, "level": "info", "logger": self._name}
+        line["timestamp"] = datetime.fromtimestamp(record.created, UTC)
+        record.line = orjson.dumps(line, default=repr, option=orjson.OPT_UTC_Z).decode()
+        self._logger.handle(record)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Formats as structlog does, save what `Lines` has made already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        ready: str | None = record.__dict__.get("line")
+        return super().format(record) if ready is None else ready
+
+
 def configure_logging(level: str, file: Path | None = None) -> None:
     """Send all logging, ours (structlog) and the libraries' (logging), as JSON lines to stderr.
 
@@ -71,7 +104,7 @@ def configure_logging(level: str, file: Path | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    formatter = _Formatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -5,10 +5,10 @@ Labels are bounded: a source that is not configured is `unknown`. Nothing person
 
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.ingest.told import Receipt
+from shared.observe import Lines
 
 #: From a broker that answers at once to the 5 s after which a sender is told to come again.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -20,8 +20,8 @@ class Sight:
     """The metrics of one process; each request is told once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # Bound once: the process's first line comes after its logging is configured.
-        self._log: Any = structlog.get_logger(__name__).bind()
+        self._lines = Lines(__name__)
+        self._children: dict[tuple[object, ...], Any] = {}
         self._requests = Counter(
             "nps_ingest_requests",
             "Requests by source (`events` for POST /v1/events) and what became of them",
@@ -55,7 +55,7 @@ class Sight:
 
     def vouched(self, source: str, place: int) -> None:
         """Count which secret vouched for a message (0: the newest)."""
-        self._secrets.labels(source, "old" if place else "newest").inc()
+        self._child(self._secrets, (source, "old" if place else "newest")).inc()
 
     def received(
         self, *, source: str, outcome: str, status: int, seconds: float, receipt: Receipt
@@ -70,9 +70,9 @@ class Sight:
             outcome=outcome,
             status=status,
             seconds=seconds,
-            event_id=str(ids[0]) if len(ids) == 1 else None,
-            event_ids=[str(one) for one in ids[:_MOST_IDS]] if len(ids) > 1 else None,
-            quarantine_id=str(receipt.quarantine_id) if receipt.quarantine_id else None,
+            event_id=ids[0] if len(ids) == 1 else None,
+            event_ids=ids[:_MOST_IDS] if len(ids) > 1 else (),
+            quarantine_id=receipt.quarantine_id,
             reasons=receipt.reasons,
             unread=receipt.unread,
         )
@@ -88,14 +88,24 @@ class Sight:
         **more: object,
     ) -> None:
         """Count and log one request. `more` holds ids and words of ours, never of the payload."""
-        self._requests.labels(source, outcome).inc()
-        self._seconds.labels(route).observe(seconds)
-        self._log.info(
+        self._child(self._requests, (source, outcome)).inc()
+        self._child(self._seconds, (route,)).observe(seconds)
+        self._lines.info(
             "ingest.request",
-            route=route,
-            source=source,
-            outcome=outcome,
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
-            **more,
+            {
+                "route": route,
+                "source": source,
+                "outcome": outcome,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 3),
+                **more,
+            },
         )
+
+    def _child(self, metric: Counter | Histogram, labels: tuple[str, ...]) -> Any:
+        """Find a metric's child without the lock and the checks of `labels`."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from shared.events.feedback import CustomerUpdated, InvitationSent
 from shared.events.outcomes import MessageBounced
 from shared.times import iso
 from tests.builders import responses
 from tests.builders.ingest import ENVIRON, Ingest, running_ingest
+from tests.builders.lines import written_lines
 
 WHO = {"email": "Camille@Example.com", "external_id": 17, "phone": "+33 6 12 34 56 78"}
 
@@ -173,7 +173,7 @@ async def test_tokens_and_scopes_are_asked(ingest: Ingest) -> None:
 async def test_a_refusal_names_the_field_and_echoes_nothing(ingest: Ingest) -> None:
     """Values never come back, nor keys that could be an address; logs hold neither."""
     canary = "canary@example.com"
-    with capture_logs() as lines:
+    with written_lines("services.ingest.sight") as lines:
         for data in (
             {"identifiers": {"email": "canary.example.com"}},
             {"identifiers": WHO, canary: 1},

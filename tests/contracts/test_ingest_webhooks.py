@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from structlog.testing import capture_logs
 
 from services.ingest import examples
 from services.ingest.examples import Answer, SignedRequest
@@ -17,6 +16,7 @@ from services.ingest.signatures import key_of, sign
 from shared.events.feedback import ResponseReceived
 from tests.builders import responses
 from tests.builders.ingest import Ingest, running_ingest
+from tests.builders.lines import written_lines
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_a_refusal_is_logged_without_anything_of_the_request(ingest: Inges
     canary = "canary-4711"
     forged = responses.shop(responses.answer(comment=canary, email=f"{canary}@example.com"))
     headers = {"X-Signature": canary, "User-Agent": canary, "X-Request-Id": canary}
-    with capture_logs() as lines:
+    with written_lines("services.ingest.sight") as lines:
         for path in (forged.path, f"/v1/webhooks/{canary}"):
             await ingest.client.post(f"{path}?q={canary}", content=forged.body, headers=headers)
     assert [(line["source"], line["status"]) for line in lines] == [("shop", 401), ("unknown", 401)]
@@ -313,7 +313,7 @@ async def test_neither_logs_nor_answers_hold_anything_personal(ingest: Ingest) -
         shop_bytes(f"{canary}{{".encode()),
     ]
     answers: list[httpx.Response] = []
-    with capture_logs() as lines:
+    with written_lines("services.ingest.sight") as lines:
         for request in requests:
             answers.append(await ingest.post(request))
     assert len(lines) == len(requests)
@@ -325,13 +325,13 @@ async def test_neither_logs_nor_answers_hold_anything_personal(ingest: Ingest) -
 
 async def test_one_wide_line_tells_each_request(ingest: Ingest) -> None:
     """Source, outcome, status, duration and the event id stand in one line."""
-    with capture_logs() as lines:
+    with written_lines("services.ingest.sight") as lines:
         answer = await ingest.post(responses.shop(responses.answer(email="not an address")))
     (line,) = lines
     assert line["event"] == "ingest.request"
     assert (line["source"], line["outcome"], line["status"]) == ("shop", "accepted", 202)
     assert line["event_id"] == answer.json()["event_id"]
-    assert line["unread"] == ("email",)
+    assert line["unread"] == ["email"]
     assert line["duration_ms"] > 0
 
 
