@@ -88,6 +88,18 @@ async def test_what_is_shared_is_made_once_and_ended_after_its_last_use(tmp_path
     assert running == []
 
 
+async def test_what_a_killed_worker_shared_is_made_anew(tmp_path: Path) -> None:
+    """Its address stays behind and leads nowhere."""
+    (tmp_path / "address").write_text("of the dead")
+
+    @asynccontextmanager
+    async def make() -> AsyncIterator[str]:
+        yield "of the living"
+
+    async with shared(tmp_path, make) as address:
+        assert address == "of the living"
+
+
 async def counts(noted: Sequence[object], count: int) -> bool:
     """Tell whether so many have been noted."""
     return len(noted) == count
