@@ -16,12 +16,15 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ConfigError
 from shared.http import problems
+from shared.http.limits import REFUSALS, Limits
+from shared.http.protocol import limited
+from shared.http.room import room_for
 
 _log = structlog.get_logger(__name__)
 
@@ -155,10 +158,12 @@ async def host(
     address: str,
     port: int,
     registry: CollectorRegistry,
+    connections: int = Limits().connections,
     on_started: Callable[[int], None] | None = None,
 ) -> None:
     """Run the parts until SIGINT or SIGTERM. Raises what a failed task raised.
 
+    At most `connections` are open at a time; further ones hear 503.
     `on_started` is called once with the port really bound, when requests are answered.
     """
     try:
@@ -174,14 +179,19 @@ async def host(
             with_fronts(app, parts),
             host=address,
             port=port,
+            http=limited(Limits(connections=room_for(connections)), _refusals(registry)),
+            # Else a library that happens to be installed would take connections past the limits.
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
         ),
         lambda: on_started(bound_port) if on_started else None,
+    )
+    Gauge("nps_http_connections", "Open connections of clients", registry=registry).set_function(
+        lambda: len(server.server_state.connections)
     )
     stopping = asyncio.Event()
     stop_asked = asyncio.Event()
@@ -216,6 +226,18 @@ async def host(
     failures += [r for r in results if isinstance(r, Exception) and r not in failures]
     if failures and failures[0] is not None:
         raise failures[0]
+
+
+def _refusals(registry: CollectorRegistry) -> Callable[[str], None]:
+    """Count what the server refuses before any route sees it."""
+    refused = Counter(
+        "nps_http_refused",
+        "Requests and connections refused ahead of every route, by reason",
+        ["reason"],
+        registry=registry,
+    )
+    counters = {refusal.code: refused.labels(refusal.code) for refusal in REFUSALS}
+    return lambda code: counters[code].inc()
 
 
 async def _forever(name: str, task: Task, stopping: asyncio.Event) -> None:

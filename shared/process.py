@@ -163,6 +163,7 @@ async def serve(
             address=settings.host,
             port=settings.port,
             registry=context.registry,
+            connections=settings.max_connections,
             on_started=on_started,
         )
 

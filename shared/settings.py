@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="port to listen on")
+    max_connections: int = Field(
+        default=4096, ge=16, description="of clients at a time; further ones are answered 503"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="JSON lines on standard error"
     )

@@ -140,3 +140,28 @@ async def test_health_readiness_and_metrics_tell_what_is_missing() -> None:
     assert (before.status_code, before.json()["missing"]) == (503, ["a: bus away"])
     assert (health.status_code, after.status_code, unwell.status_code) == (200, 200, 503)
     assert "nps_example_total 1.0" in metrics.text
+
+
+async def test_the_host_serves_under_limits_and_counts_what_it_refuses() -> None:
+    """A bad request never reaches a route, and shows in the metrics all the same."""
+    heard: list[bytes] = []
+
+    async def ask(port: int, *requests: bytes) -> None:
+        for request in requests:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            heard.append(await reader.read())
+            writer.close()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking: list[asyncio.Task[None]] = []
+
+    def started(port: int) -> None:
+        metrics = b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n"
+        asking.append(asyncio.create_task(ask(port, b"nonsense\r\n\r\n", metrics)))
+
+    await host([], address="127.0.0.1", port=0, registry=CollectorRegistry(), on_started=started)
+    await asking[0]
+    assert heard[0].startswith(b"HTTP/1.1 400 ")
+    assert b'nps_http_refused_total{reason="malformed"} 1.0' in heard[1]
+    assert b"nps_http_connections 1.0" in heard[1]
