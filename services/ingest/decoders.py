@@ -139,4 +139,3 @@ _BY_CONTENT_TYPE: Final[Mapping[str, _Read]] = {
     "application/cloudevents+json": _cloudevents,
     "application/cloudevents-batch+json": _cloudevents,
 }
-DECODERS: Final[Mapping[str, Callable[[bytes], object]]] = {"json": decode_json}

@@ -16,7 +16,11 @@ from services.ingest.limits import Undecodable
 MAX_PARTS: Final = 200
 #: Headers of one part, and bytes of one header line.
 MAX_HEADERS: Final = 8
-MAX_HEADER_BYTES: Final = 4_096
+MAX_HEADER_BYTES: Final = 2_048
+#: Parameters of one header: the parser's cost grows with the square of them.
+MAX_PARAMETERS: Final = 16
+#: Of the request's content type, which holds the boundary.
+MAX_CONTENT_TYPE: Final = 512
 
 #: The parser warns of every fault; we answer it, and a stranger must not fill the log.
 _SILENT: Final = logging.Logger("multipart", logging.CRITICAL + 1)
@@ -26,10 +30,11 @@ def decode_multipart(body: bytes, content_type: str) -> dict[str, object]:
     """Read a form of parts. A file is a map of `name`, `type` and `size`. Raises `Undecodable`."""
     parts = _Parts()
     try:
-        _, options = parse_options_header(content_type)
-        boundary = options.get(b"boundary", b"")
-        if not boundary:
-            raise Undecodable("multipart without its boundary in the content type")
+        boundary = _boundary(content_type)
+        # No line of a part may start like the boundary: more of them than parts are no content,
+        # and each would cost the parser microseconds.
+        if body.count(b"\r\n--" + boundary) > MAX_PARTS:
+            raise Undecodable(f"multipart of more than {MAX_PARTS} parts")
         parser = MultipartParser(
             boundary,
             {
@@ -49,6 +54,21 @@ def decode_multipart(body: bytes, content_type: str) -> dict[str, object]:
     except (FormParserError, UnicodeError):
         raise Undecodable("not multipart as its content type says") from None
     return parts.tree()
+
+
+def _boundary(content_type: str) -> bytes:
+    if len(content_type) > MAX_CONTENT_TYPE:
+        raise Undecodable(f"multipart with a content type of more than {MAX_CONTENT_TYPE} bytes")
+    boundary = _options(content_type.encode("latin-1"))[1].get(b"boundary")
+    if not boundary:
+        raise Undecodable("multipart without its boundary in the content type")
+    return boundary
+
+
+def _options(header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    if header.count(b";") > MAX_PARAMETERS:
+        raise Undecodable(f"multipart with a header of more than {MAX_PARAMETERS} parameters")
+    return parse_options_header(header)
 
 
 class _Parts:
@@ -81,7 +101,7 @@ class _Parts:
         self._headers[self._header] = data[start:end]
 
     def headers_finished(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        kind, options = _options(self._headers.get(b"content-disposition", b""))
         if kind != b"form-data" or b"name" not in options:
             raise Undecodable("multipart with a part that names no field")
         packing = self._headers.get(b"content-transfer-encoding", b"binary").strip().lower()
@@ -89,7 +109,7 @@ class _Parts:
             raise Undecodable("multipart with a part in base64 or quoted-printable")
         self._name = options[b"name"].decode()
         if b"filename" in options:
-            sort = parse_options_header(self._headers.get(b"content-type"))[0]
+            sort, _ = _options(self._headers.get(b"content-type", b""))
             self._file = {"name": options[b"filename"].decode(), "type": sort.decode("latin-1")}
 
     def data(self, data: bytes, start: int, end: int) -> None:

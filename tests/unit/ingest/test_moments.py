@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.moments import AHEAD, parse, placed
@@ -29,6 +29,15 @@ PARIS = ZoneInfo("Europe/Paris")
         pytest.param("2026-03-02T10:14:57+0100", "2026-03-02T09:14:57", id="offset, no colon"),
         pytest.param("2026-03-02T10:14:57+01", "2026-03-02T09:14:57", id="offset, hours"),
         pytest.param("2026-03-02 03:44:57 -05:30", "2026-03-02T09:14:57", id="spaces, west"),
+        pytest.param("2026-03-02 10:14 CET", "2026-03-02T09:14:00", id="abbreviation"),
+        pytest.param("2026-03-02T02:14:57 PDT", "2026-03-02T09:14:57", id="abbreviation, west"),
+        pytest.param("2026-03-02T18:44:57acst", "2026-03-02T09:14:57", id="abbreviation, half"),
+        pytest.param("2026-03-02 09:14:57 UTC", "2026-03-02T09:14:57", id="UTC"),
+        pytest.param("2026-03-02 10:14:57 GMT+0100", "2026-03-02T09:14:57", id="GMT and offset"),
+        pytest.param("2026-03-02 03:44:57 UTC-05:30", "2026-03-02T09:14:57", id="UTC, west"),
+        pytest.param("Mon, 02 Mar 2026 09:14:57 GMT", "2026-03-02T09:14:57", id="mail"),
+        pytest.param("2 mar 2026 10:14 +0100", "2026-03-02T09:14:00", id="mail, short"),
+        pytest.param("02 Jul 2026 11:14:57", "2026-07-02T09:14:57", id="mail, zone-less"),
         pytest.param("2026-03-02T10:14:57", "2026-03-02T09:14:57", id="zone-less, winter"),
         pytest.param("2026-07-02 11:14:57", "2026-07-02T09:14:57", id="zone-less, summer"),
         pytest.param("2026-10-25T02:30:00", "2026-10-25T00:30:00", id="twice: the first"),
@@ -50,6 +59,9 @@ def test_a_time_is_read_in_every_form(text: object, expected: str) -> None:
     "value",
     [True, False, None, [], {}, "", "hello", "2026-13-01T00:00:00Z", "2026-02-30", "02/03/2026",
      "2026-03-02T25:00:00Z", "2026-03-02T09:14:57+99:00", "2026-03-02T09:14:57.1234567890Z",
+     "2026-03-02T09:14:57 PST", "2026-03-02T09:14:57 XYZ", "2026-03-02T09:14:57 UTCX",
+     "2026-03-02T09:14:57 GMT+9900", "Mon, 02 Foo 2026 09:14:57 GMT", "31 Feb 2026 09:14 GMT",
+     "Mon, 02 Mar 2026", "2026-03-02T09:14:57+01:99", "1772442897Z", -1e300, float("nan"),
      "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", 1e300, "9" * 17, "٢٠٢٦-03-02"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused_by_rule(value: object) -> None:
@@ -58,6 +70,7 @@ def test_what_is_no_time_is_refused_by_rule(value: object) -> None:
         parse(value, PARIS)
 
 
+@settings(max_examples=60)
 @given(
     moment=st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2100, 1, 1)),  # noqa: DTZ001
     minutes=st.integers(-14 * 60, 14 * 60),
@@ -71,7 +84,64 @@ def test_writing_and_reading_a_moment_agree(moment: datetime, minutes: int) -> N
     assert parse(whole, PARIS) == parse(str(whole), PARIS) == aware.replace(microsecond=0)
 
 
-@given(value=st.one_of(st.text(max_size=40), st.integers(), st.floats(allow_nan=False)))
+def test_a_source_says_what_an_abbreviation_means() -> None:
+    """Several zones share CST and IST; the source's word goes before the table."""
+    zones = {"CST": ZoneInfo("America/Chicago"), "CET": ZoneInfo("Africa/Tunis")}
+    winter = datetime(2026, 3, 2, 15, 14, tzinfo=UTC)
+    assert parse("2026-03-02 09:14 CST", PARIS, zones) == winter
+    assert parse("2026-07-02 10:14 cst", PARIS, zones) == winter.replace(month=7)
+    assert parse("2026-07-02 16:14 CET", PARIS, zones) == winter.replace(month=7)
+    with pytest.raises(Unreadable, match=r"which in `zones`$"):
+        parse("2026-03-02 09:14 CST", PARIS)
+
+
+@pytest.mark.parametrize(
+    ("word", "zone"),
+    [
+        ("CET", "Europe/Paris"), ("EET", "Europe/Athens"), ("WET", "Europe/Lisbon"),
+        ("MSK", "Europe/Moscow"), ("EST", "America/New_York"), ("AKST", "America/Anchorage"),
+        ("HST", "Pacific/Honolulu"), ("JST", "Asia/Tokyo"), ("PKT", "Asia/Karachi"),
+        ("SAST", "Africa/Johannesburg"), ("NST", "America/St_Johns"), ("WIB", "Asia/Jakarta"),
+    ],
+)  # fmt: skip
+def test_a_known_abbreviation_is_what_the_time_zone_database_says(word: str, zone: str) -> None:
+    """On a winter day of the north, in the zone that is known by it."""
+    local = "2026-01-15T12:00:00"
+    there = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone))
+    assert there.tzname() == word
+    assert parse(f"{local} {word}", PARIS) == there
+
+
+@pytest.mark.parametrize(
+    ("word", "zone"),
+    [
+        ("CEST", "Europe/Paris"), ("EEST", "Europe/Athens"), ("WEST", "Europe/Lisbon"),
+        ("EDT", "America/New_York"), ("MDT", "America/Denver"), ("PDT", "America/Los_Angeles"),
+        ("AKDT", "America/Anchorage"), ("HDT", "America/Adak"), ("NDT", "America/St_Johns"),
+    ],
+)  # fmt: skip
+def test_a_known_summer_abbreviation_is_too(word: str, zone: str) -> None:
+    """On a summer day of the north."""
+    local = "2026-07-15T12:00:00"
+    there = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone))
+    assert there.tzname() == word
+    assert parse(f"{local} {word}", PARIS) == there
+
+
+@settings(max_examples=60)
+@given(
+    value=st.one_of(
+        st.text(max_size=40),
+        st.text("0123456789-:.,TZ +", max_size=30),
+        st.from_regex(
+            r"\A[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-9]{2}:[0-9]{2}(\.[0-9]{0,9})? ?"
+            r"([A-Z]{0,5}|[+-][0-9]{2}:?[0-9]{2})\Z"
+        ),
+        st.from_regex(r"\A[0-9]{1,2} (Jan|Dec|Xxx) [0-9]{4} [0-9]{2}:[0-9]{2} [A-Z]{1,4}\Z"),
+        st.integers(),
+        st.floats(),
+    )
+)
 def test_nothing_else_is_ever_raised(value: object) -> None:
     """A payload's time is read or Unreadable."""
     with suppress(Unreadable):

@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.ingest.inbound import SentHeaders
 from services.ingest.paths import MISSING, Payload, compile_path, quote
 
 BODY: dict[str, Any] = {
     "a": {"b": 0, "none": None, "empty": ""},
-    "with.dot": {"and [brackets]": 1, 'and "quotes"': 2, "back\\slash": 3},
+    "with.dot": {"and [brackets]": 1, 'and "quotes"': 2, "back\\slash": 3, "and, comma": 4},
     "Which of these?": "yes",
     "$id": 4,
     "answers": [
@@ -21,6 +22,7 @@ BODY: dict[str, Any] = {
         "not a map",
         None,
     ],
+    "rows": [{"a": 2, "b": 1, "v": "by b"}, {"a": 1, "v": "by a"}],
     "nested": [{"k": "x", "list": [{"k": "y", "v": 8}]}],
 }
 
@@ -49,13 +51,33 @@ BODY: dict[str, Any] = {
         pytest.param("answers[1].text", "late", id="by place"),
         pytest.param("answers[99].text", MISSING, id="no such place"),
         pytest.param("nested[k=x].list[k=y].v", 8, id="list in a list"),
+        pytest.param("answers[field.ref,field.id=7].number", 0, id="by either key"),
+        pytest.param('answers[field.id,field."ref"=why.not].text', "late", id="the other key"),
+        pytest.param("rows[a,b=1].v", "by a", id="by either key: the first key goes first"),
+        pytest.param("answers[field.ref=score].{text,number}", 0, id="the first that is there"),
+        pytest.param("a.{empty,b}", 0, id="the first that says something"),
+        pytest.param("a.{empty,none,c}", None, id="null, if nothing is said"),
+        pytest.param("a.{c,empty}", MISSING, id="no alternative says something"),
+        pytest.param('"with.dot".{x,"and, comma"}', 4, id="alternatives in quotes"),
+        pytest.param("root:sent_at", "now", id="from the whole message"),
+        pytest.param("root:rows[a=2].v", "in the whole", id="a list of the whole message"),
+        pytest.param("rows[a=2].v", "by b", id="… is another list than the element's"),
+        pytest.param("query:survey", "r 1", id="query string"),
+        pytest.param("query:absent", MISSING, id="query string without it"),
+        pytest.param("expr:answers[?number > `0`].number | [0]", 5, id="JMESPath"),
+        pytest.param("expr:a.none", MISSING, id="JMESPath that finds nothing"),
         pytest.param("header:X-Kind", "nps", id="header"),
         pytest.param("header:X-Absent", MISSING, id="header missing"),
     ],
 )
 def test_a_path_finds_what_it_names(path: str, expected: object) -> None:
     """A value, an explicit null, or MISSING; never an error for a payload."""
-    assert compile_path(path)(Payload(BODY, {"x-kind": "nps"})) == expected
+    root = {"sent_at": "now", "rows": [{"a": 2, "v": "in the whole"}]}
+    payload = Payload(BODY, SentHeaders.of({"X-Kind": "nps"}), root, b"survey=r+1&x")
+    # Twice, and after another path of the same list: an index must change nothing.
+    assert compile_path(path)(payload) == compile_path(path)(payload) == expected
+    compile_path("root:rows[a=1].v")(payload)
+    assert compile_path(path)(payload) == expected
 
 
 def test_a_path_may_start_in_a_list() -> None:
@@ -81,12 +103,35 @@ def test_a_path_may_start_in_a_list() -> None:
         'a."b',
         'a"b"',
         "a[b=c",
+        "a[b,=c]",
+        "a[b,c]",
+        "a.{b",
+        "a.{}",
+        "a.{b,}",
+        "a.{b}.c",
+        "a.{b[0]}",
+        "{a,b}",
+        "a.b{c}",
+        "root:",
+        "root:a.",
+        "root:.a",
     ],
 )
 def test_a_path_that_does_not_read_is_told_with_its_place(path: str) -> None:
     """The operator sees the character at fault when the service starts."""
     with pytest.raises(ValueError, match=r"character \d+: expected"):
         compile_path(path)
+
+
+def test_the_whole_message_is_its_own_root() -> None:
+    """A message that came alone."""
+    assert compile_path("root:a.b")(Payload(BODY)) == 0
+
+
+@pytest.mark.parametrize("query", [b"\xff=1", b"&" * 1000, b""])
+def test_a_broken_query_string_says_nothing(query: bytes) -> None:
+    """It is not signed by most platforms, and anybody may write it."""
+    assert compile_path("query:a")(Payload({}, query=query)) is MISSING
 
 
 def test_a_list_is_indexed_once_for_all_paths_that_ask_the_same_key() -> None:
@@ -98,6 +143,7 @@ def test_a_list_is_indexed_once_for_all_paths_that_ask_the_same_key() -> None:
     assert list(payload.indexes) == ["answers[field.ref]", "answers[field.id]"]
 
 
+@settings(max_examples=60)
 @given(names=st.lists(st.text(), min_size=1, max_size=5), value=st.integers())
 def test_any_key_can_be_named_by_quoting(names: list[str], value: int) -> None:
     """Whatever characters a platform puts into keys, a quoted path reaches them."""
@@ -107,6 +153,7 @@ def test_any_key_can_be_named_by_quoting(names: list[str], value: int) -> None:
     assert compile_path(".".join(quote(name) for name in names))(Payload(body)) == value
 
 
+@settings(max_examples=60)
 @given(ref=st.text(min_size=1))
 def test_any_value_can_be_asked_for_by_quoting(ref: str) -> None:
     """The same holds for the value that an element's key must have."""
@@ -114,6 +161,7 @@ def test_any_value_can_be_asked_for_by_quoting(ref: str) -> None:
     assert compile_path(f"list[k={quote(ref)}].v")(Payload(body)) == 1
 
 
+@settings(max_examples=60)
 @given(
     text=st.text(max_size=30),
     body=st.recursive(
