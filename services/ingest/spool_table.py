@@ -168,8 +168,8 @@ class SpoolTable:
                 await connection.execute(_LOCK_SIZE)
                 await connection.execute(_RECOUNT)
 
-    async def prune_dead(self, before: datetime) -> int:
-        """Delete the dead that died before; returns how many."""
+    async def prune(self, before: datetime) -> int:
+        """Delete the dead that died before (what waits is never pruned); returns how many."""
         with away_as_dependency():
             async with self._engine.begin() as connection:
                 return (await connection.execute(_PRUNE_DEAD, {"before": before})).rowcount

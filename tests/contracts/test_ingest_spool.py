@@ -1,6 +1,8 @@
 """What the spool promises: bounded, never losing, drained by any number of replicas."""
 
 import asyncio
+import socket
+import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -8,12 +10,15 @@ import pytest
 
 from services.ingest.people import people
 from services.ingest.spool import SpoolFull, SpoolLimits
+from shared.bus.kafka import KafkaBus
 from shared.bus.port import Publisher
 from shared.bus.postgres import PostgresBus
 from shared.database import connect
 from shared.errors import DependencyAway, RecordTooLarge
 from shared.events import envelope
+from shared.events.envelope import FEEDBACK
 from shared.http.problems import Problem
+from tests.builders.buses import take
 from tests.builders.ingest_store import ROUTE_KEY, START, Replica, emptied, entry, replica, told
 from tests.builders.postgres import bare_database, read_sql, run_sql
 from tests.builders.waiting import eventually
@@ -254,7 +259,7 @@ async def test_what_the_bus_never_takes_is_buried_with_a_reason_and_blocks_nobod
     assert dead == [("key-2", "larger than the bus takes", b"poison")]
     assert (await one.spool.look()).rows == 0
     assert one.metric("nps_ingest_spool_dead_total") == 1
-    assert await one.table.prune_dead(START + timedelta(seconds=1)) == 1
+    assert await one.table.prune(START + timedelta(seconds=1)) == 1
 
 
 async def test_a_record_too_large_for_the_topic_is_refused_before_it_is_spooled(
@@ -313,3 +318,27 @@ async def test_rows_changed_by_hand_do_not_close_the_spool(one: Replica, databas
     await eventually(gone, what="the drain loop")
     stopping.set()
     await loop
+
+
+@pytest.mark.kafka
+async def test_a_broker_that_says_nothing_costs_no_sender_5_s_and_no_event(
+    database: str, kafka: str
+) -> None:
+    """It takes connections and never answers; another replica brings the events to a real one."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    port = silent.getsockname()[1]
+    nowhere = KafkaBus(f"127.0.0.1:{port}", client_id="nowhere")
+    real = KafkaBus(kafka, client_id="real", topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
+    await real.create_topics()
+    one, two = replica(database, nowhere.publisher), replica(database, real.publisher)
+    events = [told(number) for number in range(20)]
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(one.intake.publish([each]) for each in events))
+    assert (await one.spool.look()).rows == 20
+    await drained(two)
+    consumer = await real.subscribe("tests", [FEEDBACK])
+    records = await take(consumer, 20)
+    assert {envelope.decode(each.value).id for each in records} == {e.event.id for e in events}
+    await asyncio.gather(nowhere.close(), real.close())
+    await asyncio.gather(one.engine.dispose(), two.engine.dispose())
+    silent.close()

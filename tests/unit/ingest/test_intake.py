@@ -1,18 +1,25 @@
 """Reading a body within limits, and giving up in time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 from fastapi import Request
+from prometheus_client import CollectorRegistry
 
+from services.ingest.breaker import Breaker
 from services.ingest.intake import Intake, come_again
-from services.ingest.redaction import redacted
+from services.ingest.people import people
+from services.ingest.spool import Spool, SpoolLimits
+from services.ingest.spool_table import SpoolTable
+from shared import identifiers
 from shared.bus.port import Message
-from shared.errors import DependencyAway
+from shared.database import connect
+from shared.errors import BusAway, DependencyAway, RecordTooLarge
 from shared.http.problems import Problem
+from shared.times import utc_now
+from tests.builders.ingest_store import told
 
 
 class _Publisher:
@@ -32,8 +39,8 @@ async def _is_away() -> None:
 
 def intake(ping: Callable[[], Awaitable[None]] = _answers, **changes: Any) -> Intake:
     """An intake with a small body limit."""
-    known = {"route_key": b"k", "body_bytes": 1024, "clock": lambda: datetime.now(UTC), **changes}
-    return Intake(_Publisher(), ping, **known)
+    known = {"route_key": b"k", "body_bytes": 1024, "clock": utc_now, **changes}
+    return Intake(known.pop("publisher", _Publisher()), ping, **known)
 
 
 def request(*messages: dict[str, Any] | None, headers: dict[str, str] | None = None) -> Request:
@@ -126,6 +133,96 @@ async def test_readiness_asks_the_database() -> None:
     assert await intake(_is_away).missing() == ["the database does not answer"]
 
 
-def test_every_secret_is_struck_out_wherever_it_stands() -> None:
-    """Both active secrets, as often as they occur."""
-    assert redacted(b"a s1 b s2 s1", [b"s1", b"s2"]) == b"a *** b *** ***"
+class _Away:
+    """Acknowledges nothing until it is `back`; `refuses` everything for its size."""
+
+    def __init__(self, *, hangs: bool = False, refuses: bool = False) -> None:
+        self.hangs = hangs
+        self.refuses = refuses
+        self.back = False
+        self.calls = 0
+
+    async def publish(self, _messages: Sequence[Message]) -> None:
+        self.calls += 1
+        if self.refuses:
+            raise RecordTooLarge("too large")
+        if self.hangs and not self.back:
+            await asyncio.Event().wait()
+        if not self.back:
+            raise BusAway("away")
+
+
+@pytest.fixture
+async def no_spool() -> AsyncIterator[Spool]:
+    """A spool whose database is not there."""
+    nowhere = connect("postgresql+asyncpg://nobody@127.0.0.1:1/none", "ingest")
+    yield Spool(
+        SpoolTable(nowhere), limits=SpoolLimits(), clock=utc_now, registry=CollectorRegistry()
+    )
+    await nowhere.dispose()
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
+async def test_with_neither_bus_nor_spool_the_sender_comes_again(
+    no_spool: Spool, hangs: bool
+) -> None:
+    """Nothing was stored, and the service is not ready until something is."""
+    bus, breaker = _Away(hangs=hangs), Breaker()
+    taking = intake(publisher=bus, spool=no_spool, breaker=breaker, bus_deadline_s=0.01)
+    for _ in range(2):
+        with pytest.raises(Problem) as caught:
+            await taking.publish([told(1)])
+        assert caught.value.status == 503
+    assert await taking.missing() == ["the bus did not acknowledge"]
+    bus.back = True
+    await taking.publish([told(1)])
+    assert not breaker.open
+    assert await taking.missing() == []
+
+
+async def test_without_a_database_one_request_finds_out_whether_the_bus_is_back(
+    no_spool: Spool,
+) -> None:
+    """The drain loop cannot know then; but not every request waits for a bus that hangs."""
+    bus, breaker = _Away(hangs=True), Breaker()
+    breaker.failed()
+    taking = intake(publisher=bus, spool=no_spool, breaker=breaker, bus_deadline_s=0.05)
+    answers = await asyncio.gather(
+        *(taking.publish([told(number)]) for number in range(20)), return_exceptions=True
+    )
+    assert {type(each) for each in answers} == {Problem}
+    assert bus.calls == 1
+    bus.back = True
+    await taking.publish([told(1)])
+    assert not breaker.open
+
+
+async def test_with_a_spool_the_bus_alone_is_enough_to_be_ready(no_spool: Spool) -> None:
+    """While the bus acknowledges, the database may be away."""
+    bus, breaker = _Away(), Breaker()
+    taking = intake(_is_away, publisher=bus, spool=no_spool, breaker=breaker)
+    assert await taking.missing() == []
+    breaker.failed()
+    assert await taking.missing() == ["the database does not answer"]
+
+
+async def test_a_record_too_large_is_told_and_blames_nobody_else() -> None:
+    """It is the message's fault: the bus is not thought away."""
+    breaker = Breaker()
+    with pytest.raises(RecordTooLarge):
+        await intake(publisher=_Away(refuses=True), breaker=breaker).publish([told(1)])
+    assert not breaker.open
+
+
+def test_a_person_is_named_as_an_erasure_names_her() -> None:
+    """One HMAC for each identifier of hers; the identity of a response names nobody."""
+    known = [
+        identifiers.email("Camille@Example.com"),
+        identifiers.external_id("C-1"),
+        identifiers.response("shop", "s", "R-1"),
+    ]
+    named = people(b"k", [each for each in known if each])
+    again = identifiers.email("camille@example.com")
+    assert again is not None
+    assert named[0] == identifiers.route(b"k", [again])
+    assert len(named) == 2

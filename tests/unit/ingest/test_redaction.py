@@ -30,6 +30,11 @@ def test_every_spelling_is_struck_out(written: bytes) -> None:
     assert redacted(b"before " + written + b" after", [SECRET.encode()]) == b"before *** after"
 
 
+def test_every_secret_is_struck_out_wherever_it_stands() -> None:
+    """Both active secrets, as often as they occur."""
+    assert redacted(b"a s1 b s2 s1", [b"s1", b"s2"]) == b"a *** b *** ***"
+
+
 @pytest.mark.parametrize("user", ["a", "ab", "abc"])
 def test_a_password_in_basic_authorisation_is_not_left_readable(user: str) -> None:
     """Whatever the length of the name before it shifts it to."""
