@@ -5,6 +5,7 @@ is read (unknown fields ignored); an unknown type or major version is `UnknownEv
 the partition for a grace time: a newer release may still be rolling out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,7 +24,8 @@ FEEDBACK: Final = "nps.feedback"
 DECISIONS: Final = "nps.decisions"
 OUTCOMES: Final = "nps.outcomes"
 
-_TYPES: Final[dict[str, tuple[type[EventData], str]]] = {
+#: Each type we know: its data and the topic that carries it.
+TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
     **{
         model.TYPE: (model, FEEDBACK)
         for model in (
@@ -83,7 +85,7 @@ class Event:
     @property
     def topic(self) -> str:
         """The one topic that carries this type."""
-        return _TYPES[self.data.TYPE][1]
+        return TYPES[self.data.TYPE][1]
 
 
 def encode(event: Event) -> bytes:
@@ -112,7 +114,7 @@ def decode(raw: bytes) -> Event:
         type_, version = str(envelope["type"]), str(envelope["dataversion"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Unprocessable(f"not a CloudEvent of ours: {type(error).__name__}") from None
-    known = _TYPES.get(type_)
+    known = TYPES.get(type_)
     if known is None or version.split(".", maxsplit=1)[0] != known[0].VERSION.split(".")[0]:
         raise UnknownEvent("unknown event type or major version")
     try:

@@ -22,7 +22,11 @@ Metric = Literal["nps", "csat", "ces", "stars"]
 Provenance = Literal["own", "partner", "bought"]
 
 #: Far beyond any scale, and far inside what every reader's numbers hold.
-_Number = Annotated[int | float, Field(ge=-1_000_000_000, le=1_000_000_000, allow_inf_nan=False)]
+_MOST = 1_000_000_000
+_Number = (
+    Annotated[int, Field(ge=-_MOST, le=_MOST)]
+    | Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
+)
 
 
 class Given(Fact):

@@ -114,7 +114,7 @@ async def test_a_batch_is_taken_whole_or_not_at_all(ingest: Ingest) -> None:
 
 
 async def test_what_outsiders_may_not_tell_is_400(ingest: Ingest) -> None:
-    """The connector's own events, its commands, cases and answers come by other ways."""
+    """The connector's own events, its commands and answers come by other ways."""
     for type_ in (
         "timer.due",
         "customer.decided",
@@ -124,8 +124,6 @@ async def test_what_outsiders_may_not_tell_is_400(ingest: Ingest) -> None:
         "segmenter.progressed",
         "delivery.settled",
         "survey.response.received",
-        "case.opened",
-        "action.completed",
         "made.up",
     ):
         answer = await ingest.tell(cloud_event(type_))
