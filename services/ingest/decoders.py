@@ -47,12 +47,13 @@ class Decoder:
         A list is a batch, and so is the list at `each`; a message without one (a test ping,
         mostly) stands for itself.
         """
-        root = self._told(tree)
-        elements = root
+        whole = Payload(self._told(tree), inbound.headers, query=inbound.query)
+        root = elements = whole.body
         if self.each is not None:
-            elements = _found(self.each, Payload(root, inbound.headers, query=inbound.query))
+            listed = _found(self.each, whole)
+            elements = listed if isinstance(listed, list) else root
         if not isinstance(elements, list):
-            return (Payload(root, inbound.headers, query=inbound.query),)
+            return (whole,)
         if not 0 < len(elements) <= MAX_BATCH:
             raise Undecodable(f"a batch of none, or of more than {MAX_BATCH} messages")
         return tuple(

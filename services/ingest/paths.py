@@ -142,13 +142,20 @@ def _at(start: Pick, number: int) -> Pick:
 
 
 def _first_of(start: Pick, step: FirstOf) -> Pick:
-    options = step.options
+    # Most alternatives are one key, and most of them are not there: that must cost next to nothing.
+    options = tuple((names[0], names[1:]) for names in step.options)
 
     def pick(payload: Payload) -> object:
         element = start(payload)
+        if type(element) is not dict:
+            return MISSING
         found: object = MISSING
-        for names in options:
-            value = _descend(element, names)
+        for name, rest in options:
+            value = element.get(name, MISSING)
+            if value is MISSING:
+                continue
+            if rest:
+                value = _descend(value, rest)
             if value is None:
                 found = None
             elif value is not MISSING and value != "":
@@ -179,9 +186,11 @@ def _indexed(elements: object, keys: tuple[Names, ...]) -> dict[str, object]:
     for names in keys:
         for element in elements:
             value = _descend(element, names)
-            if isinstance(value, bool):
+            if type(value) is str:
+                index.setdefault(value, element)
+            elif value is True or value is False:
                 index.setdefault("true" if value else "false", element)
-            elif isinstance(value, str | int):
+            elif type(value) is int:
                 index.setdefault(str(value), element)
     return index
 

@@ -14,10 +14,9 @@ def unpacked(inbound: Inbound, most: int) -> bytes:
 
     What it packs is not measured by a ratio: unpacking stops at the limit, whatever was sent.
     """
-    named = inbound.headers.getlist("content-encoding")
-    if not named:
+    if inbound.headers.get("content-encoding") is None:
         return inbound.body
-    encoding = ",".join(named).strip().lower()
+    encoding = ",".join(inbound.headers.getlist("content-encoding")).strip().lower()
     if encoding in ("", "identity"):
         return inbound.body
     if encoding in ("gzip", "x-gzip"):

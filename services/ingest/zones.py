@@ -51,6 +51,8 @@ _KNOWN: Final[Mapping[str, tzinfo]] = MappingProxyType(
 
 def zone_of(text: str, zones: Mapping[str, tzinfo]) -> tzinfo:
     """Read `Z`, `+01:00`, `-0530`, `CET`, `GMT+0100`. Raises `Unreadable`."""
+    if text == "Z":
+        return UTC
     if text[0] in "+-":
         return _offset(text)
     word = text.upper()

@@ -75,6 +75,7 @@ def test_one_message_is_one_payload_with_all_that_paths_may_ask() -> None:
         pytest.param({"a": {"rows": [1]}}, "a.rows", [1], id="deeper"),
         pytest.param({"a": [[1], [2]]}, "expr:a[]", [1, 2], id="by expression"),
         pytest.param({"ping": 1}, "rows", [{"ping": 1}], id="a ping has no list"),
+        pytest.param([{"a": 1}, {"a": 2}], "rows", [{"a": 1}, {"a": 2}], id="an array instead"),
         pytest.param([[1]], None, [[1]], id="a list of lists is split once"),
         pytest.param({"rows": [1]}, None, [{"rows": [1]}], id="not asked for"),
     ],
