@@ -5,6 +5,7 @@ import dataclasses
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from shared.bus.port import Message, Publisher
 from shared.database import migrate, provision
@@ -12,6 +13,7 @@ from shared.embedded import EmbeddedPostgres
 from shared.process import Context
 from tests.builders import responses
 from tests.builders.ingest import running_ingest
+from tests.builders.ingest_store import SwitchedBus
 from tests.builders.waiting import eventually
 
 
@@ -30,6 +32,19 @@ class _HangingBus:
 
 async def _hang(context: Context) -> Context:
     return dataclasses.replace(context, bus=_HangingBus())  # type: ignore[arg-type]
+
+
+class _SpooledBus:
+    """The real log behind a switch, in an ingest that has a spool as with Kafka."""
+
+    def __init__(self) -> None:
+        self.publisher: SwitchedBus
+
+    async def wrap(self, context: Context) -> Context:
+        """Put the switch between ingest and the bus."""
+        self.publisher = SwitchedBus(context.bus.publisher, away=True)
+        settings = context.settings.model_copy(update={"bus": "kafka"})
+        return dataclasses.replace(context, bus=self, settings=settings)  # type: ignore[arg-type]
 
 
 def _is_come_again(answer: object) -> bool:
@@ -57,6 +72,56 @@ async def test_a_bus_that_never_acknowledges_is_503_within_5_s(database: str) ->
         assert _is_come_again(webhook)
         assert _is_come_again(event)
         assert await ingest.part.ready() == ["the bus did not acknowledge"]
+
+
+async def test_with_the_bus_away_responses_are_accepted_and_arrive_when_it_is_back(
+    database: str,
+) -> None:
+    """202 each, the service stays ready, and the part's own loop brings them to the bus."""
+    bus = _SpooledBus()
+    async with running_ingest(database, wrap=bus.wrap) as ingest:
+        requests = [responses.shop(responses.answer(f"R-{number}")) for number in range(20)]
+        async with asyncio.timeout(5):
+            answers = [await ingest.post(request) for request in requests]
+        assert {answer.status_code for answer in answers} == {202}
+        assert bus.publisher.calls == 1  # all others did not even ask
+        assert await ingest.part.ready() == []
+        assert await ingest.published() == []
+
+        stopping = asyncio.Event()
+        task = asyncio.ensure_future(ingest.part.tasks["drain"](stopping))
+
+        async def seen_away() -> bool:
+            return bus.publisher.calls > 2
+
+        async def all_there() -> bool:
+            told = {str(event.id) for event in await ingest.published()}
+            return told == {answer.json()["event_id"] for answer in answers}
+
+        await eventually(seen_away, what="the loop asking for the bus")
+        assert ingest.metric("nps_ingest_bus_away") == 1
+        bus.publisher.away = False
+        await eventually(all_there, what="every event on the bus")
+        stopping.set()
+        await task
+        assert ingest.metric("nps_ingest_bus_away") == 0
+        assert await ingest.rows("SELECT rows, bytes FROM ingest.spool_size") == [(0, 0)]
+
+
+async def test_with_bus_and_spool_full_nothing_is_accepted(database: str, tmp_path: Path) -> None:
+    """Beyond the limit of `sources.yaml` senders are told to come again; what is in stays."""
+    (tmp_path / "sources.yaml").write_text(
+        "sources: {shop: {preset: generic, secrets: [env:NPS_SECRET_SHOP]}}\nspool: {rows: 2}\n"
+    )
+    bus = _SpooledBus()
+    async with running_ingest(database, config=tmp_path, wrap=bus.wrap) as ingest:
+        answers = [
+            await ingest.post(responses.shop(responses.answer(f"R-{number}")))
+            for number in range(3)
+        ]
+        assert [answer.status_code for answer in answers] == [202, 202, 503]
+        assert _is_come_again(answers[2])
+        assert await ingest.rows("SELECT rows FROM ingest.spool_size") == [(2,)]
 
 
 async def test_a_dead_database_is_503_within_5_s_and_works_again_later(
