@@ -1,6 +1,7 @@
 """Deterministic identifiers: the same thing told twice is the same event, cause and delivery."""
 
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 
 import orjson
 
@@ -10,12 +11,21 @@ _ROOT = UUID("6f0ab2a4-7d0f-5c39-9f0e-3a1d7c55b1e4")
 
 def name_id(*parts: object) -> UUID:
     """Derive an identifier from its parts; JSON keeps `("a", "bc")` apart from `("ab", "c")`."""
-    return uuid5(_ROOT, orjson.dumps([str(part) for part in parts]).decode())
+    return UUID(bytes=_name(orjson.dumps([str(part) for part in parts])))
 
 
 def content_hash(content: object) -> str:
     """Name a JSON-like value by its content, whatever the order of its keys."""
-    return name_id("content", orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()).hex
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
+    return _name(orjson.dumps(["content", text])).hex()
+
+
+def _name(name: bytes) -> bytes:
+    """Make the 16 bytes of a version 5 UUID (RFC 9562): every event needs two, uuid5 is slower."""
+    raw = bytearray(sha1(_ROOT.bytes + name, usedforsecurity=False).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    return bytes(raw)
 
 
 def response_cause(source: str, survey: str, response_id: str) -> UUID:
