@@ -159,11 +159,14 @@ async def host(
     port: int,
     registry: CollectorRegistry,
     connections: int = Limits().connections,
+    trusted_proxies: str = "",
     on_started: Callable[[int], None] | None = None,
 ) -> None:
     """Run the parts until SIGINT or SIGTERM. Raises what a failed task raised.
 
-    At most `connections` are open at a time; further ones hear 503.
+    At most `connections` are open at a time; further ones hear 503. A client's address and scheme
+    are those of the connection, or what one of the `trusted_proxies` (networks, comma separated)
+    says in its headers.
     `on_started` is called once with the port really bound, when requests are answered.
     """
     try:
@@ -182,6 +185,9 @@ async def host(
             http=limited(Limits(connections=room_for(connections)), _refusals(registry)),
             # Else a library that happens to be installed would take connections past the limits.
             ws="none",
+            # uvicorn's own default believes whoever connects from this machine: a tunnel does.
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=trusted_proxies,
             log_config=None,
             access_log=False,
             lifespan="off",

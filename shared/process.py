@@ -164,6 +164,7 @@ async def serve(
             port=settings.port,
             registry=context.registry,
             connections=settings.max_connections,
+            trusted_proxies=settings.trusted_proxies,
             on_started=on_started,
         )
 

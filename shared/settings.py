@@ -7,6 +7,7 @@ Out: frozen values, or `ConfigError` that names file, line and fix. Secrets are 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=4096, ge=16, description="of clients at a time; further ones are answered 503"
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="networks whose `X-Forwarded-For` and `-Proto` are believed, comma separated",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="JSON lines on standard error"
     )
@@ -68,6 +73,18 @@ class Settings(BaseSettings):
             if colon and not (port.isascii() and port.isdigit()):
                 raise ValueError("must be host:port, comma separated, each port a number")
         return servers
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        for proxy in proxies.split(",") if proxies else ():
+            try:
+                ip_network(proxy.strip())
+            except ValueError:
+                raise ValueError(
+                    "must be addresses or networks (10.0.0.0/8), comma separated"
+                ) from None
+        return proxies
 
 
 class Secrets:

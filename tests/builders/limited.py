@@ -1,17 +1,17 @@
 """A server of ours in the test's own loop, with short limits, and raw connections to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from shared.hosting import listen
 from shared.http.limits import Limits
 from shared.http.protocol import limited
-from tests.builders.waiting import eventually
 
 
 @dataclass
@@ -60,37 +60,26 @@ async def serving(limits: Limits) -> AsyncIterator[Served]:
     """Serve in this loop."""
     served = Served()
     config = uvicorn.Config(
-        served.app,
-        http=limited(limits, served.refused.append),
-        ws="none",
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
+        served.app, ws="none", interface="asgi3", lifespan="off", log_config=None, access_log=False
     )
-
-    class Quiet(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    server = Quiet(config)
+    config.load()
+    state = ServerState()
+    served.open = state.connections
+    protocol = limited(limits, served.refused.append)
     listener = listen("127.0.0.1", 0)
     served.port = listener.getsockname()[1]
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-
-    async def started() -> bool:
-        return server.started
-
-    await eventually(started, what="the server")
-    served.open = server.server_state.connections
+    # uvicorn's own server would look only every 100 ms whether it is to end.
+    server = await asyncio.get_running_loop().create_server(
+        lambda: protocol(config=config, server_state=state, app_state={}), sock=listener
+    )
     try:
         yield served
     finally:
+        server.close()
         served.release.set()
-        server.should_exit = True
-        await running
+        for connection in list(served.open):
+            connection.transport.abort()
+        await asyncio.gather(*state.tasks)
 
 
 class Line:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.errors import ConfigError
@@ -142,11 +143,12 @@ async def test_health_readiness_and_metrics_tell_what_is_missing() -> None:
     assert "nps_example_total 1.0" in metrics.text
 
 
-async def test_the_host_serves_under_limits_and_counts_what_it_refuses() -> None:
-    """A bad request never reaches a route, and shows in the metrics all the same."""
+async def asked(part: Part, *requests: bytes, trusted_proxies: str = "") -> list[bytes]:
+    """Host one part, send each request on a connection of its own, and give what was answered."""
     heard: list[bytes] = []
+    asking: list[asyncio.Task[None]] = []
 
-    async def ask(port: int, *requests: bytes) -> None:
+    async def ask(port: int) -> None:
         for request in requests:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request)
@@ -154,14 +156,53 @@ async def test_the_host_serves_under_limits_and_counts_what_it_refuses() -> None
             writer.close()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    asking: list[asyncio.Task[None]] = []
-
-    def started(port: int) -> None:
-        metrics = b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n"
-        asking.append(asyncio.create_task(ask(port, b"nonsense\r\n\r\n", metrics)))
-
-    await host([], address="127.0.0.1", port=0, registry=CollectorRegistry(), on_started=started)
+    await host(
+        [part],
+        address="127.0.0.1",
+        port=0,
+        registry=CollectorRegistry(),
+        trusted_proxies=trusted_proxies,
+        on_started=lambda port: asking.append(asyncio.create_task(ask(port))),
+    )
     await asking[0]
-    assert heard[0].startswith(b"HTTP/1.1 400 ")
-    assert b'nps_http_refused_total{reason="malformed"} 1.0' in heard[1]
-    assert b"nps_http_connections 1.0" in heard[1]
+    return heard
+
+
+async def test_the_host_serves_under_limits_and_counts_what_it_refuses() -> None:
+    """A bad request never reaches a route, and shows in the metrics all the same."""
+    metrics = b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+    refused, counted = await asked(Part(name="a"), b"nonsense\r\n\r\n", metrics)
+
+    assert refused.startswith(b"HTTP/1.1 400 ")
+    assert b'nps_http_refused_total{reason="malformed"} 1.0' in counted
+    assert b"nps_http_connections 1.0" in counted
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxies", "seen"),
+    [
+        pytest.param("", b"127.0.0.1 http", id="nobody is believed unless told"),
+        pytest.param("10.0.0.0/8", b"127.0.0.1 http", id="another is believed"),
+        pytest.param("10.0.0.0/8,127.0.0.0/8", b"203.0.113.9 https", id="this one is believed"),
+    ],
+)
+async def test_a_client_is_who_connects_or_whom_a_trusted_proxy_names(
+    trusted_proxies: str, seen: bytes
+) -> None:
+    """Else whoever sends a header could be any address that a source allows."""
+    router = APIRouter()
+
+    @router.get("/who")
+    async def who(request: Request) -> PlainTextResponse:
+        assert request.client is not None
+        return PlainTextResponse(f"{request.client.host} {request.url.scheme}")
+
+    said = (
+        b"GET /who HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n"
+        b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n"
+    )
+
+    (answer,) = await asked(Part(name="a", routers=[router]), said, trusted_proxies=trusted_proxies)
+
+    assert answer.endswith(b"\r\n\r\n" + seen)

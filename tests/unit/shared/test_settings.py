@@ -162,6 +162,25 @@ def test_brokers_are_host_and_port_number(servers: str, right: bool) -> None:
             read_settings(kafka_bootstrap_servers=servers)
 
 
+@pytest.mark.parametrize(
+    ("proxies", "right"),
+    [
+        pytest.param("", True, id="nobody"),
+        pytest.param("10.0.0.0/8, 2001:db8::1", True, id="a network and an address"),
+        pytest.param("*", False, id="everybody"),
+        pytest.param("10.0.0.1/8", False, id="an address for a network"),
+        pytest.param("proxy.example", False, id="a name"),
+    ],
+)
+def test_trusted_proxies_are_addresses_and_networks(proxies: str, right: bool) -> None:
+    """Believing a header of just anybody would let just anybody be an allowed address."""
+    if right:
+        assert read_settings(trusted_proxies=proxies).trusted_proxies == proxies
+    else:
+        with pytest.raises(ConfigError, match="NPS_TRUSTED_PROXIES: must be addresses"):
+            read_settings(trusted_proxies=proxies)
+
+
 def test_every_token_that_is_not_there_is_told_with_its_line(tmp_path: Path) -> None:
     """All at once, by reference, never by value."""
     path = tmp_path / "access.yaml"
