@@ -1,15 +1,20 @@
 """Start ingest: `python -m services.ingest` (or `… migrate`)."""
 
+from datetime import timedelta
+from functools import partial
+
 import structlog
 
-from services.ingest.app import make_part, pruning
+from services.ingest.app import Prunable, make_part, pruning
 from services.ingest.bodies import Bodies
 from services.ingest.bodies_table import BodiesTable
 from services.ingest.breaker import Breaker
 from services.ingest.catalogue import load_catalogue
 from services.ingest.configs import Configs, remembering
 from services.ingest.drain import Drain
+from services.ingest.fetch_parts import REMEMBERED_FOR, FetchParts
 from services.ingest.intake import Intake
+from services.ingest.people import people
 from services.ingest.quarantine import Quarantine
 from services.ingest.receive import Receiver
 from services.ingest.sight import Sight
@@ -39,13 +44,6 @@ async def build(context: Context) -> Part:
         "mappings": remembering(
             Configs(engine), [one.used for one in catalogue.sources.values()], context.clock
         ),
-        "pruning": pruning(
-            {
-                "quarantine": (quarantine, catalogue.quarantine_for),
-                "bodies": (bodies, catalogue.bodies_for),
-            },
-            context.clock,
-        ),
     }
     spool: Spool | None = None
     if context.settings.bus == "kafka":
@@ -69,7 +67,31 @@ async def build(context: Context) -> Part:
         spool=spool,
         breaker=breaker,
     )
-    receiver = Receiver(intake, quarantine, bodies, None, sight, route_key=context.route_key())
+    fetching = FetchParts(
+        [one.recipe for one in catalogue.sources.values() if one.recipe is not None],
+        engine=engine,
+        publish=intake.publish,
+        quarantine=quarantine,
+        whom=partial(people, context.route_key()),
+        keep=bodies.keep,
+        registry=context.registry,
+        clock=context.clock,
+    )
+    receiver = Receiver(
+        intake, quarantine, bodies, fetching.fetches, sight, route_key=context.route_key()
+    )
+
+    kept: dict[str, tuple[Prunable, timedelta]] = {
+        "quarantine": (quarantine, catalogue.quarantine_for),
+        "bodies": (bodies, catalogue.bodies_for),
+        "spool_dead": (SpoolTable(engine), catalogue.quarantine_for),
+        "fetches": (fetching, REMEMBERED_FOR),
+    }
+
+    async def close() -> None:
+        await fetching.close()
+        await engine.dispose()
+
     return make_part(
         access=context.access,
         catalogue=catalogue,
@@ -77,8 +99,8 @@ async def build(context: Context) -> Part:
         quarantine=quarantine,
         receiver=receiver,
         sight=sight,
-        tasks=tasks,
-        close=engine.dispose,
+        tasks={**tasks, **fetching.tasks, "pruning": pruning(kept, context.clock)},
+        close=close,
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from services.ingest.compiler import Location, MappingErrors, compile_mapping
 from services.ingest.configs import UsedMapping, used
 from services.ingest.decoders import Decoder, compile_decoder
+from services.ingest.fetch_recipe import Recipe, compile_recipe
+from services.ingest.fetch_settings import laid_over
 from services.ingest.mapping import Mapping
 from services.ingest.rates import Bucket
 from services.ingest.settings import SourceEntry, SourcesFile
@@ -32,7 +34,7 @@ class Source:
     """One source, ready. `secrets` are the texts to strike out of a body before it is kept.
 
     `used` is the entry over its preset, under the version that kept rows name; `bucket` is how much
-    it may send to this process.
+    it may send to this process. `recipe` is how its responses are fetched, where they are.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     bucket: Bucket
     secrets: tuple[bytes, ...]
     used: UsedMapping
+    recipe: Recipe | None
 
     @property
     def takes_path(self) -> bool:
@@ -105,12 +108,15 @@ def laid_over_preset(entry: SourceEntry) -> SourceEntry:
     for key in _LAID_OVER:
         if key in changes:
             changes[key] = {**getattr(preset, key), **changes[key]}
+    if entry.fetch is not None:
+        changes["fetch"] = laid_over(entry.fetch, preset.fetch)
     return preset.model_copy(update=changes)
 
 
 def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) -> Source:
     mapping = compile_mapping(name, entry)
     texts = _secrets(entry, secrets)
+    version = used(name, entry.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     return Source(
         name=name,
         entry=entry,
@@ -119,7 +125,8 @@ def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) ->
         mapping=mapping,
         bucket=Bucket(entry.rate.per_second, entry.rate.burst),
         secrets=tuple(text.encode() for text in texts),
-        used=used(name, entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
+        used=version,
+        recipe=compile_recipe(name, entry, secrets, version=version.version),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import (
     IPvAnyNetwork,
 )
 
+from services.ingest.fetch_settings import Fetch, Reconcile
 from services.ingest.reads import Ignore, Kind, Name, PathText, Reads, Template
 from services.ingest.verify_settings import Check
 from shared.settings import SecretRef, Strict
@@ -56,6 +57,8 @@ class SourceEntry(Reads):
     surveys: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     columns: Reads | None = None
+    fetch: Fetch | None = None
+    reconcile: Reconcile | None = None
     shorthands: dict[Name, tuple[Template, ...]] = Field(default_factory=dict)
 
 

@@ -1,0 +1,100 @@
+"""Finding responses whose message never came: a scheduled reading of the platform's API.
+
+Promise: everything changed since the last complete reading is told, once, by the same identity as
+its message would have had; one replica at a time does it, and one that dies hands over by the
+lapse of its turn.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.ingest.fetch_accounts import Accounts
+from services.ingest.fetch_call import Platform
+from services.ingest.fetch_settings import Reconcile
+from services.ingest.fetch_survey import SurveyReader
+from services.ingest.fetches import Fetches
+from shared.errors import DependencyAway
+from shared.stopping import pause
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S: Final = 10.0
+#: Longer than any reading should take; after it another replica goes on.
+_TURN_S: Final = 1800.0
+#: A reading that was cut short is tried again sooner than the next is due.
+_SOON: Final = timedelta(minutes=5)
+
+
+class Reconciling:
+    """Reconciles one source."""
+
+    def __init__(
+        self,
+        settings: Reconcile,
+        platform: Platform,
+        reader: SurveyReader,
+        fetches: Fetches,
+        accounts: Accounts,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._platform = platform
+        self._recipe = platform.recipe
+        self._reader = reader
+        self._fetches = fetches
+        self._accounts = accounts
+        self._clock = clock
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Reconcile on schedule until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.step(stopping)
+            except DependencyAway as error:
+                source = self._recipe.source
+                _log.warning("ingest.reconcile_waits", source=source, reason=str(error))
+            await pause(stopping, _LOOK_EVERY_S)
+
+    async def step(self, stopping: asyncio.Event) -> bool:
+        """Reconcile if it is time and our turn; tells whether it was. Raises `DependencyAway`."""
+        source = self._recipe.source
+        began = self._clock()
+        if not await self._accounts.take_turn(source, began, _TURN_S):
+            return False
+        complete = True
+        for survey in await self._surveys():
+            if stopping.is_set() or not await self._survey(survey, stopping):
+                complete = False
+                break
+        every = timedelta(seconds=self._settings.every_s)
+        await self._accounts.end_turn(source, began + (every if complete else min(every, _SOON)))
+        return True
+
+    async def _surveys(self) -> list[str]:
+        named = self._settings.surveys or self._recipe.surveys
+        return list(named) or await self._accounts.surveys(self._recipe.source)
+
+    async def _survey(self, survey: str, stopping: asyncio.Event) -> bool:
+        """Read one survey; tells whether everything was seen."""
+        source = self._recipe.source
+        if await self._platform.pauses():
+            return False
+        began = self._clock()
+        read_to = await self._accounts.read_to(source, survey)
+        if read_to is None:
+            since = began - timedelta(seconds=self._settings.look_back_s)
+        else:
+            since = min(read_to, began) - timedelta(seconds=self._settings.overlap_s)
+        arms = await self._fetches.arms(source, survey)
+        reading = await self._reader.read(survey, since, arms, stopping)
+        if not reading.complete:
+            _log.warning("ingest.reconcile_incomplete", source=source, reason=reading.reason)
+            return False
+        await self._accounts.have_read_to(source, survey, began)
+        _log.info("ingest.reconciled", source=source, responses=len(reading.found))
+        return True
