@@ -94,6 +94,20 @@ def test_typeform_answers_are_found_by_ref_or_id_whatever_their_order_and_type()
     assert found.answered_at == datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 
 
+def test_a_typeform_choice_may_be_one_that_the_form_did_not_offer() -> None:
+    """The customer's own words sit under `other`."""
+    found = data(TYPEFORM, typeform(asked("how", "choice", {"other": "A friend"})))
+    assert found.answers == {"channel": "A friend"}
+
+
+def test_typeform_questions_cost_one_index_whether_named_by_ref_or_id() -> None:
+    """Sixteen paths per question took most of the time that a response had."""
+    payload = Payload(typeform(asked("nps", "number", 0), asked("fld9", "text", "x", by="id")))
+    entry = laid_over_preset(SourceEntry.model_validate(yaml.safe_load(TYPEFORM)))
+    assert isinstance(translate(compile_mapping("tool", entry), payload, NOW), Translated)
+    assert len(payload.indexes) == 1
+
+
 def test_a_partial_typeform_is_a_response_that_is_not_complete() -> None:
     """Skipped questions are left out and are not said."""
     found = data(TYPEFORM, typeform(event_type="form_response_partial"))
