@@ -18,6 +18,8 @@ class Limits:
     #: Request line and headers together; proxies and frameworks commonly stop at 8 to 64 KiB.
     head_bytes: int = 32 * 1024
     url_bytes: int = 8 * 1024
+    #: All bodies that are not whole yet, together: each is held by the app that collects it.
+    unfinished_bytes: int = 128 * 1024 * 1024
     #: Header lines: what looks for one goes through all of them.
     headers: int = 200
     #: From the connection, or from the first byte after an answer, to the whole head.
@@ -74,6 +76,11 @@ BODY_TOO_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "send the whole 
 TOO_MANY_CONNECTIONS = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "too-many-connections", "come again shortly"
 )
+TOO_MANY_BYTES = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too-many-bytes",
+    "come again shortly, and send the body at once",
+)
 TOO_MANY_PIPELINED = Refusal(
     HTTPStatus.BAD_REQUEST, "too-many-pipelined", "wait for answers before sending more"
 )
@@ -84,5 +91,6 @@ REFUSALS = (
     HEAD_TOO_SLOW,
     BODY_TOO_SLOW,
     TOO_MANY_CONNECTIONS,
+    TOO_MANY_BYTES,
     TOO_MANY_PIPELINED,
 )

@@ -19,6 +19,7 @@ from shared.http.limits import (
     HEAD_TOO_LARGE,
     HEAD_TOO_SLOW,
     MALFORMED,
+    TOO_MANY_BYTES,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_PIPELINED,
     URL_TOO_LONG,
@@ -67,6 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head = 0  # bytes of the head, up to the last chunk
         self._body = 0  # bytes of the body
         self._around = 0  # bytes of chunk sizes and trailers, in the worst reading
+        self._unfinished = 0  # its share of the sweep's
         self._lingered = 0
         self._keep_alive: bool | None = None
         self._refusal: Refusal | None = None
@@ -88,6 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.sweep.remove(self)
+        self._hold(0)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -189,6 +192,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 cycle.keep_alive = self._keep_alive
                 cycle.transport = self.transport
             self._keep_alive = None
+            self._hold(0)
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
@@ -224,6 +228,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Say no more, and drop what still comes, until the other side has read why."""
         self._stage = _PARTED
         self.due = self.loop.time() + self.limits.linger_s
+        self._hold(0)
         if self.cycle is not None:
             self.cycle.body = bytearray()
         self.flow.resume_reading()
@@ -287,12 +292,22 @@ class LimitedProtocol(HttpToolsProtocol):
         self._keep_alive = self.cycle.keep_alive
         self.cycle.keep_alive = False
         self.cycle.transport = cast("asyncio.Transport", _Parting(self))
+        self._hold(self._body)
 
     def _body_goes_on(self, around: int) -> None:
         """See that a body comes without endless trimmings."""
         self._around += around
         if self._around > self.limits.head_bytes + _FRAMING * self._body:
             self._refuse(MALFORMED)
+        else:
+            self._hold(self._body)
+
+    def _hold(self, size: int) -> None:
+        """Count what all unfinished bodies take; the one that makes it too much is refused."""
+        self.sweep.unfinished += size - self._unfinished
+        self._unfinished = size
+        if size and self.sweep.unfinished > self.limits.unfinished_bytes:
+            self._refuse(TOO_MANY_BYTES)
 
     def _give_up(self, refusal: Refusal) -> None:
         self._refusal = refusal

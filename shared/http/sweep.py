@@ -22,6 +22,8 @@ class Sweep:
     """The open connections of one server."""
 
     def __init__(self, *, every_s: float) -> None:
+        #: Bytes of bodies that are not whole yet, of all connections together.
+        self.unfinished = 0
         self._every_s = every_s
         self._watched: set[Watched] = set()
         self._running = False

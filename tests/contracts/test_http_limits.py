@@ -272,6 +272,30 @@ async def test_beyond_the_limit_of_connections_others_go_on() -> None:
         assert served.refused == ["too-many-connections"]
 
 
+async def test_unfinished_bodies_have_a_limit_together() -> None:
+    """Whoever brings too many bytes hears 503; small and whole ones, and the others, go on."""
+    body = b"b" * 90_000
+    whole = request(body=body)
+    async with serving(replace(CALM, unfinished_bytes=120_000)) as served:
+        async with line(served) as first:
+            await first.send(whole[:80_000])
+
+            async def counted() -> bool:
+                return any(protocol.sweep.unfinished > 79_000 for protocol in served.open)
+
+            await eventually(counted, within=5, what="the first one's share")
+            assert (await said(served, whole[:80_000])).startswith(b"HTTP/1.1 503 ")
+            async with line(served) as small:
+                await small.send(request(body=b"small"))
+                assert (await small.answer())[2] == b"5"
+            await first.send(whole[80_000:])
+            assert (await first.answer())[2] == b"90000"
+            await first.send(whole[:80_000], whole[80_000:])
+            assert (await first.answer())[2] == b"90000"
+            assert {protocol.sweep.unfinished for protocol in served.open} == {0}
+        assert served.refused == ["too-many-bytes"]
+
+
 @pytest.mark.parametrize("size", [1, 7, 50, 100_000])
 async def test_requests_sent_ahead_are_answered_in_order(size: int) -> None:
     """However the bytes are cut."""
