@@ -1,4 +1,4 @@
-"""Kafka away, then back: senders are told to come again, and nothing acknowledged is lost."""
+"""Kafka away, then back: ingest goes on accepting, and nothing acknowledged is lost."""
 
 import asyncio
 import uuid
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.kafka
 async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
     tmp_path: Path, server: str, own_kafka: Broker, sink: Sink
 ) -> None:
-    """While it is away every webhook is answered with 503 and Retry-After, none hangs."""
+    """While it is away every webhook is answered with 202 within 5 s and waits in the spool."""
     emails = [f"{uuid.uuid4().hex}@example.com" for _ in range(300)]
     await own_kafka.start()
     async with open_system(tmp_path, server, own_kafka.bootstrap_servers, sink) as system:
@@ -38,9 +38,9 @@ async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
 
         async def away_for_a_while() -> None:
             await own_kafka.kill()
-            answers = await asyncio.gather(*(system.post(probe) for _ in range(5)))
-            assert {answer.status_code for answer in answers} == {503}
-            assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+            async with asyncio.timeout(5):
+                answers = await asyncio.gather(*(system.post(probe) for _ in range(5)))
+            assert {answer.status_code for answer in answers} == {202}
             await own_kafka.start()
 
         refused = await send_all(system.ingest.url, requests, milestones={100: away_for_a_while})
@@ -51,6 +51,6 @@ async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
 
         await eventually(all_done, within=120, what="every profile at the platform")
 
-        assert {answer.status_code for answer in refused} <= {503}
+        assert refused == []
         assert set(sink.effects.values()) == {1}
         assert set(emails) <= set(sink.profiles)
