@@ -9,7 +9,7 @@ import pytest
 
 from services.dispatcher.api import build_router
 from services.dispatcher.calls import Idempotency, Verdict
-from shared.events.envelope import Event
+from shared.events.envelope import DECISIONS, OUTCOMES, TYPES, Event
 from shared.events.ids import name_id
 from shared.events.outcomes import ActionCompleted, MessageOpened, MessageReport, MessageSent
 from shared.events.vocabulary import Identifier
@@ -19,6 +19,7 @@ from shared.settings import Secrets
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
+from tests.contracts.test_events import EXAMPLES, event
 
 ACCESS = Access(
     AccessConfig.model_validate(
@@ -221,6 +222,15 @@ async def test_what_was_done_upon_nothing_of_ours_changes_nothing(database: str)
         done = ActionCompleted(what="purchase", identifiers=(someone,), occurred_at=NOW)
         await d.tell(Event(id=uuid.uuid4(), source="shop", time=NOW, data=done))
         assert (await d.row()).state == "in_doubt"
+
+
+async def test_every_type_of_its_topics_is_taken(database: str) -> None:
+    """None stops it, also told twice; of all of them only the decision makes a recipient."""
+    told = [event(data) for data in EXAMPLES if TYPES[data.TYPE][1] in (DECISIONS, OUTCOMES)]
+    async with dispatching(database, rules(play("never", "passive", "never"))) as d:
+        await d.tell(*told, *told)
+        versions = await d.scalars("SELECT version FROM recipients WHERE version > 0")
+        assert (versions, await d.rows()) == ([7], [])
 
 
 async def test_reports_in_any_order_end_at_the_furthest_stage(database: str) -> None:

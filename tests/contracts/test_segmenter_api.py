@@ -17,6 +17,8 @@ from tests.builders.facts import (
     ANNA,
     Shelf,
     answered,
+    case,
+    completed,
     day,
     handler,
     ids_of,
@@ -85,6 +87,31 @@ async def test_a_customer_is_shown_whole(engine: AsyncEngine, client: httpx.Asyn
     assert "after_contact" in {line["rule"] for line in shown["next"]}
     assert [d["version"] for d in shown["decisions"]] == [3, 2, 1]
     assert all(decision["trace"] for decision in shown["decisions"])
+
+
+async def test_cases_and_what_she_completed_are_shown(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """And of each answer its metric, and whether it was imported."""
+    shelf = Shelf()
+    told = (
+        answered("r1", 4, metric="csat", history=True),
+        case("opened"),
+        case("resolved", "helpdesk/2", at=day(0.5)),
+        completed("referral"),
+    )
+    await handler(engine, shelf, now=day(1))(received(*told))
+    customer = shelf.decided()[0].customer_id
+    shown = (await client.get(f"/v1/customers/{customer}", headers=READ)).json()
+    assert [(c["case_id"], c["open"], c["step"]) for c in shown["cases"]] == [
+        ("helpdesk/2", False, "resolved"),
+        ("helpdesk/1", True, "opened"),
+    ]
+    assert list(shown["completed"]) == ["referral"]
+    (response,) = shown["responses"]
+    assert (response["metric"], response["history"], response["score"]) == ("csat", True, None)
+    assert response["answers"]["score"] == 4
+    assert "open_case" in {hold["rule"] for hold in shown["holds"]}
 
 
 async def test_a_merged_id_answers_with_the_survivor(
