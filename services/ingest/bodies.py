@@ -30,6 +30,8 @@ _BATCH_BYTES: Final = 4 << 20
 #: What waits in memory: 20 s of 500 a second, and never more than 32 MiB.
 _MOST_ROWS: Final = 10_000
 _MOST_BYTES: Final = 32 << 20
+#: A server that hangs must not keep the writer for ever: its next try may find another one.
+_WRITE_DEADLINE_S: Final = 10.0
 #: At the end the host gives all tasks 15 s together.
 _LAST_WRITE_S: Final = 5.0
 
@@ -85,7 +87,7 @@ class Bodies:
         while not stopping.is_set():
             try:
                 await self._write_all()
-            except DependencyAway:
+            except (DependencyAway, TimeoutError):
                 _log.warning("ingest.bodies_wait", waiting=len(self._queue))
                 await pause(stopping, _BACK_OFF_S)
             else:
@@ -123,10 +125,10 @@ class Bodies:
 
     async def _write(self, batch: Sequence[Body]) -> None:
         try:
-            await self._table.add(batch)
-        except (DependencyAway, asyncio.CancelledError):
-            self._queue.extendleft(reversed(batch))
-            self._bytes += sum(len(body.body) for body in batch)
+            async with asyncio.timeout(_WRITE_DEADLINE_S):
+                await self._table.add(batch)
+        except (DependencyAway, TimeoutError, asyncio.CancelledError):
+            self._put_back(batch)
             raise
         except DBAPIError:
             await self._one_by_one(batch)
@@ -135,14 +137,21 @@ class Bodies:
 
     async def _one_by_one(self, batch: Sequence[Body]) -> None:
         """Write what the database takes; one row that it never will must not stop the others."""
-        for body in batch:
+        for place, body in enumerate(batch):
             try:
                 await self._table.add([body])
+            except DependencyAway:
+                self._put_back(batch[place:])
+                raise
             except DBAPIError as error:
                 self._refused.inc()
                 _log.error("ingest.body_refused", source=body.source, error=type(error).__name__)
             else:
                 self._kept.inc()
+
+    def _put_back(self, batch: Sequence[Body]) -> None:
+        self._queue.extendleft(reversed(batch))
+        self._bytes += sum(len(body.body) for body in batch)
 
     def _take(self) -> list[Body]:
         batch: list[Body] = []

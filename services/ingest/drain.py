@@ -27,6 +27,8 @@ _MOST_BYTES: Final = 4 << 20
 #: While the bus is away one entry asks for all: what is sent and not acknowledged piles up in the
 #: producer and may still go, so many would go twice.
 _ASKING: Final = 1
+#: The publisher's 5 s and a few statements; a server that hangs must not keep the loop for ever.
+_STEP_DEADLINE_S: Final = 20.0
 _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0)
 #: Another replica may have died with rows in the spool: it wakes nobody here.
 _LOOK_EVERY_S: Final = 2.0
@@ -72,14 +74,15 @@ class Drain:
         while not stopping.is_set():
             self._spool.arrived.clear()
             try:
-                if not counted:
-                    await self._table.recount()
-                    counted = True
-                went_on = await self.step()
-            except DependencyAway as error:
+                async with asyncio.timeout(_STEP_DEADLINE_S):
+                    if not counted:
+                        await self._table.recount()
+                        counted = True
+                    went_on = await self.step()
+            except (DependencyAway, TimeoutError) as error:
                 self._failures += 1
                 if self._failures == 1:
-                    _log.warning("ingest.drain_waits", reason=str(error))
+                    _log.warning("ingest.drain_waits", reason=str(error) or "too slow")
                 await pause(stopping, _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S)) - 1])
                 continue
             if self._failures:

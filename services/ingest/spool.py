@@ -21,6 +21,8 @@ from shared.errors import DependencyAway
 #: Bounds one transaction of the writer.
 _MOST_ROWS: Final = 1000
 _MOST_BYTES: Final = 8 << 20
+#: A server that hangs must not keep the writer for ever: its next try may find another one.
+_WRITE_DEADLINE_S: Final = 5.0
 _TOPICS: Final = {topic.name: topic for topic in declared()}
 
 
@@ -95,6 +97,8 @@ class Spool:
         """
         batch = tuple(entries)
         refuse_too_large(tuple(entry.message for entry in batch), _TOPICS)
+        while self._queue and self._queue[0].done.done():
+            self._queue.popleft()  # gave up; with a database that hangs nobody else takes it away
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._writer is None or self._writer.done():
@@ -120,7 +124,11 @@ class Spool:
             batch = self._gather()
             fit = _Fit(self._limits, self._clock(), [waiting.entries for waiting in batch])
             try:
-                await self._table.add(fit.entries, fit)
+                async with asyncio.timeout(_WRITE_DEADLINE_S):
+                    await self._table.add(fit.entries, fit)
+            except TimeoutError:
+                _settle(batch, DependencyAway("the database does not answer"))
+                continue
             except asyncio.CancelledError:
                 _settle([*batch, *self._queue], DependencyAway("the process ends"))
                 raise

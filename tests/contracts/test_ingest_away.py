@@ -10,10 +10,12 @@ from pathlib import Path
 from shared.bus.port import Message, Publisher
 from shared.database import migrate, provision
 from shared.embedded import EmbeddedPostgres
+from shared.http.problems import Problem
 from shared.process import Context
 from tests.builders import responses
 from tests.builders.ingest import running_ingest
-from tests.builders.ingest_store import SwitchedBus
+from tests.builders.ingest_store import SwitchedBus, replica, told
+from tests.builders.postgres import read_sql
 from tests.builders.waiting import eventually
 
 
@@ -183,6 +185,42 @@ async def test_a_database_that_hangs_is_503_within_5_s(own_postgres: EmbeddedPos
             return answer.status_code == 202
 
         await eventually(accepted, what="acceptance after the hang")
+
+
+async def test_with_bus_away_and_a_database_that_hangs_nobody_waits_5_s(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    """503 in time, whoever gave up is forgotten, and the spool takes again after the hang."""
+    url = await own_postgres.start()
+    await provision(url)
+    await migrate(url, "ingest")
+    one = replica(url, _Hanging())
+    one.bus.away = True
+    await one.intake.publish([told(0)])
+    sessions = "SELECT pid FROM pg_stat_activity"
+    pids = [int(str(pid)) for (pid,) in await read_sql(url, sessions)]
+    stopped = [pid for pid in (own_postgres.pid, *pids) if pid and _signal(pid, signal.SIGSTOP)]
+    try:
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(
+                *(one.intake.publish([told(number)]) for number in range(20)),
+                return_exceptions=True,
+            )
+        assert [getattr(answer, "status", None) for answer in answers] == [503] * 20
+    finally:
+        for pid in stopped:
+            _signal(pid, signal.SIGCONT)
+
+    async def accepted() -> bool:
+        try:
+            await one.intake.publish([told(100)])
+        except Problem:
+            return False
+        return True
+
+    await eventually(accepted, what="acceptance after the hang")
+    assert (await one.spool.look()).rows >= 2
+    await one.engine.dispose()
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:
