@@ -36,10 +36,19 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What to put for ids of options: the `text` of those among `options` whose `id` they are."""
+
+    options: Names
+    id: Names
+    text: Names
+
+
+@dataclass(frozen=True, slots=True)
 class FirstOf:
     """The first of these that says something; only at the end of a path."""
 
-    options: tuple[Names, ...]
+    options: tuple[tuple[Names, Labels | None], ...]
 
 
 Step = Key | Place | Where | FirstOf
@@ -76,7 +85,7 @@ class _Reader:
         while self._at < len(self._text):
             before = self._text[: self._at]
             if self._take(".{"):
-                steps.append(FirstOf(self._listed()))
+                steps.append(FirstOf(self._alternatives()))
                 self._must_take("}", "expected ',' or '}'")
                 if self._at < len(self._text):
                     raise self._wrong("expected the end: alternatives stand last")
@@ -112,6 +121,21 @@ class _Reader:
         while self._take(","):
             options.append(self._dotted())
         return tuple(options)
+
+    def _alternatives(self) -> tuple[tuple[Names, Labels | None], ...]:
+        """Read `a.b,value=options[id].text`."""
+        found: list[tuple[Names, Labels | None]] = []
+        while not found or self._take(","):
+            names = self._dotted()
+            found.append((names, self._labels() if self._take("=") else None))
+        return tuple(found)
+
+    def _labels(self) -> Labels:
+        options = self._dotted()
+        self._must_take("[", "expected '[' and the key that an option's id is under")
+        key = self._dotted()
+        self._must_take("].", "expected '].' and the key that an option's text is under")
+        return Labels(options, key, self._dotted())
 
     def _dotted(self) -> Names:
         names = [self._name(_BARE_IN_LIST)]

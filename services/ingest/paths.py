@@ -5,6 +5,7 @@
     answers[field.ref=nps_score].number          the list element whose key equals a value
     answers[ref,id=nps_score].number             … one of whose keys equals it; `ref` goes first
     answers[ref=nps].{number,text,choice.label}  the first of these that says something
+    fields[key=f1].{value=options[id].text}      the value; ids of options become their texts
     rows[0].id                                   a place in a list (answers: never by place)
     root:sent_at                                 from the whole message, where the path would
                                                  start at one element of a batch
@@ -19,7 +20,17 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from services.ingest.expressions import compile_expression
-from services.ingest.path_text import FirstOf, Key, Names, Place, Step, Where, quote, read_steps
+from services.ingest.path_text import (
+    FirstOf,
+    Key,
+    Labels,
+    Names,
+    Place,
+    Step,
+    Where,
+    quote,
+    read_steps,
+)
 from services.ingest.payload import MISSING, Payload, Pick
 
 __all__ = ["MISSING", "Payload", "Pick", "compile_path", "names_of", "quote"]
@@ -143,19 +154,21 @@ def _at(start: Pick, number: int) -> Pick:
 
 def _first_of(start: Pick, step: FirstOf) -> Pick:
     # Most alternatives are one key, and most of them are not there: that must cost next to nothing.
-    options = tuple((names[0], names[1:]) for names in step.options)
+    options = tuple((names[0], names[1:], labels) for names, labels in step.options)
 
     def pick(payload: Payload) -> object:
         element = start(payload)
         if type(element) is not dict:
             return MISSING
         found: object = MISSING
-        for name, rest in options:
+        for name, rest, labels in options:
             value = element.get(name, MISSING)
             if value is MISSING:
                 continue
             if rest:
                 value = _descend(value, rest)
+            if labels is not None:
+                value = _labelled(value, element, labels)
             if value is None:
                 found = None
             elif value is not MISSING and value != "":
@@ -163,6 +176,21 @@ def _first_of(start: Pick, step: FirstOf) -> Pick:
         return found
 
     return pick
+
+
+def _labelled(value: object, element: object, labels: Labels) -> object:
+    """Put texts for ids of options, one or a list; what is the id of none stays."""
+    options = _descend(element, labels.options)
+    if type(options) is not list:
+        return value
+    index = _indexed(options, (labels.id,))
+
+    def text_of(one: object) -> object:
+        option = index.get(str(one)) if type(one) is str or type(one) is int else None
+        text = _descend(option, labels.text)
+        return one if text is MISSING else text
+
+    return [text_of(one) for one in value] if type(value) is list else text_of(value)
 
 
 def _where(start: Pick, step: Where) -> Pick:

@@ -23,6 +23,16 @@ BODY: dict[str, Any] = {
         None,
     ],
     "rows": [{"a": 2, "b": 1, "v": "by b"}, {"a": 1, "v": "by a"}],
+    "asked": [
+        {
+            "key": "several",
+            "value": ["o2", "o9", 3, None],
+            "options": [{"id": "o1"}, {"id": "o2", "text": "Delay"}, {"id": 3, "text": "Price"}],
+        },
+        {"key": "one", "value": "o1", "options": [{"id": "o1", "text": "Yes"}, "no map"]},
+        {"key": "number", "value": 0},
+        {"key": "blank", "value": None, "options": []},
+    ],
     "nested": [{"k": "x", "list": [{"k": "y", "v": 8}]}],
 }
 
@@ -59,6 +69,15 @@ BODY: dict[str, Any] = {
         pytest.param("a.{empty,none,c}", None, id="null, if nothing is said"),
         pytest.param("a.{c,empty}", MISSING, id="no alternative says something"),
         pytest.param('"with.dot".{x,"and, comma"}', 4, id="alternatives in quotes"),
+        pytest.param("asked[key=one].{value=options[id].text}", "Yes", id="the text of an option"),
+        pytest.param(
+            "asked[key=several].{text,value=options[id].text}",
+            ["Delay", "o9", "Price", None],
+            id="the texts of several options; what is none stays",
+        ),
+        pytest.param("asked[key=number].{value=options[id].text}", 0, id="no options"),
+        pytest.param("asked[key=blank].{value=options[id].text}", None, id="nothing chosen"),
+        pytest.param("asked[key=gone].{value=options[id].text}", MISSING, id="nothing asked"),
         pytest.param("root:sent_at", "now", id="from the whole message"),
         pytest.param("root:rows[a=2].v", "in the whole", id="a list of the whole message"),
         pytest.param("rows[a=2].v", "by b", id="… is another list than the element's"),
@@ -110,6 +129,9 @@ def test_a_path_may_start_in_a_list() -> None:
         "a.{b,}",
         "a.{b}.c",
         "a.{b[0]}",
+        "a.{b=c}",
+        "a.{b=c[d]}",
+        "a.{b=c[d].}",
         "{a,b}",
         "a.b{c}",
         "root:",
