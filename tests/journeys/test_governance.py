@@ -105,6 +105,34 @@ async def test_consent_withdrawn_between_plan_and_send_stops_the_send(
     assert sink.actions_for(email) == []
 
 
+async def test_nobody_is_sold_to_while_a_case_of_hers_is_open(
+    system: System, sink: Sink, someone: Callable[[], str]
+) -> None:
+    """The helpdesk opens it, and closes it by its number alone: then she may hear of offers."""
+    email, number = someone(), f"helpdesk/{uuid.uuid4().hex}"
+    await system.tell("case.opened", {"case_id": number, "identifiers": {"email": email}})
+
+    async def held() -> bool:
+        return bool(await system.customers(email))
+
+    await eventually(held, what="the customer of the case")
+    await system.answer(Answer(response_id=uuid.uuid4().hex, score=8, email=email, hidden=YES))
+    (refused,) = await system.settled(email, 1)
+    assert refused["state"] == "suppressed"
+    assert "hold open_case" in refused["reason"]
+    assert sink.actions_for(email) == []
+
+    await system.tell("case.resolved", {"case_id": number})
+
+    async def over() -> bool:
+        return [case["open"] for case in (await system.customer(email))["cases"]] == [False]
+
+    await eventually(over, what="the case resolved")
+    await system.answer(Answer(response_id=uuid.uuid4().hex, score=8, email=email, hidden=YES))
+    await system.settled(email, 2)
+    assert len(sink.actions_for(email)) == 1
+
+
 async def test_a_forged_webhook_leaves_no_trace(system: System, someone: Callable[[], str]) -> None:
     """Whoever does not know the secret cannot write a byte, nor learn whether a source exists."""
     email = someone()
