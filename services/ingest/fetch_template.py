@@ -38,7 +38,7 @@ class Template:
 
 def compile_template(text: str) -> Template:
     """Read a template. Raises ValueError saying what is wrong."""
-    if _NAME.sub("", text).strip("\x21-\x7e") or re.search(r"[^\x21-\x7e]", text):
+    if re.search(r"[^\x21-\x7e]", text):
         raise ValueError("write it without spaces, and other characters percent-encoded")
     scheme, _, rest = text.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
