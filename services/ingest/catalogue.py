@@ -4,6 +4,7 @@ In: the file and the resolver of secrets. Out: `Catalogue`, or `ConfigError` who
 file, line and fix.
 """
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from services.ingest.configs import UsedMapping, used
 from services.ingest.decoders import Decoder, compile_decoder
 from services.ingest.fetch_recipe import Recipe, compile_recipe
 from services.ingest.fetch_settings import laid_over
+from services.ingest.inbound import Headers
 from services.ingest.mapping import Mapping
 from services.ingest.rates import Bucket
 from services.ingest.settings import SourceEntry, SourcesFile
@@ -25,6 +27,7 @@ from shared.settings import Secrets, load_yaml
 
 PRESETS = Path(__file__).resolve().parent / "sources"
 
+_OF_EVERY_BODY = ("content-type", "content-encoding")
 #: Laid over the preset key by key; every other key of an entry replaces the preset's.
 _LAID_OVER = ("identifiers", "answers", "attributes", "variables", "shorthands")
 
@@ -46,6 +49,13 @@ class Source:
     secrets: tuple[bytes, ...]
     used: UsedMapping
     recipe: Recipe | None
+
+    def headers_of(self, sent: Headers) -> Iterable[str]:
+        """Name the headers without which a kept message could not be read again."""
+        if self.decoder.name in ("cloudevents", "auto"):  # theirs are known by their prefix only
+            prefixed = (name for name in sent.keys() if self.decoder.reads_header(name))  # noqa: SIM118
+            return {*prefixed, *self.mapping.headers}
+        return (*_OF_EVERY_BODY, *self.mapping.headers)
 
     @property
     def takes_path(self) -> bool:
@@ -116,7 +126,7 @@ def laid_over_preset(entry: SourceEntry) -> SourceEntry:
 def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) -> Source:
     mapping = compile_mapping(name, entry)
     texts = _secrets(entry, secrets)
-    version = used(name, entry.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    version = used(name, entry.model_dump(mode="json", by_alias=True, exclude_unset=True))
     return Source(
         name=name,
         entry=entry,

@@ -15,11 +15,12 @@ from services.ingest.catalogue import Source
 from services.ingest.decoders import Undecodable
 from services.ingest.inbound import Inbound
 from services.ingest.intake import Intake
+from services.ingest.payload import Payload
 from services.ingest.people import people
 from services.ingest.quarantine import Quarantine
 from services.ingest.sight import Sight
 from services.ingest.told import Ignored, Outcome, Receipt, Thin, Told, Translated, Unmappable
-from services.ingest.translate import translate
+from services.ingest.translate import named, translate
 from services.ingest.values import clean
 from services.ingest.verifier import NOBODY
 from shared.errors import RecordTooLarge
@@ -71,7 +72,7 @@ class Receiver:
         except Undecodable as error:
             raise Problem(400, "undecodable", f"the body is {error}") from None
         outcomes = [translate(source.mapping, payload, now) for payload in payloads]
-        return await self._apply(source, inbound, outcomes, now)
+        return await self._apply(source, inbound, payloads, outcomes, now)
 
     def _vouched(self, source: Source | None, inbound: Inbound, now: datetime) -> object:
         """Return the tree where the verifier needed it; anything wrong is the same 401."""
@@ -91,15 +92,27 @@ class Receiver:
         return tree
 
     async def _apply(
-        self, source: Source, inbound: Inbound, outcomes: list[Outcome], now: datetime
+        self,
+        source: Source,
+        inbound: Inbound,
+        payloads: Sequence[Payload],
+        outcomes: list[Outcome],
+        now: datetime,
     ) -> Receipt:
+        only = outcomes[0]
+        if len(outcomes) == 1 and isinstance(only, Translated):  # nearly every message: no lists
+            await self._publish([only.told], outcomes)
+            if outcomes[0] is only:
+                if self._bodies.on:
+                    self._bodies.keep(self._body(source, inbound, (only.told,), now))
+                return Receipt(event_ids=(only.told.event.id,), unread=only.unread)
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         if told:
             await self._publish(told, outcomes)
         thins = [one for one in outcomes if isinstance(one, Thin)]
         if thins and self._to_fetch is not None:
             await self._intake.in_time(self._to_fetch.put(source.name, thins, now))
-        quarantine_id = await self._set_aside(source, inbound, outcomes, now)
+        quarantine_id = await self._set_aside(source, inbound, payloads, outcomes, now)
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         if told and self._bodies.on:
             self._bodies.keep(self._body(source, inbound, told, now))
@@ -132,13 +145,18 @@ class Receiver:
                         outcomes[place] = _TOO_LARGE
 
     async def _set_aside(
-        self, source: Source, inbound: Inbound, outcomes: Sequence[Outcome], now: datetime
+        self,
+        source: Source,
+        inbound: Inbound,
+        payloads: Sequence[Payload],
+        outcomes: Sequence[Outcome],
+        now: datetime,
     ) -> UUID | None:
         failed = [(n, one) for n, one in enumerate(outcomes) if isinstance(one, Unmappable)]
         if not failed:
             return None
         headers, query = _needed(source, inbound)
-        known = [i for one in outcomes if isinstance(one, Translated) for i in one.told.identifiers]
+        known = [i for payload in payloads for i in named(source.mapping, payload)]
         return await self._intake.in_time(
             self._quarantine.put(
                 source=source.name,
@@ -180,9 +198,8 @@ def _needed(source: Source, inbound: Inbound) -> tuple[dict[str, str], str]:
     """Take what beside the body decoder and mapping read: no more of a request is ever kept."""
     headers = {
         name: value
-        for name in inbound.headers.keys()  # noqa: SIM118 - headers are no mapping
-        if (name in source.mapping.headers or source.decoder.reads_header(name))
-        and (value := inbound.headers.get(name)) is not None
+        for name in source.headers_of(inbound.headers)
+        if (value := inbound.headers.get(name)) is not None
     }
     return headers, inbound.query.decode("latin-1") if source.mapping.reads_query else ""
 

@@ -4,16 +4,18 @@ In: the source's mapping, one payload, the receipt time. Out: `Translated`, `Thi
 `Unmappable`; never an exception for anything a payload may hold. Pure.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
 from services.ingest import values
 from services.ingest.mapping import Kind, Mapping
 from services.ingest.paths import MISSING, Payload
-from services.ingest.reading import Failed, happened_at, key, said
+from services.ingest.reading import Failed, happened_at, key, people, said
 from services.ingest.reports import report
 from services.ingest.responses import MAX_RESPONSE_ID, MAX_SURVEY, response
 from services.ingest.told import Ignored, Outcome, Thin, Unmappable
+from shared.events.vocabulary import Identifier
 
 #: What a survey tool tells of one survey; only these can be limited to the listed `surveys`.
 _OF_A_SURVEY: Final = frozenset({"response", "thin", "invitation", "shown", "decline", "opt_out"})
@@ -33,6 +35,15 @@ def translate(source: Mapping, payload: Payload, received_at: datetime) -> Outco
         return Unmappable(failed.path, failed.rule)
     except values.Unreadable as error:
         return Unmappable("condition", str(error))
+
+
+def named(source: Mapping, payload: Payload) -> tuple[Identifier, ...]:
+    """Name whom a message concerns as far as it can be read, whichever kind it would be."""
+    known: set[Identifier] = set()
+    for kind in source.kinds:
+        with suppress(Failed):
+            known.update(people(kind, payload)[0])
+    return tuple(sorted(known, key=lambda one: (one.kind, one.value)))
 
 
 def _as(kind: Kind, source: Mapping, payload: Payload, received_at: datetime) -> Outcome:
