@@ -113,6 +113,8 @@ def encode(event: Event) -> bytes:
 def _as_wire(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, UUID):  # the database's driver gives a class of its own
+        return str(value)
     raise TypeError(type(value).__name__)
 
 

@@ -363,3 +363,16 @@ def test_a_report_about_nobody_is_refused() -> None:
         outcomes.MessageSent(**nobody)
     with pytest.raises(ValueError, match="identifiers or a delivery_id"):
         outcomes.ActionCompleted(what="referral", occurred_at=AT)
+
+
+class _DriverUuid(UUID):
+    """What asyncpg returns for a uuid: a class of its own below `UUID`."""
+
+
+def test_an_id_read_from_the_database_is_written_like_any_other() -> None:
+    """A decision stored and published again is the same bytes as at first."""
+    decided = next(one for one in EXAMPLES if isinstance(one, decisions.CustomerDecided))
+    again = decided.model_copy(update={"customer_id": _DriverUuid(str(decided.customer_id))})
+    first = Event(EVENT, "segmenter", AT, decided)
+    second = Event(_DriverUuid(str(EVENT)), "segmenter", AT, again)
+    assert encode(second) == encode(first)
