@@ -190,6 +190,7 @@ class _Compiler:
             ),
             zone=ZoneInfo(reads.zone),
             zones={word: ZoneInfo(zone) for word, zone in reads.zones.items()},
+            dates=reads.dates,
             not_before=timedelta(days=reads.not_before_days),
             score=self._score((*at, "score"), reads.score),
             identifiers=tuple(
@@ -308,7 +309,7 @@ class _Compiler:
         picks: list[Pick] = []
         for path in paths:
             try:
-                for text in self._written_out(path):
+                for text in written_out(path, self._entry.shorthands):
                     picks.append(compile_path(text))
                     if text.startswith("header:"):
                         self._headers.add(text.removeprefix("header:").lower())
@@ -317,15 +318,17 @@ class _Compiler:
                 self._problems.append((at, str(error)))
         return picks[0] if len(picks) == 1 else _first_said(tuple(picks))
 
-    def _written_out(self, path: str) -> Sequence[str]:
-        if not is_shorthand(path):
-            return [path]
-        word, _, name = path.partition(":")
-        templates = self._entry.shorthands.get(word)
-        if templates is None:
-            known = ", ".join(f"{k}:…" for k in sorted(self._entry.shorthands)) or "none"
-            raise ValueError(f"unknown shorthand {word!r} (this source knows: {known})")
-        return [template.replace("{}", quote(name)) for template in templates]
+
+def written_out(path: str, shorthands: MappingOf[str, Sequence[str]]) -> Sequence[str]:
+    """Write a preset's shorthand out as paths; a path stands for itself. Raises ValueError."""
+    if not is_shorthand(path):
+        return [path]
+    word, _, name = path.partition(":")
+    templates = shorthands.get(word)
+    if templates is None:
+        known = ", ".join(f"{k}:…" for k in sorted(shorthands)) or "none"
+        raise ValueError(f"unknown shorthand {word!r} (this source knows: {known})")
+    return [template.replace("{}", quote(name)) for template in templates]
 
 
 def _first_said(picks: tuple[Pick, ...]) -> Pick:

@@ -10,6 +10,7 @@ from datetime import timedelta, tzinfo
 from typing import Literal
 
 from services.ingest import values
+from services.ingest.moments import DateOrder
 from services.ingest.paths import Payload, Pick
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Purpose, Segment
 
@@ -100,6 +101,7 @@ class Kind:
     delivery_id: Reader | None = None
     what: Reader | None = None
     variables: tuple[tuple[str, Reader], ...] = ()
+    dates: DateOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def happened_at(kind: Kind, payload: Payload, received_at: datetime) -> tuple[da
     if kind.answered_at is None or raw is MISSING:
         return received_at, "receipt"
     try:
-        moment = moments.parse(raw, kind.zone, kind.zones)
+        moment = moments.parse(raw, kind.zone, kind.zones, kind.dates)
     except values.Unreadable as error:
         raise Failed(kind.answered_at.path, str(error)) from None
     if moment < received_at - kind.not_before:
@@ -97,7 +97,7 @@ def revision(kind: Kind, payload: Payload, received_at: datetime) -> int | None:
     try:
         if not kind.revision_is_time:
             return _counter(raw)
-        moment = moments.parse(raw, kind.zone, kind.zones)
+        moment = moments.parse(raw, kind.zone, kind.zones, kind.dates)
     except values.Unreadable as error:
         raise Failed(kind.revision.path, str(error)) from None
     placed, origin = moments.placed(moment, received_at)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from services.ingest.moments import DateOrder
 from services.ingest.paths import compile_path, quote
 from shared.events.vocabulary import Channel, ContactClass, Purpose, Segment, Value
 from shared.settings import Strict
@@ -192,6 +193,7 @@ class Reads(Strict):
     complete: Literal["final", "unknown"] | Condition = "unknown"
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     zones: dict[ZoneWord, Annotated[str, AfterValidator(_known_zone)]] = Field(default_factory=dict)
+    dates: DateOrder | None = None
     not_before_days: Annotated[int, Field(gt=0)] = 1826
     score: Score = Score()
     identifiers: dict[Literal["email", "external_id", "phone"], Spec | None] = Field(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.moments import AHEAD, parse, placed
+from services.ingest.moments import AHEAD, DateOrder, parse, placed
 from services.ingest.values import Unreadable
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -84,6 +84,36 @@ def test_writing_and_reading_a_moment_agree(moment: datetime, minutes: int) -> N
     assert parse(whole, PARIS) == parse(str(whole), PARIS) == aware.replace(microsecond=0)
 
 
+@pytest.mark.parametrize(
+    ("text", "dates", "expected"),
+    [
+        pytest.param("02/03/2026 10:14:57", "day_first", "2026-03-02T09:14:57", id="day first"),
+        pytest.param("3/2/2026 10:14:57", "month_first", "2026-03-02T09:14:57", id="month first"),
+        pytest.param("02.03.2026, 10:14", "day_first", "2026-03-02T09:14:00", id="dots and comma"),
+        pytest.param("2-3-2026", "day_first", "2026-03-01T23:00:00", id="date alone"),
+        pytest.param("3/2/2026 9:14 pm UTC", "month_first", "2026-03-02T21:14:00", id="evening"),
+        pytest.param("3/2/2026 12:14 AM Z", "month_first", "2026-03-02T00:14:00", id="midnight"),
+        pytest.param("3/2/2026 12:14PM Z", "month_first", "2026-03-02T12:14:00", id="noon"),
+        pytest.param("2026-03-02T09:14:57Z", "day_first", "2026-03-02T09:14:57", id="ISO as ever"),
+    ],
+)
+def test_a_source_says_whether_day_or_month_comes_first(
+    text: str, dates: DateOrder, expected: str
+) -> None:
+    """Only then are dates in figures read."""
+    assert parse(text, PARIS, dates=dates) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["31/12/2026", "1/1/26", "1/1.2026", "1/1/2026 13:00 PM", "1/1/2026 0:00 am", "0/1/2026"],
+)
+def test_a_date_in_figures_that_does_not_exist_is_refused(text: str) -> None:
+    """The wrong order shows where a day is no month; a clock of twelve hours has no 0 and no 13."""
+    with pytest.raises(Unreadable, match="not a time"):
+        parse(text, PARIS, dates="month_first")
+
+
 def test_a_source_says_what_an_abbreviation_means() -> None:
     """Several zones share CST and IST; the source's word goes before the table."""
     zones = {"CST": ZoneInfo("America/Chicago"), "CET": ZoneInfo("Africa/Tunis")}
@@ -138,14 +168,16 @@ def test_a_known_summer_abbreviation_is_too(word: str, zone: str) -> None:
             r"([A-Z]{0,5}|[+-][0-9]{2}:?[0-9]{2})\Z"
         ),
         st.from_regex(r"\A[0-9]{1,2} (Jan|Dec|Xxx) [0-9]{4} [0-9]{2}:[0-9]{2} [A-Z]{1,4}\Z"),
+        st.from_regex(r"\A[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} [0-9]{1,2}:[0-9]{2}( [AP]M)?\Z"),
         st.integers(),
         st.floats(),
-    )
+    ),
+    dates=st.sampled_from([None, "day_first", "month_first"]),
 )
-def test_nothing_else_is_ever_raised(value: object) -> None:
+def test_nothing_else_is_ever_raised(value: object, dates: DateOrder | None) -> None:
     """A payload's time is read or Unreadable."""
     with suppress(Unreadable):
-        assert parse(value, PARIS).tzinfo is UTC
+        assert parse(value, PARIS, dates=dates).tzinfo is UTC
 
 
 def test_a_moment_too_far_ahead_becomes_the_receipt() -> None:
