@@ -349,6 +349,18 @@ def test_no_bytes_make_decode_raise_anything_else(raw: bytes) -> None:
         decode(raw)
 
 
+class DriversId(UUID):
+    """An id as a database driver gives it."""
+
+
+def test_an_id_from_the_database_is_written_as_any_other() -> None:
+    """A driver's own class of UUID is one, in the envelope and within the data."""
+    due = feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, arm=2, due_at=AT)
+    told = due.model_copy(update={"customer_id": DriversId(str(CUSTOMER))})
+    odd = Event(id=DriversId(str(EVENT)), source="example", time=AT, data=told)
+    assert encode(odd) == encode(event(due))
+
+
 def test_not_said_and_cleared_stay_apart_on_the_wire() -> None:
     """An absent answer is absent, a cleared one is null."""
     answers = wire(EXAMPLES[0])["data"]["answers"]
