@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 _NAME: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f/\\]")
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
