@@ -208,6 +208,7 @@ class _Compiler:
                 self._consent((*at, "consents", place), item)
                 for place, item in enumerate(reads.consents)
             ),
+            provenance=reads.provenance,
             event_id=self._optional((*at, "event_id"), reads.event_id),
             case=self._optional((*at, "case"), reads.case),
             channel=self._optional((*at, "channel"), reads.channel),

@@ -12,6 +12,7 @@ from typing import Literal
 from services.ingest import values
 from services.ingest.moments import DateOrder
 from services.ingest.paths import Payload, Pick
+from shared.events.feedback import Provenance
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Purpose, Segment
 
 #: Reads what was found into a wire value, `MISSING` or None; raises `Unreadable` naming the rule.
@@ -94,6 +95,7 @@ class Kind:
     answers: tuple[tuple[str, Reader, Reading], ...]
     attributes: tuple[tuple[str, Reader, Reading], ...]
     consents: tuple[ConsentReader, ...]
+    provenance: Provenance | None = None
     event_id: Reader | None = None
     case: Reader | None = None
     channel: Reader | None = None

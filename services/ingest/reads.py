@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from services.ingest.moments import DateOrder
 from services.ingest.paths import compile_path, quote
+from shared.events.feedback import Provenance
 from shared.events.vocabulary import Channel, ContactClass, Purpose, Segment, Value
 from shared.settings import Strict
 
@@ -202,6 +203,7 @@ class Reads(Strict):
     answers: dict[Name, Spec | None] = Field(default_factory=dict)
     attributes: dict[Name, Spec | None] = Field(default_factory=dict)
     consents: tuple[ConsentField, ...] = ()
+    provenance: Provenance | None = None
     event_id: Spec | None = None
     case: Spec | None = None
     channel: Spec | None = None

@@ -138,7 +138,7 @@ def _message(
     return build
 
 
-def _action(_source: str, kind: Kind, payload: Payload, known: _Who, at: datetime) -> EventData:
+def _action(source: str, kind: Kind, payload: Payload, known: _Who, at: datetime) -> EventData:
     delivery_id = _delivery(kind, payload)
     what = key(kind.what, payload, 64)
     if not _WHAT.fullmatch(what):
@@ -148,6 +148,7 @@ def _action(_source: str, kind: Kind, payload: Payload, known: _Who, at: datetim
         what=what,
         identifiers=known if delivery_id else _known(known),
         delivery_id=delivery_id,
+        target=source,
         occurred_at=at,
     )
 
@@ -158,6 +159,7 @@ def _customer(source: str, kind: Kind, payload: Payload, known: _Who, at: dateti
         occurred_at=at,
         attributes=fields(kind.attributes, payload),
         consents=consents(kind, payload, at, source),
+        provenance=kind.provenance,
     )
 
 

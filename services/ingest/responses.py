@@ -53,6 +53,7 @@ def response(
         revision=revision(kind, payload, received_at),
         metric=kind.score.metric,
         given=given,
+        provenance=kind.provenance,
         answered_at=answered_at,
         answered_at_origin=origin,
         received_at=received_at,
