@@ -39,7 +39,12 @@ def report(source: str, kind: Kind, payload: Payload, received_at: datetime) -> 
     else:
         name = ids.content_hash(
             [
-                data.model_dump(mode="json", exclude={"occurred_at", "received_at", "consents"}),
+                # Without what is not said: a field that a release adds must rename no message.
+                data.model_dump(
+                    mode="json",
+                    exclude={"occurred_at", "received_at", "consents"},
+                    exclude_none=True,
+                ),
                 at.isoformat() if origin == "platform" else None,
             ]
         )

@@ -74,9 +74,7 @@ def test_two_secrets_may_be_active(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "line", "says"),
     [
-        pytest.param(
-            "preset: typefrom", 3, "unknown preset: choose one of formbricks", id="preset"
-        ),
+        pytest.param("preset: typefrom", 3, "unknown preset: choose one of brevo", id="preset"),
         pytest.param("preset: generic", 2, "secrets: missing: give a reference", id="no secret"),
         pytest.param(
             "preset: generic\n    secrets: [env:NPS_SECRET_ABSENT]", 4, "not set", id="not set"
