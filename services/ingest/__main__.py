@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 
+from services.ingest.api import events_router
 from services.ingest.app import Prunable, make_part, pruning
 from services.ingest.bodies import Bodies
 from services.ingest.bodies_table import BodiesTable
@@ -16,10 +17,13 @@ from services.ingest.fetch_parts import REMEMBERED_FOR, FetchParts
 from services.ingest.intake import Intake
 from services.ingest.people import people
 from services.ingest.quarantine import Quarantine
+from services.ingest.quarantine_api import quarantine_router
 from services.ingest.receive import Receiver
+from services.ingest.replay import Replay
 from services.ingest.sight import Sight
 from services.ingest.spool import Spool
 from services.ingest.spool_table import SpoolTable
+from services.ingest.ways import Ways
 from shared.hosting import Part, Task
 from shared.process import Context, main
 
@@ -39,10 +43,11 @@ async def build(context: Context) -> Part:
     quarantine = Quarantine(engine)
     bodies = Bodies(BodiesTable(engine), registry=context.registry, on=bool(catalogue.bodies_for))
     breaker = Breaker()
+    configs = Configs(engine)
     tasks: dict[str, Task] = {
         "bodies": bodies.run,
         "mappings": remembering(
-            Configs(engine), [one.used for one in catalogue.sources.values()], context.clock
+            configs, [one.used for one in catalogue.sources.values()], context.clock
         ),
     }
     spool: Spool | None = None
@@ -81,6 +86,14 @@ async def build(context: Context) -> Part:
         intake, quarantine, bodies, fetching.fetches, sight, route_key=context.route_key()
     )
 
+    ways = Ways(catalogue, configs)
+    replay = Replay(
+        ways, intake, quarantine, bodies, fetching.fetches, route_key=context.route_key()
+    )
+    routers = (
+        events_router(context.access, intake, sight),
+        quarantine_router(context.access, intake, quarantine, replay),
+    )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),
         "bodies": (bodies, catalogue.bodies_for),
@@ -93,12 +106,11 @@ async def build(context: Context) -> Part:
         await engine.dispose()
 
     return make_part(
-        access=context.access,
         catalogue=catalogue,
         intake=intake,
-        quarantine=quarantine,
         receiver=receiver,
         sight=sight,
+        routers=routers,
         tasks={**tasks, **fetching.tasks, "pruning": pruning(kept, context.clock)},
         close=close,
     )

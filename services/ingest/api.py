@@ -1,47 +1,26 @@
-"""POST /v1/events and GET /v1/quarantine: the routes for callers with a token."""
+"""POST /v1/events: what a CRM, a shop or a platform tells with a token."""
 
 import time
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Request, Response
 
 from services.ingest.decoders import Undecodable, decode_json
 from services.ingest.intake import Intake
 from services.ingest.outside import read_all
 from services.ingest.outside_types import Refused
-from services.ingest.quarantine import Quarantine
-from services.ingest.settings import SourceName
 from services.ingest.sight import Sight
 from services.ingest.told import Told
 from shared.errors import RecordTooLarge
 from shared.http.auth import Access
 from shared.http.problems import Problem
-from shared.times import iso
 
 
-class QuarantineRow(BaseModel):
-    """One message that was not understood; its body is never shown here."""
-
-    id: str
-    source: str
-    received_at: str
-    path: str
-    rule: str
-
-
-class QuarantinePage(BaseModel):
-    """The newest rows first."""
-
-    rows: list[QuarantineRow]
-
-
-def api_router(access: Access, intake: Intake, quarantine: Quarantine, sight: Sight) -> APIRouter:
-    """Make the routes."""
+def events_router(access: Access, intake: Intake, sight: Sight) -> APIRouter:
+    """Make the route."""
     router = APIRouter(tags=["ingest"])
     may_tell = Depends(access.require("events"))
-    may_look = Depends(access.require("read"))
 
     @router.post(
         "/v1/events",
@@ -77,26 +56,6 @@ def api_router(access: Access, intake: Intake, quarantine: Quarantine, sight: Si
                 types=sorted({item.event.type for item in told}),
             )
         return _accepted(event_ids)
-
-    @router.get("/v1/quarantine", dependencies=[may_look])
-    async def look(
-        source: Annotated[SourceName | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> QuarantinePage:
-        """List what was authentic and could not be mapped: where and why, never the content."""
-        rows = await intake.in_time(quarantine.newest(source=source, limit=limit))
-        return QuarantinePage(
-            rows=[
-                QuarantineRow(
-                    id=str(row.id),
-                    source=row.source,
-                    received_at=iso(row.received_at),
-                    path=row.path,
-                    rule=row.rule,
-                )
-                for row in rows
-            ]
-        )
 
     return router
 

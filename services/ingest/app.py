@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
+from fastapi import APIRouter
 
-from services.ingest.api import api_router
 from services.ingest.catalogue import Catalogue
 from services.ingest.intake import Intake
-from services.ingest.quarantine import Quarantine
 from services.ingest.receive import Receiver
 from services.ingest.sight import Sight
 from services.ingest.webhooks import PREFIX, Webhooks, webhook_router
 from shared.errors import DependencyAway
 from shared.hosting import Part, Task
-from shared.http.auth import Access
 from shared.stopping import pause
 
 _log = structlog.get_logger(__name__)
@@ -34,23 +32,22 @@ class Prunable(Protocol):
 
 def make_part(
     *,
-    access: Access,
     catalogue: Catalogue,
     intake: Intake,
-    quarantine: Quarantine,
     receiver: Receiver,
     sight: Sight,
+    routers: Sequence[APIRouter],
     tasks: Mapping[str, Task],
     close: Callable[[], Awaitable[None]],
 ) -> Part:
-    """Put the service together from what `__main__` built."""
+    """Put the service together from what `__main__` built; `routers` are those behind tokens."""
 
     async def ready() -> Sequence[str]:
         return await intake.missing()
 
     return Part(
         name="ingest",
-        routers=(webhook_router(), api_router(access, intake, quarantine, sight)),
+        routers=(webhook_router(), *routers),
         fronts={PREFIX: Webhooks(catalogue, intake, receiver, sight)},
         tasks=tasks,
         ready=ready,

@@ -159,10 +159,6 @@ class Quarantine:
                 rows = await connection.execute(_ROWS, asked)
                 return [_listed(row) for row in rows]
 
-    async def newest(self, *, source: str | None, limit: int) -> Sequence[Quarantined]:
-        """List the newest rows, of one source or of all."""
-        return await self.rows(source=source, limit=limit)
-
     async def show(self, row_id: UUID) -> Shown | None:
         """Return one row with its body; None if there is none of this id."""
         with away_as_dependency():

@@ -1,10 +1,12 @@
 """A real ingest over a real PostgreSQL log, called in process; and looks at what it left behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import httpx
 from prometheus_client import CollectorRegistry
@@ -24,6 +26,7 @@ from shared.process import Context
 from shared.settings import Secrets, Settings
 from shared.times import utc_now
 from tests.builders.responses import SECRETS
+from tests.builders.waiting import eventually
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "deploy" / "config"
 ENVIRON: Mapping[str, str] = {
@@ -31,6 +34,7 @@ ENVIRON: Mapping[str, str] = {
     "NPS_ROUTE_SECRET": "route key of the tests",
     "TELLER": "token that may tell",
     "LOOKER": "token that may look",
+    "OPERATOR": "token that may operate",
 }
 
 
@@ -62,6 +66,27 @@ class Ingest:
         return await self.client.get(
             "/v1/quarantine", params=query, headers={"Authorization": f"Bearer {token}"}
         )
+
+    async def operate(self, path: str, wanted: object = None) -> httpx.Response:
+        """Call a route for operators: POST what is wanted, or GET."""
+        headers = {"Authorization": f"Bearer {ENVIRON['OPERATOR']}"}
+        if wanted is None:
+            return await self.client.get(path, headers=headers)
+        return await self.client.post(path, json=wanted, headers=headers)
+
+    async def settled(self) -> None:
+        """Wait until the mappings in use are stored, and write the bodies that wait."""
+        stopping = asyncio.Event()
+        remembering = asyncio.ensure_future(self.part.tasks["mappings"](stopping))
+
+        async def stored() -> bool:
+            (row,) = await self.rows("SELECT count(*) FROM ingest.mappings")
+            return cast("int", row[0]) > 0
+
+        await eventually(stored)
+        stopping.set()
+        await remembering
+        await self.part.tasks["bodies"](stopping)
 
     async def rows(self, query: str) -> Sequence[tuple[object, ...]]:
         """Read the database as its superuser."""
@@ -105,6 +130,7 @@ async def running_ingest(
             tokens=(
                 Token(name="teller", scopes=frozenset({"events"}), token="env:TELLER"),
                 Token(name="looker", scopes=frozenset({"read"}), token="env:LOOKER"),
+                Token(name="operator", scopes=frozenset({"operate"}), token="env:OPERATOR"),
             )
         ),
         secrets,

@@ -22,7 +22,7 @@ WEBHOOKS = "/v1/webhooks"
 #: What a path or query may be called; each is ours, or the operator's name of something.
 HARMLESS = {
     "customer_id", "delivery_id", "source", "limit", "after", "state",
-    "target", "play", "cause",
+    "target", "play", "cause", "quarantine_id", "import_id", "rule", "since", "cursor",
 }  # fmt: skip
 SCOPES = ("events", "read", "operate", "erase")
 TOKENS = {f"NPS_ONLY_{scope.upper()}": f"token for {scope}" for scope in SCOPES}
@@ -125,6 +125,8 @@ async def test_each_route_opens_for_exactly_one_scope(everything: Everything) ->
     assert len(opened) == len(list(everything.routes()))
     assert opened["POST /v1/events"] == {"events"}
     assert opened["GET /v1/quarantine"] == {"read"}
+    assert opened["GET /v1/quarantine/{quarantine_id}"] == {"operate"}
+    assert opened["POST /v1/quarantine/remap"] == {"operate"}
     assert opened["POST /v1/customers/search"] == {"read"}
     assert opened["POST /v1/deliveries/{delivery_id}/settle"] == {"operate"}
 

@@ -192,10 +192,11 @@ async def test_the_quarantine_shows_where_and_why_but_never_what(ingest: Ingest)
         await ingest.post(responses.shop(responses.answer(f"R-{number}", score=11)))
     await ingest.post(responses.typeform(responses.answer("R-9", score=8.5)))
     rows = (await ingest.look(source="shop", limit=2)).json()["rows"]
-    assert [set(row) for row in rows] == [{"id", "source", "received_at", "path", "rule"}] * 2
+    shown = {"id", "source", "received_at", "path", "rule", "mapping", "places"}
+    assert [set(row) for row in rows] == [shown] * 2
     assert {(row["source"], row["path"]) for row in rows} == {("shop", "score")}
     everything = await ingest.look()
     assert len(everything.json()["rows"]) == 4
     assert "camille" not in everything.text
-    assert (await ingest.look(source="nobody")).json() == {"rows": []}
+    assert (await ingest.look(source="nobody")).json() == {"rows": [], "next": None}
     assert (await ingest.look(limit=0)).status_code == 422
