@@ -23,6 +23,7 @@ from services.ingest.fetch_survey import SurveyReader
 from services.ingest.fetch_telling import Telling
 from services.ingest.fetched import Document
 from services.ingest.fetches import Claimed, Fetches, Row
+from services.ingest.told import Thin
 from shared.errors import DependencyAway
 from shared.stopping import pause
 
@@ -125,14 +126,18 @@ class Fetching:
         callable_: list[Claimed] = []
         urls: list[str] = []
         for one in claimed:
-            thin = one.thin
-            values = {**thin.variables, "survey": thin.survey, "response_id": thin.response_id}
             try:
-                urls.append(self._recipe.one.fill(values))
+                urls.append(self._address(one.thin))
                 callable_.append(one)
             except ValueError as error:
                 await self._give_up(one, "fetch.url", str(error))
         return callable_, urls
+
+    def _address(self, thin: Thin) -> str:
+        if self._recipe.one is None:
+            raise ValueError("the source no longer says how one response is read")
+        values = {**thin.variables, "survey": thin.survey, "response_id": thin.response_id}
+        return self._recipe.one.fill(values)
 
     async def _take(
         self, lease: UUID, claimed: Sequence[Claimed], answers: Sequence[Answer]

@@ -155,7 +155,7 @@ def following(platform: Platform, current: str, told: str) -> str | None:
         url = httpx.URL(current).join(told)
     except (httpx.InvalidURL, ValueError):
         return None
-    if origin_of(url.scheme, url.host, url.port) != platform.recipe.one.origin:
+    if origin_of(url.scheme, url.host, url.port) != platform.recipe.origin:
         return None
     return str(url) if str(url) != current else None
 

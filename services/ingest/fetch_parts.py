@@ -43,7 +43,7 @@ def outward(recipe: Recipe) -> Outward:
     """Make the connector of one source's platform: it leads to no other host."""
     return Outward(
         connections=_CONNECTIONS,
-        hosts=(recipe.one.host,),
+        hosts=(recipe.host,),
         allow_private=recipe.settings.allow_private,
         allow_http=recipe.settings.allow_http,
         max_answer=_MOST_ANSWER,

@@ -37,14 +37,17 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One source's way to its platform's API.
+    """One source's way to its platform's API, which is at `origin`.
 
+    `one` is None for a source that is reconciled only: its messages are whole.
     `secrets` are the texts to strike out of what is kept; neither they nor the headers show when
     this is printed. `version` names the mapping, as kept rows do.
     """
 
     source: str
-    one: Template
+    origin: str
+    host: str
+    one: Template | None
     item: Pick | None
     mapping: Mapping
     many: Many | None
@@ -67,13 +70,19 @@ def compile_recipe(
         if "thin" in _kinds(entry):
             raise _wrong(("fetch",), "missing: a thin message's response must be read somewhere")
         return None
-    one = _template(("fetch", "url"), fetch.url, fetch, _OF_ONE | _variables(entry))
+    one = None
+    if fetch.url is not None or fetch.bulk is None or "thin" in _kinds(entry):
+        one = _template(("fetch", "url"), fetch.url, fetch, _OF_ONE | _variables(entry))
     secret = _secret(fetch, secrets)
     many = None if fetch.bulk is None else _many(name, entry, fetch, fetch.bulk, one)
     if entry.reconcile is not None and many is None:
         raise _wrong(("reconcile",), "needs `fetch.bulk`: say how many are read at once")
+    leads = one if many is None else many.url
+    assert leads is not None  # noqa: S101 - one of both was compiled
     return Recipe(
         source=name,
+        origin=leads.origin,
+        host=leads.host,
         one=one,
         item=None if fetch.item is None else compile_path(fetch.item),
         mapping=compile_fetched(name, entry, fetch),
@@ -131,10 +140,10 @@ def _secret(fetch: Fetch, secrets: Secrets) -> str:
     return text
 
 
-def _many(name: str, entry: SourceEntry, fetch: Fetch, bulk: Bulk, one: Template) -> Many:
+def _many(name: str, entry: SourceEntry, fetch: Fetch, bulk: Bulk, one: Template | None) -> Many:
     at: Location = ("fetch", "bulk", "url")
     url = _template(at, bulk.url, fetch, _OF_MANY)
-    if url.origin != one.origin:
+    if one is not None and url.origin != one.origin:
         raise _wrong(at, "must lead to the same host as `fetch.url`: the secret goes with it")
     if bulk.next is not None and "page" in url.names:
         raise _wrong(("fetch", "bulk", "next"), "remove it, or {page}: pages follow one way only")

@@ -5,6 +5,7 @@ own message, together with others, by reconciling) is the same event, and is not
 for as long as it is remembered.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,8 @@ from shared.http.problems import Problem
 
 #: What one publication takes; a page of a platform may hold more.
 _AT_ONCE: Final = 500
+#: Documents mapped in one go: a few milliseconds.
+_BREATH: Final = 20
 _TOO_LARGE: Final = Unmappable("*", "too large for the bus once mapped")
 
 
@@ -88,7 +91,11 @@ class Telling:
     async def _tell(
         self, recipe: Recipe, mapping: CompiledMapping, documents: Sequence[Document], now: datetime
     ) -> list[Fate]:
-        outcomes = [fetched.outcome(mapping, document, now) for document in documents]
+        outcomes: list[Outcome] = []
+        for place, document in enumerate(documents):
+            if place % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)  # requests are served by the same loop
+            outcomes.append(fetched.outcome(mapping, document, now))
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         known = await self._accounts.known([one.event.id for one in told]) if told else set()
         new = [one for one in told if one.event.id not in known]

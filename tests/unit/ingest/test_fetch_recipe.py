@@ -1,11 +1,15 @@
 """A source's `fetch` is checked whole at the start, and what it reads becomes the usual event."""
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.ingest import fetched
 from services.ingest.catalogue import laid_over_preset
@@ -210,6 +214,28 @@ def test_a_thin_source_needs_a_fetch_and_reconciling_a_way_to_read_many() -> Non
     assert compile_recipe("other", SourceEntry(), SECRETS, version="v1") is None
 
 
+def test_a_source_of_whole_messages_may_be_reconciled() -> None:
+    """It says how many are read, and nothing of one."""
+    text = """
+survey: form
+response_id: uid
+answers: {score: nps}
+identifiers: {email: mail}
+unsigned: true
+fetch:
+  reads: {response_id: uid}
+  bulk: {url: "https://api.pine.example/forms/{survey}?from={since_ms}", items: entries}
+"""
+    recipe = compiled(text)
+    assert (recipe.one, recipe.host) == (None, "api.pine.example")
+    assert recipe.many is not None
+    body = orjson.dumps({"entries": [{"uid": "U1", "nps": 9}]})
+    (document,), _ = fetched.read_page(recipe.many, body, "F1")
+    found = fetched.outcome(recipe.many.mapping, document, NOW)
+    assert isinstance(found, Translated)
+    assert found.told.event.data.model_dump()["survey"] == "F1"
+
+
 def test_an_entry_lays_its_fetch_over_the_preset_key_by_key() -> None:
     """Its secret and base suffice; what it says of `reads` is added."""
     text = """
@@ -218,9 +244,48 @@ answers: {score: "question:1"}
 fetch: {secret: env:TOKEN, base: "https://api.eu.example", reads: {answers: {why: "question:2"}}}
 """
     recipe = compiled(text)
-    assert recipe.one.origin == "https://api.eu.example:443"
+    assert (recipe.origin, recipe.host) == ("https://api.eu.example:443", "api.eu.example")
     assert recipe.headers == {"Authorization": "Bearer made-up token"}
     assert recipe.many is not None
     assert recipe.settings.rate.per_day == 500
     (kind,) = recipe.mapping.kinds
     assert [name for name, _, _ in kind.answers] == ["score", "why"]
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "pages", "questions", "answers", "simple_text", "data", "links"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+MONKEY = compiled(
+    "preset: surveymonkey\nanswers: {score: 'question:1'}\nfetch: {secret: env:TOKEN}"
+)
+
+
+@settings(max_examples=60)
+@given(ANY_JSON)
+def test_whatever_a_platform_answers_has_an_outcome(answer: object) -> None:
+    """A document that is none is unmappable or undecodable; no other exception gets out."""
+    body = json.dumps(answer).encode()
+    many = MONKEY.many
+    assert many is not None
+    documents: list[fetched.Document] = []
+    with suppress(Undecodable):
+        documents.append(fetched.read_one(MONKEY, body, fetched.asked_of(ASKED)))
+    with suppress(Undecodable):
+        documents += fetched.read_page(many, body, "S1")[0]
+    for document in documents:
+        found = fetched.outcome(MONKEY.mapping, document, NOW)
+        assert isinstance(found, Translated | Unmappable)
+        assert fetched.response_id(many.mapping, document) is None or answer
+        assert isinstance(fetched.known_people(MONKEY.mapping, document), tuple)
+        assert fetched.document_of(fetched.kept(document.asked, document.payload.body)) is not None
