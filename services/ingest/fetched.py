@@ -65,7 +65,8 @@ def read_page(many: Many, body: bytes, survey: str) -> tuple[list[Document], str
     asked = {"survey": survey}
     pages = None if many.next is None else _found(many.next, tree)
     following = pages if isinstance(pages, str) and pages else None
-    return [Document(Payload(item, root=dict(asked)), asked) for item in items], following
+    said = [item for item in items if item is not None]
+    return [Document(Payload(item, root=dict(asked)), asked) for item in said], following
 
 
 def outcome(mapping: Mapping, document: Document, now: datetime) -> Outcome:

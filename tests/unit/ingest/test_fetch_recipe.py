@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest import fetched
-from services.ingest.catalogue import laid_over_preset
-from services.ingest.compiler import MappingErrors
+from services.ingest.catalogue import decoder_of, laid_over_preset
+from services.ingest.compiler import MappingErrors, compile_mapping
 from services.ingest.decoders import Undecodable
 from services.ingest.fetch_recipe import Recipe, compile_recipe
+from services.ingest.inbound import Inbound
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Thin, Translated, Unmappable
+from services.ingest.translate import translate
 from shared.events.feedback import ResponseReceived
 from shared.settings import Secrets
 
@@ -289,3 +291,25 @@ def test_whatever_a_platform_answers_has_an_outcome(answer: object) -> None:
         assert fetched.response_id(many.mapping, document) is None or answer
         assert isinstance(fetched.known_people(MONKEY.mapping, document), tuple)
         assert fetched.document_of(fetched.kept(document.asked, document.payload.body)) is not None
+
+
+def test_a_message_may_hold_a_list_of_ids() -> None:
+    """Each of them is one response to fetch; what stands beside the list is said once."""
+    source = SourceEntry.model_validate(
+        {
+            "becomes": "thin",
+            "each": "entries",
+            "survey": "root:form",
+            "response_id": "expr:@",
+            "answered_at": "root:at",
+            "unsigned": True,
+        }
+    )
+    decoder = decoder_of(source, 1 << 20)
+    inbound = Inbound(b'{"form": "F1", "at": "2026-11-22T11:00:00Z", "entries": [7, "E8"]}')
+    payloads = decoder.split(decoder.read(inbound), inbound)
+    mapping = compile_mapping("pine", source)
+    assert [translate(mapping, payload, NOW) for payload in payloads] == [
+        Thin("F1", "7", ASKED.occurred_at, {}),
+        Thin("F1", "E8", ASKED.occurred_at, {}),
+    ]
