@@ -150,3 +150,17 @@ def test_the_script_for_google_forms_signs_as_its_preset_verifies() -> None:
         assert f"'{name}" in script
     for field in ("event", "form_id", "response_id", "submitted_at", "respondent_email", "answers"):
         assert f"{field}:" in script
+
+
+@pytest.mark.parametrize("folder", [pytest.param(folder, id=folder.name) for folder in FOLDERS])
+def test_every_kind_of_message_is_among_the_captured_ones(folder: Path) -> None:
+    """No rule of a preset ships that no request has been through."""
+    source, reached = loaded(folder), set[int]()
+    for capture in captures(folder):
+        sent = capture.sent(source, NOW)
+        for payload in source.decoder.split(source.decoder.read(sent), sent):
+            if any(test.holds(payload) for test, _ in source.mapping.ignore):
+                continue
+            fits = (all(test.holds(payload) for test in kind.when) for kind in source.mapping.kinds)
+            reached |= {place for place, fit in enumerate(fits) if fit}
+    assert reached == set(range(len(source.mapping.kinds)))
