@@ -56,7 +56,10 @@ def inbound_of(scope: Scope, headers: SentHeaders, body: bytes, rest: str) -> In
     client = scope.get("client")
     query: bytes = scope.get("query_string", b"")
     host = headers.get("host", "") or ""
-    url = f"{scope.get('scheme', 'http')}://{host}{scope['path']}"
+    # As it was written: some senders sign their address, and `path` is without its %-escapes.
+    raw: bytes | None = scope.get("raw_path")
+    path = scope["path"] if raw is None else raw.decode("latin-1")
+    url = f"{scope.get('scheme', 'http')}://{host}{path}"
     if query:
         url = f"{url}?{query.decode('latin-1')}"
     return Inbound(

@@ -125,9 +125,8 @@ def inheriting(reads: Reads, entry: SourceEntry) -> Reads:
     return entry.model_copy(update=changes)
 
 
-def _answers(score: Score) -> MappingOf[str, Reading]:
-    plain = score.metric == "nps" and score.scale == (0, 10)
-    return {**_ANSWERS, "score": values.score if plain else values.measured}
+def _answers(score: ScoreModel) -> MappingOf[str, Reading]:
+    return {**_ANSWERS, "score": values.score if score.plain else values.measured}
 
 
 class _Compiler:
@@ -142,6 +141,7 @@ class _Compiler:
 
     def mapping(self) -> Mapping:
         entry = self._entry
+        self._check_order()
         kinds = [(("kinds", place), kind) for place, kind in enumerate(entry.kinds)]
         compiled = Mapping(
             source=self._name,
@@ -175,6 +175,7 @@ class _Compiler:
 
     def _kind(self, at: Location, reads: Reads, when: Sequence[Condition]) -> Kind:
         self._check_needs(at, reads)
+        score = self._score((*at, "score"), reads.score)
         return Kind(
             becomes=reads.becomes,
             when=tuple(self._test((*at, "when"), condition) for condition in when),
@@ -192,15 +193,13 @@ class _Compiler:
             zones={word: ZoneInfo(zone) for word, zone in reads.zones.items()},
             dates=reads.dates,
             not_before=timedelta(days=reads.not_before_days),
-            score=self._score((*at, "score"), reads.score),
+            score=score,
             identifiers=tuple(
                 (kind, self._reader((*at, "identifiers", kind), spec))
                 for kind, spec in reads.identifiers.items()
                 if spec is not None
             ),
-            answers=self._fields(
-                (*at, "answers"), reads.answers, _answers(reads.score), values.answer
-            ),
+            answers=self._fields((*at, "answers"), reads.answers, _answers(score), values.answer),
             attributes=self._fields(
                 (*at, "attributes"), reads.attributes, _ATTRIBUTES, values.attribute
             ),
@@ -221,10 +220,21 @@ class _Compiler:
             ),
         )
 
+    def _check_order(self) -> None:
+        """Refuse a kind behind one without conditions: the first that fits is taken."""
+        for place, kind in enumerate(self._entry.kinds[:-1]):
+            if not kind.when:
+                fix = "missing: without it no kind below is ever reached (or put this kind last)"
+                self._problems.append((("kinds", place, "when"), fix))
+
     def _check_needs(self, at: Location, reads: Reads) -> None:
         """Tell what is missing for the event that this becomes."""
+        if reads.becomes not in ("response", "thin") and not (reads.answered_at or reads.event_id):
+            fix = "missing: without it or an `event_id` two like messages would be taken for one"
+            self._problems.append(((*at, "answered_at"), fix))
         for key in NEEDS[reads.becomes]:
-            if not getattr(reads, key):
+            wanted = getattr(reads, key)
+            if not wanted or (isinstance(wanted, dict) and not any(wanted.values())):
                 self._problems.append(
                     (
                         (*at, key),
@@ -291,7 +301,8 @@ class _Compiler:
         return Reader(" | ".join(spec.from_), pick)
 
     def _test(self, at: Location, condition: Condition) -> Test:
-        return Test(self._first(at, condition.from_), _words(condition.is_))
+        path = " | ".join(condition.from_)
+        return Test(path, self._first(at, condition.from_), _words(condition.is_))
 
     def _consent(self, at: Location, item: ConsentField) -> ConsentReader:
         granted, refused = _words(item.granted), _words(item.refused)
@@ -300,6 +311,7 @@ class _Compiler:
         return ConsentReader(
             channel=item.channel,
             purpose=item.purpose,
+            path=" | ".join(item.from_),
             pick=self._first(at, item.from_),
             granted=granted,
             refused=refused,
@@ -349,10 +361,13 @@ def _first_said(picks: tuple[Pick, ...]) -> Pick:
 
 
 def _translated(pick: Pick, table: MappingOf[str, object]) -> Pick:
-    def translated(payload: Payload) -> object:
-        value = pick(payload)
+    def one_of(value: object) -> object:
         word = values.word(value)
         return value if word is None else table.get(word, value)
+
+    def translated(payload: Payload) -> object:
+        value = pick(payload)
+        return [one_of(one) for one in value] if isinstance(value, list) else one_of(value)
 
     return translated
 

@@ -14,6 +14,8 @@ from jmespath.functions import Functions
 from services.ingest.payload import MISSING, Payload, Pick, Unreadable
 
 _FUNCTIONS: Final = Functions()
+#: What JSON can hold beyond 64 bits, few readers can; only `to_number` and sums come there.
+_BEYOND: Final = 1 << 63
 
 
 def compile_expression(text: str) -> Pick:
@@ -36,6 +38,8 @@ def compile_expression(text: str) -> Pick:
         # whatever a stranger's payload brings about, it is this field that cannot be read.
         except Exception:
             raise Unreadable("the expression does not take what is there") from None
+        if isinstance(found, int | float) and not -_BEYOND <= found < _BEYOND:  # a NaN as well
+            raise Unreadable("the expression makes a number that no event holds")
         return MISSING if found is None else found
 
     return pick

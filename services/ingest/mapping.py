@@ -40,11 +40,12 @@ class HashReader:
 class Test:
     """One condition: holds when the raw value, folded, is among `words`."""
 
+    path: str
     pick: Pick
     words: frozenset[str]
 
     def holds(self, payload: Payload) -> bool:
-        """Tell whether this payload meets the condition."""
+        """Tell whether this payload meets the condition. An `expr:` may raise `Unreadable`."""
         return values.word(self.pick(payload)) in self.words
 
 
@@ -54,6 +55,7 @@ class ConsentReader:
 
     channel: Channel | str
     purpose: Purpose
+    path: str
     pick: Pick
     granted: frozenset[str]
     refused: frozenset[str]

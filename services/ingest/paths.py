@@ -35,7 +35,7 @@ from services.ingest.payload import MISSING, Payload, Pick
 
 __all__ = ["MISSING", "Payload", "Pick", "compile_path", "names_of", "quote"]
 
-_HEADER = re.compile(r"header:([A-Za-z0-9-]+)")
+_HEADER = re.compile(r"header:([A-Za-z0-9_-]+)")
 #: Fields of a query string; those of a webhook's address are a handful.
 _MAX_QUERY_FIELDS: Final = 100
 
@@ -44,6 +44,8 @@ def compile_path(text: str) -> Pick:
     """Read a path. Raises ValueError saying what is wrong and where."""
     if match := _HEADER.fullmatch(text):
         return _header(match[1].lower())
+    if text.startswith("header:"):
+        raise ValueError(f"path {text!r}, character 8: expected a header's name and nothing more")
     if text.startswith("expr:"):
         return compile_expression(text.removeprefix("expr:"))
     if text.startswith("query:") and text != "query:":

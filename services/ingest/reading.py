@@ -12,7 +12,7 @@ from typing import Final, cast
 import orjson
 
 from services.ingest import moments, values
-from services.ingest.mapping import HashReader, Kind, Reader, Reading
+from services.ingest.mapping import HashReader, Kind, Reader, Reading, Test
 from services.ingest.paths import MISSING, Payload
 from shared.events.feedback import TimeOrigin
 from shared.events.vocabulary import Channel, ConsentStatement, Identifier, Value
@@ -46,6 +46,14 @@ def said(reader: Reader | None, payload: Payload) -> object:
     return MISSING if says_nothing(raw) else raw
 
 
+def holds(test: Test, payload: Payload) -> bool:
+    """Tell whether a condition holds. Raises `Failed` where its `expr:` refuses what is there."""
+    try:
+        return test.holds(payload)
+    except values.Unreadable as error:
+        raise Failed(test.path, str(error)) from None
+
+
 def says_nothing(raw: object) -> bool:
     """Tell whether a raw value is absent, null or blank."""
     return raw is MISSING or raw is None or (isinstance(raw, str) and not raw.strip())
@@ -71,7 +79,10 @@ def _hashed(reader: HashReader, payload: Payload) -> str:
     if all(says_nothing(value) for value in found):
         raise Failed(reader.path, "none of the fields that make the id is said")
     said_values = [None if says_nothing(value) else value for value in found]
-    content = orjson.dumps(said_values, option=orjson.OPT_SORT_KEYS)
+    try:
+        content = orjson.dumps(said_values, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # an `expr:` makes numbers that JSON's readers do not
+        raise Failed(reader.path, "holds a number of more than 64 bits") from None
     return HASHED + sha256(content).hexdigest()[:32]
 
 
@@ -150,7 +161,10 @@ def consents(
     """Read who said yes or no to what; any other value says nothing, which is never a yes."""
     statements: list[ConsentStatement] = []
     for field in kind.consents:
-        word = values.word(field.pick(payload))
+        try:
+            word = values.word(field.pick(payload))
+        except values.Unreadable as error:
+            raise Failed(field.path, str(error)) from None
         if word in field.granted or word in field.refused:
             statements.append(
                 ConsentStatement(

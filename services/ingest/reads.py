@@ -67,16 +67,31 @@ class _WithFrom(Strict):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
+def _texts_of_keys(value: Any) -> Any:
+    """Take the codes of a form as YAML reads them: 1 is a number there, and yes is true."""
+    if not isinstance(value, dict):
+        return value
+    table: dict[Any, Any] = {}
+    for key, text in value.items():
+        if isinstance(key, bool):
+            table |= {"true": text, "yes": text} if key else {"false": text, "no": text}
+        else:
+            table[str(key) if isinstance(key, int | float) else key] = text
+    return table
+
+
 class Picked(_WithFrom):
     """Where a value is: `from` one path or several (the first that says something), or a constant.
 
-    `values` translates: a value found is replaced by the one beside it, others stay. `as` then
-    converts it; what cannot be converted is refused with the path.
+    `values` translates: a value found (of a list: each) is replaced by the one beside it, others
+    stay. `as` then converts it; what cannot be converted is refused with the path.
     """
 
     from_: Paths | None = Field(default=None, alias="from")
     constant: Scalar | None = None
-    values: dict[str, Value] = Field(default_factory=dict)
+    values: Annotated[dict[str, Value], BeforeValidator(_texts_of_keys)] = Field(
+        default_factory=dict
+    )
     as_: Conversion | None = Field(default=None, alias="as")
 
     @model_validator(mode="after")
@@ -147,11 +162,15 @@ class Hashed(Strict):
     hash: Paths
 
 
+#: An end of a scale; what lies beyond is none, and no event takes it.
+End = Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000, allow_inf_nan=False)]
+
+
 class ScaleFrom(_WithFrom):
     """A scale that the payload tells: each end a number, or where it stands."""
 
-    least: PathText | int | float = 0
-    most: PathText | int | float
+    least: PathText | End = 0
+    most: PathText | End
 
 
 class Score(Strict):
@@ -162,13 +181,17 @@ class Score(Strict):
     """
 
     metric: Literal["nps", "csat", "ces", "stars"] = "nps"
-    scale: tuple[float, float] | ScaleFrom = (0, 10)
-    bands: dict[Segment, tuple[float, float]] = Field(default_factory=dict)
+    scale: tuple[End, End] | ScaleFrom = (0, 10)
+    bands: dict[Segment, tuple[End, End]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Score":
-        if isinstance(self.scale, tuple) and self.scale[0] >= self.scale[1]:
+        scale = self.scale
+        least, most = scale if isinstance(scale, tuple) else (scale.least, scale.most)
+        if not isinstance(least, str) and not isinstance(most, str) and least >= most:
             raise ValueError("scale: the least value comes first, then the greatest")
+        if self.metric != "nps" and "scale" not in self.model_fields_set:
+            raise ValueError(f"scale: missing: say how far {self.metric} goes, such as [1, 5]")
         if self.metric == "nps" and self.bands:
             raise ValueError("bands: those of NPS are fixed (0-6, 7-8, 9-10); remove them")
         ends = sorted(self.bands.values())

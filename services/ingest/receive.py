@@ -71,6 +71,8 @@ class Receiver:
             payloads = source.decoder.split(tree, inbound)
         except Undecodable as error:
             raise Problem(400, "undecodable", f"the body is {error}") from None
+        if len(payloads) > 1:
+            source.bucket.owe(len(payloads) - 1)
         outcomes = [translate(source.mapping, payload, now) for payload in payloads]
         return await self._apply(source, inbound, payloads, outcomes, now)
 

@@ -15,7 +15,6 @@ from services.ingest.paths import MISSING, Payload
 from services.ingest.reading import Failed, consents, fields, happened_at, key, people, said
 from services.ingest.responses import MAX_SURVEY
 from services.ingest.told import Told, Translated
-from services.ingest.values import key_text
 from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event, EventData
 from shared.events.vocabulary import Channel, Identifier
@@ -33,31 +32,23 @@ def report(source: str, kind: Kind, payload: Payload, received_at: datetime) -> 
     at, origin = happened_at(kind, payload, received_at)
     known, unread = people(kind, payload)
     data = _BUILDERS[kind.becomes](source, kind, payload, known, at)
-    told_id = said(kind.event_id, payload)
-    if told_id is not MISSING:
-        name = _text(kind.event_id.path if kind.event_id else "event_id", told_id)
+    if said(kind.event_id, payload) is not MISSING:
+        name = key(kind.event_id, payload, _MAX_ID)
     else:
-        name = ids.content_hash(
-            [
-                # Without what is not said: a field that a release adds must rename no message.
-                data.model_dump(
-                    mode="json",
-                    exclude={"occurred_at", "received_at", "consents"},
-                    exclude_none=True,
-                ),
-                at.isoformat() if origin == "platform" else None,
-            ]
-        )
+        name = _content(data, at if origin == "platform" else None)
     event_id = ids.name_id("ingest", data.TYPE, source, name)
     return Translated(Told(Event(event_id, source, at, data), known), unread)
 
 
-def _text(path: str, raw: object) -> str:
-    return key_text(raw, _MAX_ID) if isinstance(raw, str | int) else _refuse(path)
-
-
-def _refuse(path: str) -> str:
-    raise Failed(path, "neither a text nor a whole number")
+def _content(data: EventData, at: datetime | None) -> str:
+    """Name what the platform said; a time of our own clock (`at` None) is no part of it."""
+    # Without what is not said: a field that a release adds must rename no message.
+    plain = data.model_dump(mode="json", exclude={"occurred_at", "consents"}, exclude_none=True)
+    content: list[object] = [plain, at.isoformat() if at else None]
+    if isinstance(data, feedback.CustomerUpdated) and data.consents:
+        # Without the times of statements: they may be our own.
+        content += [[c.channel, c.purpose, c.granted, c.text_version] for c in data.consents]
+    return ids.content_hash(content)
 
 
 def _known(known: _Who) -> _Who:

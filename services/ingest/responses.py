@@ -14,6 +14,7 @@ from services.ingest.reading import (
     consents,
     fields,
     happened_at,
+    holds,
     key,
     people,
     picked,
@@ -57,7 +58,7 @@ def response(
         answered_at=answered_at,
         answered_at_origin=origin,
         received_at=received_at,
-        complete=kind.complete.holds(payload) if isinstance(kind.complete, Test) else kind.complete,
+        complete=_complete(kind, payload),
         identifiers=everyone,
         answers=answers,
         attributes=fields(kind.attributes, payload),
@@ -92,6 +93,10 @@ def event_id(data: ResponseReceived) -> UUID:
         data.revision,
         ids.content_hash(content),
     )
+
+
+def _complete(kind: Kind, payload: Payload) -> bool:
+    return holds(kind.complete, payload) if isinstance(kind.complete, Test) else kind.complete
 
 
 def _scored(

@@ -11,7 +11,7 @@ from typing import Final
 from services.ingest import values
 from services.ingest.mapping import Kind, Mapping
 from services.ingest.paths import MISSING, Payload
-from services.ingest.reading import Failed, happened_at, key, people, said
+from services.ingest.reading import Failed, happened_at, holds, key, people, said
 from services.ingest.reports import report
 from services.ingest.responses import MAX_RESPONSE_ID, MAX_SURVEY, response
 from services.ingest.told import Ignored, Outcome, Thin, Unmappable
@@ -25,16 +25,14 @@ def translate(source: Mapping, payload: Payload, received_at: datetime) -> Outco
     """Translate one message; `received_at` aware."""
     try:
         for test, reason in source.ignore:
-            if test.holds(payload):
+            if holds(test, payload):
                 return Ignored(reason)
         for kind in source.kinds:
-            if all(test.holds(payload) for test in kind.when):
+            if all(holds(test, payload) for test in kind.when):
                 return _as(kind, source, payload, received_at)
         return Ignored("no kind fits")
     except Failed as failed:
         return Unmappable(failed.path, failed.rule)
-    except values.Unreadable as error:
-        return Unmappable("condition", str(error))
 
 
 def named(source: Mapping, payload: Payload) -> tuple[Identifier, ...]:
