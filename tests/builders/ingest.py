@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from starlette.types import ASGIApp
 
 from services.ingest.__main__ import build
 from services.ingest.examples import SignedRequest
@@ -35,6 +36,7 @@ ENVIRON: Mapping[str, str] = {
     "TELLER": "token that may tell",
     "LOOKER": "token that may look",
     "OPERATOR": "token that may operate",
+    "DESK": "token that may look and operate",
 }
 
 
@@ -46,6 +48,7 @@ class Ingest:
     part: Part
     registry: CollectorRegistry
     engine: AsyncEngine
+    app: ASGIApp
 
     async def post(self, request: SignedRequest, **headers: str) -> httpx.Response:
         """Send one signed webhook; `headers` replace the request's own."""
@@ -131,6 +134,7 @@ async def running_ingest(
                 Token(name="teller", scopes=frozenset({"events"}), token="env:TELLER"),
                 Token(name="looker", scopes=frozenset({"read"}), token="env:LOOKER"),
                 Token(name="operator", scopes=frozenset({"operate"}), token="env:OPERATOR"),
+                Token(name="desk", scopes=frozenset({"read", "operate"}), token="env:DESK"),
             )
         ),
         secrets,
@@ -146,7 +150,7 @@ async def running_ingest(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
-            yield Ingest(client, part, registry, engine)
+            yield Ingest(client, part, registry, engine, app)
     finally:
         await part.close()
         await bus.close()
