@@ -77,21 +77,33 @@ _ARMS: Final = text("""
     SELECT response_id, arm FROM fetches
     WHERE source = :source AND survey = :survey AND due_at IS NOT NULL LIMIT 10000
 """)
-_ROWS: Final = """
-    FROM unnest(CAST(:surveys AS text[]), CAST(:ids AS text[]), CAST(:arms AS integer[]),
-                CAST(:due AS timestamptz[]), CAST(:reasons AS text[]))
-         AS done (survey, response_id, arm, due_at, reason)
+#: Rows are locked in the order in which `put` writes them, so nobody waits in a circle.
+_DONE: Final = """
+    WITH done AS (
+        SELECT kept.survey, kept.response_id, told.arm, told.due_at, told.reason
+        FROM unnest(CAST(:surveys AS text[]), CAST(:ids AS text[]), CAST(:arms AS integer[]),
+                    CAST(:due AS timestamptz[]), CAST(:reasons AS text[]))
+             AS told (survey, response_id, arm, due_at, reason)
+        JOIN fetches AS kept ON kept.source = :source AND kept.survey = told.survey
+                           AND kept.response_id = told.response_id
+        ORDER BY kept.survey, kept.response_id FOR UPDATE OF kept
+    )
+"""
+_THESE: Final = """
+    FROM done
     WHERE fetches.source = :source AND fetches.survey = done.survey
-      AND fetches.response_id = done.response_id
+      AND fetches.response_id = done.response_id AND fetches.due_at IS NOT NULL
 """
 _CLOSE: Final = text(f"""
+    {_DONE}
     UPDATE fetches SET due_at = NULL, closed_at = :now, attempts = 0, reason = done.reason
-    {_ROWS} AND fetches.arm = done.arm AND fetches.due_at IS NOT NULL
+    {_THESE} AND fetches.arm = done.arm
 """)  # noqa: S608 - a constant
 _POSTPONE: Final = text(f"""
+    {_DONE}
     UPDATE fetches SET due_at = done.due_at, attempts = attempts + 1, reason = done.reason,
                        alone = alone OR CAST(:alone AS boolean)
-    {_ROWS} AND fetches.lease = :lease AND fetches.due_at IS NOT NULL
+    {_THESE} AND fetches.lease = :lease
 """)  # noqa: S608 - a constant
 _RELEASE: Final = text("UPDATE fetches SET lease = NULL, leased_until = NULL WHERE lease = :lease")
 _SIZE: Final = text("""

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from services.ingest import fetched
 from services.ingest.fetched import KEPT_TYPE
+from services.ingest.fetches import Row
 from shared.errors import DependencyAway
 from tests.builders.fetching import SOURCE, Place, fetching, thin
 from tests.builders.survey_platform import TOKEN
@@ -226,6 +227,23 @@ async def test_nothing_is_done_with_before_it_is_durable(place: Place) -> None:
     await place.rows("SELECT 1")
     assert place.answers() == [("R1", 9)]
     assert await place.open() == []
+
+
+async def test_taking_in_and_getting_done_do_not_block_each_other(place: Place) -> None:
+    """Batches in any order meet in the same rows, and all of them go through."""
+    ids = [f"R{n}" for n in range(30)]
+    for minute in range(4):
+        told = [thin(name, minutes=minute) for name in ids]
+        lease, claimed = await place.parts.fetches.claim(SOURCE, place.now, most=30, lease_s=60)
+        assert len(claimed) == (30 if minute else 0)
+        done = [Row("S1", one.thin.response_id, one.arm, "told") for one in reversed(claimed)]
+        await asyncio.gather(
+            place.put(*told),
+            place.put(*reversed(told)),
+            place.parts.fetches.close(SOURCE, done, place.now),
+        )
+        await place.parts.fetches.release(lease)
+    assert [name for name, _ in await place.open()] == sorted(ids)
 
 
 async def test_a_replica_that_died_hands_over(place: Place) -> None:
