@@ -15,6 +15,7 @@ from services import local
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.ingest.__main__ import build as ingest
+from services.ingest.cli import source
 from services.segmenter.__main__ import build as segmenter
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(source)
+
 Data = Annotated[Path, typer.Option(help="folder of the embedded default")]
 Port = Annotated[int | None, typer.Option(help="port of 127.0.0.1 (default: NPS_PORT or 8080)")]
 
@@ -46,6 +49,7 @@ def run(
     Without NPS_DATABASE_URL: PostgreSQL, bus, secrets and sandbox are all kept in the data folder.
     With it: the three services on that database and the bus that NPS_BUS names.
     """
+    context.obj = local.known_secrets  # for the commands that try a source
     if context.invoked_subcommand is not None:
         return
     settings = _settings(port)
