@@ -35,7 +35,7 @@ _AT_ONCE: Final = 4
 _LEASE_S: Final = 90.0
 _LEASE_TOGETHER_S: Final = 600.0
 _MOST_TOGETHER: Final = 5000
-_LOOK_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 2.0
 #: First and longest wait while bus or database are away: what is fetched meanwhile is lost, and
 #: costs calls of the day.
 _AWAY_S: Final = (2.0, 300.0)
