@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from services.ingest.catalogue import PRESETS
 from tests.builders.ingest import CONFIG
 from tests.builders.responses import SECRETS
 
@@ -98,7 +99,7 @@ def test_a_wrong_source_is_told_with_file_line_and_fix(database: str, tmp_path: 
     )
     assert second == (
         f"{tmp_path}/sources.yaml:3: sources.other.preset: unknown preset: choose one of "
-        "formbricks, generic, typeform"
+        + ", ".join(sorted(path.stem for path in PRESETS.glob("*.yaml")))
     )
 
 
