@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import httpx
+import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -30,6 +31,8 @@ from shared.events.vocabulary import Identifier
 from shared.hosting import Task
 from shared.http.outward import Outward
 from shared.stopping import pause
+
+_log = structlog.get_logger(__name__)
 
 #: A page of a hundred detailed responses is some hundreds of KiB.
 _MOST_ANSWER: Final = 8 << 20
@@ -116,7 +119,13 @@ class FetchParts:
         }
 
     async def prune(self, before: datetime) -> int:
-        """Delete what was done with before; returns how many rows."""
+        """Delete what was done with before; returns how many rows.
+
+        Looks as well for what nobody fetches any more, and says so: it waits until its source is
+        configured again.
+        """
+        for source, rows in (await self.fetches.strays(list(self.fetching))).items():
+            _log.error("ingest.fetch_abandoned", source=source, responses=rows)
         return await self.fetches.prune(before) + await self.accounts.forget(before)
 
     async def close(self) -> None:

@@ -109,6 +109,11 @@ _RELEASE: Final = text("UPDATE fetches SET lease = NULL, leased_until = NULL WHE
 _SIZE: Final = text("""
     SELECT count(*), min(received_at) FROM fetches WHERE source = :source AND due_at IS NOT NULL
 """)
+_STRAYS: Final = text("""
+    SELECT source, count(*) FROM fetches
+    WHERE due_at IS NOT NULL AND source <> ALL(CAST(:sources AS text[]))
+    GROUP BY source ORDER BY source
+""")
 _PRUNE: Final = text("DELETE FROM fetches WHERE closed_at < :before")
 
 
@@ -226,6 +231,13 @@ class Fetches:
             async with self._engine.connect() as connection:
                 row = (await connection.execute(_SIZE, {"source": source})).one()
                 return row[0], row[1]
+
+    async def strays(self, sources: Sequence[str]) -> dict[str, int]:
+        """Count by source what waits for others than these: nobody would ever fetch it."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_STRAYS, {"sources": list(sources)})
+                return {row[0]: row[1] for row in rows}
 
     async def prune(self, before: datetime) -> int:
         """Delete what was closed before; returns how many."""

@@ -328,6 +328,17 @@ async def test_what_was_done_with_is_forgotten_after_a_while(place: Place) -> No
     assert await place.rows("SELECT response_id FROM fetches") == [("R2",)]
 
 
+async def test_what_nobody_fetches_any_more_is_told(place: Place) -> None:
+    """A source that left the configuration leaves no response waiting unseen."""
+    await place.parts.fetches.put("gone", [thin("R1"), thin("R2")], place.now)
+    await place.put(thin("R1"))
+    with capture_logs() as logs:
+        await place.parts.prune(place.now)
+    assert [(one["event"], one["source"], one["responses"]) for one in logs] == [
+        ("ingest.fetch_abandoned", "gone", 2)
+    ]
+
+
 async def test_the_loop_runs_until_told_to_stop(place: Place) -> None:
     """It wakes when something is put, and shows what waits."""
     place.platform.add("R1", 9)
