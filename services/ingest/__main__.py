@@ -14,6 +14,8 @@ from services.ingest.catalogue import load_catalogue
 from services.ingest.configs import Configs, remembering
 from services.ingest.drain import Drain
 from services.ingest.fetch_parts import REMEMBERED_FOR, FetchParts
+from services.ingest.imports_api import imports_router
+from services.ingest.imports_table import Imports
 from services.ingest.intake import Intake
 from services.ingest.people import people
 from services.ingest.quarantine import Quarantine
@@ -93,6 +95,7 @@ async def build(context: Context) -> Part:
     routers = (
         events_router(context.access, intake, sight),
         quarantine_router(context.access, intake, quarantine, replay),
+        imports_router(context.access, intake, Imports(engine), ways),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from services.ingest.compiler import Location, MappingErrors, compile_mapping
+from services.ingest.compiler import Location, MappingErrors, compile_columns, compile_mapping
 from services.ingest.configs import UsedMapping, used
 from services.ingest.decoders import Decoder, compile_decoder
 from services.ingest.fetch_recipe import Recipe, compile_recipe
@@ -37,7 +37,8 @@ class Source:
     """One source, ready. `secrets` are the texts to strike out of a body before it is kept.
 
     `used` is the entry over its preset, under the version that kept rows name; `bucket` is how much
-    it may send to this process. `recipe` is how its responses are fetched, where they are.
+    it may send to this process. `recipe` is how its responses are fetched, where they are;
+    `columns` how the rows of a file are read.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Source:
     secrets: tuple[bytes, ...]
     used: UsedMapping
     recipe: Recipe | None
+    columns: Mapping
 
     def headers_of(self, sent: Headers) -> Iterable[str]:
         """Name the headers without which a kept message could not be read again."""
@@ -101,9 +103,14 @@ def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
     )
 
 
+def preset_names() -> list[str]:
+    """List the presets that ship with the product."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
 def load_preset(name: str) -> SourceEntry:
     """Read a preset that ships with the product. Raises `MappingErrors` for an unknown name."""
-    known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    known = preset_names()
     if name not in known:
         raise MappingErrors([(("preset",), f"unknown preset: choose one of {', '.join(known)}")])
     return load_yaml(PRESETS / f"{name}.yaml", SourceEntry).value
@@ -137,6 +144,7 @@ def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) ->
         secrets=tuple(text.encode() for text in texts),
         used=version,
         recipe=compile_recipe(name, entry, secrets, version=version.version),
+        columns=mapping if entry.columns is None else compile_columns(name, entry),
     )
 
 

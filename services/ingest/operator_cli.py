@@ -5,21 +5,17 @@ on standard output. Exit codes: 0 done, 1 something is not understood still or w
 setting or an option is wrong, 75 no instance answers.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from services.ingest.ago import moment
+from services.ingest.operator_screen import cell, table_of, time_of, write_json
 from services.ingest.operator_server import HERE, Json, Server, Url, explained, server
 from shared.errors import ConfigError
-from shared.times import iso, utc_now
 
 quarantine = typer.Typer(
     name="quarantine",
@@ -51,10 +47,10 @@ def list_rows(
     if json:
         write_json({"rows": rows})
         return
-    table = _table("id", "source", "received", "path", "rule")
+    table = table_of("id", "source", "received", "path", "rule")
     for row in rows:
         shown = (row["id"], row["source"], row["received_at"][:16], row["path"], row["rule"])
-        table.add_row(*map(_cell, shown))
+        table.add_row(*map(cell, shown))
     Console().print(table if rows else "nothing is in quarantine")
 
 
@@ -124,21 +120,6 @@ def replay(
     _end(rows, published=True, json=json)
 
 
-def time_of(text: str | None) -> str | None:
-    """Read a moment as typed. Raises `ConfigError`."""
-    if text is None:
-        return None
-    try:
-        return iso(moment(text, utc_now()))
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"--since: {error}") from None
-
-
-def write_json(content: object) -> None:
-    """Write one JSON object on standard output."""
-    sys.stdout.write(orjson.dumps(content).decode() + "\n")
-
-
 def _rows(at: Server, limit: int, **filters: str | None) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     left = limit
@@ -175,29 +156,16 @@ def _end(rows: Sequence[dict[str, Any]], *, published: bool, json: bool) -> None
     if json:
         write_json({"published": published, "counts": counts, "rows": rows})
     else:
-        table = _table("id", "source", "state", "path", "rule")
+        table = table_of("id", "source", "state", "path", "rule")
         for row in rows:
             state = row["state"] if published else _WOULD[row["state"]]
-            table.add_row(*map(_cell, (row["id"], row["source"], state, row["path"], row["rule"])))
+            table.add_row(*map(cell, (row["id"], row["source"], state, row["path"], row["rule"])))
         console = Console()
         console.print(table if rows else "no row is chosen")
         console.print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
         if rows and not published:
             console.print("Nothing was changed: add --publish to tell them.")
     raise typer.Exit(1 if counts.get("failed") or counts.get("gone") else 0)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for column in columns:
-        # An id is copied: it is never cut.
-        table.add_column(column, overflow="fold", no_wrap=column == "id")
-    return table
-
-
-def _cell(value: object) -> Text:
-    """Take a value as plain text: what a platform sent is no markup."""
-    return Text("" if value is None else str(value))
 
 
 def _id(text: str) -> str:

@@ -4,6 +4,7 @@ In: an address and a token from the environment (never an argument: other users 
 read it there). Out: decoded JSON. A server that asks to come again is asked again for a while.
 """
 
+import json
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ TOKEN: Final = "NPS_TOKEN"  # noqa: S105 - its name
 _TIMEOUT_S: Final = 120.0
 #: With the server's own `Retry-After` of 2 to 10 s this bridges the restart of a broker.
 _ATTEMPTS: Final = 20
+_JSON: Final = {"Content-Type": "application/json"}
 _LONGEST_S: Final = 30.0
 
 Url = Annotated[
@@ -57,7 +59,9 @@ class Server:
 
     def post(self, path: str, content: Mapping[str, Any]) -> Any:
         """Ask for something to be done. All that we ask may be asked twice."""
-        return self._call(lambda: self._client.post(path, json=dict(content)))
+        # In ASCII: also a text that is no Unicode, which the server then refuses in words.
+        body = json.dumps(dict(content)).encode()
+        return self._call(lambda: self._client.post(path, content=body, headers=_JSON))
 
     def _call(self, call: Callable[[], httpx.Response]) -> Any:
         for _ in range(_ATTEMPTS):
