@@ -1,17 +1,21 @@
-"""`python -m tests.bench run|profile`: measure the product beside its bare limits.
+"""`python -m tests.bench run|outage|hostile|profile`: measure the product.
 
-`run` plays scenarios and shows a table (`--json FILE` writes every figure, too); `profile` tells
-where ingest's CPU goes. A new scenario is a file in `scenarios/` and a line in `SCENARIOS`.
+`run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
+too); `outage` stops Kafka under load, `hostile` sends hostile clients beside good ones; `profile`
+tells where ingest's CPU goes. A new scenario is a file in `scenarios/` and a line in `SCENARIOS`.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
+from json import dumps
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -20,7 +24,8 @@ from rich.table import Table
 from tests.bench import machine, table
 from tests.bench.measure import Row, measure
 from tests.bench.profile import read_profile
-from tests.bench.scenarios import ingest
+from tests.bench.scenarios import hostile, ingest, outage
+from tests.bench.show import show
 from tests.bench.stage import Plan, open_stage
 
 SCENARIOS: Final[dict[str, ModuleType]] = {"ingest": ingest}
@@ -32,6 +37,7 @@ progress = Console(stderr=True)
 
 Connections = Annotated[list[int], typer.Option(help="how many at once; may be given again")]
 Seconds = Annotated[float, typer.Option(min=0.1, max=60, help="of each measurement")]
+Json = Annotated[Path | None, typer.Option(help="write every figure here")]
 Shape = Annotated[str, typer.Option(help="`shop` (flat) or `typeform` (nested)")]
 
 
@@ -43,12 +49,12 @@ def run(
     seconds: Seconds = 5.0,
     rounds: Annotated[int, typer.Option(min=1, help="of everything, taking turns")] = 3,
     shape: Shape = "shop",
-    json: Annotated[Path | None, typer.Option(help="write every figure here")] = None,
+    json: Json = None,
 ) -> None:
     """Measure scenarios beside their bare limits and show the medians."""
     plan = Plan(tuple(connections), tuple(processes), seconds, rounds, shape)
     found = asyncio.run(_run(names or list(SCENARIOS), plan))
-    described = {**machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    described = _described()
     screen.print(", ".join(f"{name} {value}" for name, value in described.items()))
     for name, rows in found.items():
         screen.print(table.table(f"{name}: {SCENARIOS[name].ABOUT}", rows))
@@ -56,6 +62,10 @@ def run(
             screen.print(f"wanted at {group}: {bar}")
     if json is not None:
         json.write_text(f"{table.as_json(described, found)}\n", encoding="utf-8")
+
+
+def _described() -> dict[str, str | int]:
+    return {**machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 async def _run(names: list[str], plan: Plan) -> dict[str, list[Row]]:
@@ -71,6 +81,46 @@ async def _run(names: list[str], plan: Plan) -> dict[str, list[Row]]:
         for name in names:
             found[name] = list(await SCENARIOS[name].rows(stage, plan, tell))
     return found
+
+
+@app.command("outage")
+def play_outage(
+    outage_s: Annotated[float, typer.Option(min=1, help="how long Kafka is away")] = 60.0,
+    rate: Annotated[float, typer.Option(min=1, help="webhooks a second")] = 500.0,
+    seconds: Annotated[float, typer.Option(min=1, help="before the outage, and after")] = 20.0,
+    json: Json = None,
+) -> None:
+    """Stop Kafka under an even load; compare every profile with that of a run without."""
+    _play(outage, outage.Plan(outage_s, rate, seconds), json, own_broker=True)
+
+
+@app.command("hostile")
+def play_hostile(
+    rate: Annotated[float, typer.Option(min=1, help="good webhooks a second")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="of each half of a round")] = 15.0,
+    rounds: Annotated[int, typer.Option(min=1, help="without and with, in turns")] = 3,
+    json: Json = None,
+) -> None:
+    """Measure good traffic without and with 2 000 half-open and two pouring clients."""
+    _play(hostile, hostile.Plan(rate, seconds, rounds), json)
+
+
+def _play(scenario: ModuleType, plan: Any, json: Path | None, *, own_broker: bool = False) -> None:
+    """Play one scenario that has a shape of its own, and show what came of it."""
+
+    def tell(what: str) -> None:
+        progress.print(f"[dim]{what}[/dim]", highlight=False)
+
+    async def play() -> Any:
+        async with open_stage(own_broker=own_broker) as stage:
+            return await scenario.play(stage, plan, tell)
+
+    load = os.getloadavg()[0]
+    found = asdict(asyncio.run(play()))
+    everything = {**_described(), "load_at_start": round(load, 2), "plan": asdict(plan), **found}
+    show(f"{scenario.__name__.rpartition('.')[2]}: {scenario.ABOUT}", everything, screen)
+    if json is not None:
+        json.write_text(f"{dumps(everything, indent=2)}\n", encoding="utf-8")
 
 
 @app.command()

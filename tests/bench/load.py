@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from tests.bench import payloads
+from tests.builders.crowd import Crowd
 
 _END_OF_HEAD = b"\r\n\r\n"
 #: An answer later than this is none; the run ends with what it has.
@@ -27,7 +28,10 @@ _SILENCE_S = 10.0
 
 
 class Order(BaseModel):
-    """What to send where. `distinct` requests are made and then sent again from the first."""
+    """What to send where. `distinct` requests are made and then sent again from the first.
+
+    With a `crowd` these are its messages, in their order.
+    """
 
     ports: list[int]
     connections: int
@@ -36,6 +40,7 @@ class Order(BaseModel):
     secret: str
     first: int = 0
     distinct: int = 20_000
+    crowd: Crowd | None = None
 
 
 class Outcome(BaseModel):
@@ -89,9 +94,7 @@ class Load:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._requests = payloads.requests(
-            order.shape, order.secret, datetime.now(UTC), first=order.first, count=order.distinct
-        )
+        self._requests = _requests(order)
         self._connections = {
             connection.sock.fileno(): connection
             for connection in (
@@ -182,6 +185,14 @@ class Load:
             broken=self._broken,
             cpu_s=cpu_s,
         )
+
+
+def _requests(order: Order) -> list[bytes]:
+    numbers = range(order.first, order.first + order.distinct)
+    if order.crowd is not None:
+        answers = map(order.crowd.message, numbers)
+        return [payloads.signed(order.shape, answer, order.secret) for answer in answers]
+    return payloads.requests(order.shape, order.secret, datetime.now(UTC), numbers)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 In: a shape, a number, the source's secret. Out: the bytes of one HTTP/1.1 request, keep-alive.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -54,7 +54,11 @@ def wire(request: SignedRequest) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
 
 
-def requests(shape: str, secret: str, moment: datetime, *, first: int, count: int) -> list[bytes]:
-    """Make `count` different requests, numbered from `first`."""
-    make = SHAPES[shape]
-    return [wire(make(answer(number, moment), secret)) for number in range(first, first + count)]
+def signed(shape: str, one: Answer, secret: str) -> bytes:
+    """Write an answer as one request of a shape."""
+    return wire(SHAPES[shape](one, secret))
+
+
+def requests(shape: str, secret: str, moment: datetime, numbers: Iterable[int]) -> list[bytes]:
+    """Make a different request for every number."""
+    return [signed(shape, answer(number, moment), secret) for number in numbers]

@@ -16,7 +16,7 @@ from pathlib import Path
 from shared.embedded import EmbeddedPostgres
 from shared.embedded.account import choose
 from tests.bench.machine import children
-from tests.builders.brokers import DockerBroker, JavaBroker, docker_can, java_can
+from tests.builders.brokers import Broker, DockerBroker, JavaBroker, docker_can, java_can
 from tests.builders.kafka import INSTALL
 from tests.builders.processes import Process
 from tests.builders.sink import open_sink
@@ -40,11 +40,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stage:
-    """The servers, the system (nothing of it started), and the servers' processes we know."""
+    """The servers, the system (nothing of it started), and the servers' processes we know.
+
+    `broker` is ours to stop; None where a running one was chosen.
+    """
 
     folder: Path
     system: System
     behind: tuple[int, ...]
+    broker: Broker | None = None
 
     @asynccontextmanager
     async def running(self, processes: Sequence[Process]) -> AsyncIterator[Sequence[Process]]:
@@ -72,8 +76,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage() -> AsyncIterator[Stage]:
-    """Start what is not there yet. Raises `RuntimeError` where no Kafka can be had."""
+async def open_stage(*, own_broker: bool = False) -> AsyncIterator[Stage]:
+    """Start what is not there yet, with `own_broker` a Kafka in any case.
+
+    Raises `RuntimeError` where none can be had.
+    """
     async with AsyncExitStack() as stack:
         folder = _folder()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -83,37 +90,43 @@ async def open_stage() -> AsyncIterator[Stage]:
             server = await postgres.start()
             stack.push_async_callback(postgres.stop)
         behind: tuple[int, ...] = ()
+        broker: Broker | None = None
         kafka = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-        if kafka is None:
-            kafka, behind = await _broker(folder / "kafka", stack.push_async_callback)
-        async with open_stage_on(folder / "system", server, kafka, behind=behind) as stage:
+        if kafka is None or own_broker:
+            broker, behind = await _broker(folder / "kafka", stack.push_async_callback)
+            kafka = broker.bootstrap_servers
+        async with open_stage_on(folder / "system", server, kafka, behind, broker) as stage:
             yield stage
 
 
 @asynccontextmanager
 async def open_stage_on(
-    folder: Path, server: str, kafka: str, *, behind: tuple[int, ...] = ()
+    folder: Path,
+    server: str,
+    kafka: str,
+    behind: tuple[int, ...] = (),
+    broker: Broker | None = None,
 ) -> AsyncIterator[Stage]:
     """Set a stage on servers that run."""
     async with open_sink() as sink, open_system(folder, server, kafka, sink) as system:
-        yield Stage(folder, system, behind)
+        yield Stage(folder, system, behind, broker)
 
 
 async def _broker(
     folder: Path, at_the_end: Callable[[Callable[[], Awaitable[None]]], object]
-) -> tuple[str, tuple[int, ...]]:
+) -> tuple[Broker, tuple[int, ...]]:
     if java_can():
         java = JavaBroker(folder)
         at_the_end(java.stop)
         known = children()
         await java.start()
-        return java.bootstrap_servers, tuple(children() - known)
+        return java, tuple(children() - known)
     if not docker_can():
         raise RuntimeError(INSTALL)
     container = DockerBroker()
     at_the_end(container.remove)
     await container.start()
-    return container.bootstrap_servers, ()
+    return container, ()
 
 
 def _folder() -> Path:
