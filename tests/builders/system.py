@@ -232,6 +232,7 @@ async def open_system(
     *,
     playbook: Edit = alerts_to_the_desk,
     policy: Edit | None = None,
+    sources: Edit | None = None,
 ) -> AsyncIterator[System]:
     """Prepare a system of its own (nothing is started), and stop and drop it afterwards."""
     name = f"system_{uuid.uuid4().hex[:12]}"
@@ -239,6 +240,8 @@ async def open_system(
     edits: dict[str, Edit] = {"targets": to_the_sink, "playbook": playbook}
     if policy is not None:
         edits["policy"] = policy
+    if sources is not None:
+        edits["sources"] = sources
     config = write_config(folder / "config", **edits)
     system = System(folder, in_database(server, name), kafka, sink, config, f"{name}.")
     try:
