@@ -19,10 +19,14 @@ from rich.console import Console
 
 from services.ingest import screen
 from services.ingest.capture import captured, header, inbound
+from services.ingest.catalogue import load_preset, preset_names
+from services.ingest.decoders import Undecodable
 from services.ingest.inbound import Inbound
 from services.ingest.inspection import Inspected, inspected
 from services.ingest.moments import parse
 from services.ingest.settings import SourcesFile
+from services.ingest.suggest import resembles
+from services.ingest.suggest import suggest as suggested
 from services.ingest.trial import Subject, tried
 from services.ingest.values import Unreadable
 from shared.errors import ConfigError
@@ -47,6 +51,10 @@ Data = Annotated[
 ]
 Headers = Annotated[
     list[str] | None, typer.Option("--header", "-H", help="a header it came with: 'Name: value'")
+]
+HeaderFile = Annotated[Path | None, typer.Option(help="file with one header per line")]
+Http = Annotated[
+    bool, typer.Option("--http", help="the file is a whole request: line, headers, body")
 ]
 
 
@@ -128,6 +136,37 @@ def try_(
         else:
             screen.show_trial(_console(), name, trial)
         return 0 if trial.ok else 1
+
+    _ended(work)
+
+
+@source.command()
+def suggest(
+    payload: Annotated[str, typer.Argument(help="file with the body as it came; - reads it")],
+    *,
+    name: Annotated[str, typer.Option(help="name of the new source")] = "new-source",
+    headers: Headers = None,
+    header_file: HeaderFile = None,
+    http: Http = False,
+    json: Json = False,
+) -> None:
+    """Propose a source from a captured message: YAML on standard output, reasons beside it."""
+
+    def work() -> int:
+        given = _headers(headers or [], header_file)
+        content = _content(payload)
+        request = _captured(content, given) if http else inbound(content, given)
+        try:
+            found = suggested(request, name)
+        except Undecodable as error:
+            raise ConfigError(f"{payload}: the body is {error}") from None
+        alike = [one for one in preset_names() if resembles(load_preset(one), request)]
+        if json:
+            _put(screen.suggestion_json(found, alike))
+        else:
+            typer.echo(found.yaml, nl=False)
+            screen.show_candidates(Console(stderr=True, highlight=False), found, alike)
+        return 0
 
     _ended(work)
 

@@ -11,7 +11,7 @@ from typing import Final
 from services.ingest.path_text import quote
 
 #: Keys as they stand in a path without quotes; a colon would make a shorthand of it.
-_BARE: Final = re.compile(r'[^.\[\]"={}:,$\s]+')
+_BARE: Final = re.compile(r'[^.\[\]"={}:,\s](?:[^.\[\]"={}:,\t\r\n]*[^.\[\]"={}:,\s])?')
 #: A larger message is looked at no further: nobody maps its thousandth field by hand.
 MAX_LEAVES: Final = 2_000
 

@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.ingest.guesses import foremost
 from services.ingest.inspection import Inspected
+from services.ingest.suggest import Suggestion
 from services.ingest.told import Ignored, Outcome, Thin, Translated
 from services.ingest.trace import Field
 from services.ingest.trial import Message, Trial, scheme_text
 
 #: More of what nobody reads is told as a number.
 _MOST_UNREAD: Final = 15
+_MOST_CANDIDATES: Final = 3
 _MOST_SHOWN: Final = 60
 _PLACE: Final = re.compile(r"\[[0-9]+\]")
 _STYLES: Final = {"refused": "bold red", "left out": "yellow", "cleared": "magenta"}
@@ -157,6 +160,31 @@ def _outcome(source: str, message: Message) -> Text:
     if isinstance(outcome, Ignored):
         return Text.assemble("ignored    ", (outcome.reason, "bold yellow"), "\n")
     return Text.assemble("QUARANTINE ", (f"{outcome.path}: {outcome.rule}", "bold red"), "\n")
+
+
+def show_candidates(console: Console, suggestion: Suggestion, presets: Sequence[str]) -> None:
+    """Show what else each field might be, and what to look at."""
+    others = [one for one in suggestion.candidates if one not in suggestion.chosen]
+    if others:
+        made = table("or", "path", "value", "sure")
+        for one in foremost(others, _MOST_CANDIDATES):
+            value = Text(as_text(one.value, 24), style="dim")
+            made.add_row(Text(one.field), Text(one.path), value, f"{one.confidence:.0%}")
+        console.print()
+        console.print(made)
+    notes = [*suggestion.notes, *(f"this looks like preset: {name}" for name in presets)]
+    for note in notes:
+        console.print(Text(f"! {note}", style="yellow"))
+
+
+def suggestion_json(suggestion: Suggestion, presets: Sequence[str]) -> dict[str, Any]:
+    """Tell a proposed source as one JSON object."""
+    return {
+        "yaml": suggestion.yaml,
+        "candidates": [asdict(one) for one in suggestion.candidates],
+        "notes": list(suggestion.notes),
+        "presets": list(presets),
+    }
 
 
 def trial_json(trial: Trial) -> dict[str, Any]:
