@@ -21,8 +21,10 @@ from services.ingest.people import people
 from services.ingest.quarantine import Quarantine
 from services.ingest.quarantine_api import quarantine_router
 from services.ingest.receive import Receiver
+from services.ingest.remapping import Remapping
 from services.ingest.replay import Replay
 from services.ingest.sight import Sight
+from services.ingest.source_api import source_router
 from services.ingest.spool import Spool
 from services.ingest.spool_table import SpoolTable
 from services.ingest.ways import Ways
@@ -92,10 +94,12 @@ async def build(context: Context) -> Part:
     replay = Replay(
         ways, intake, quarantine, bodies, fetching.fetches, route_key=context.route_key()
     )
+    remapping = Remapping(ways, intake, BodiesTable(engine), route_key=context.route_key())
     routers = (
         events_router(context.access, intake, sight),
         quarantine_router(context.access, intake, quarantine, replay),
         imports_router(context.access, intake, Imports(engine), ways),
+        source_router(context.access, intake, ways, remapping),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),

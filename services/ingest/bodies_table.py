@@ -36,10 +36,20 @@ _PUT: Final = text("""
 """)
 _READ: Final = text("""
     SELECT id, source, survey, response_id, received_at, mapping, content_type,
-           CAST(headers AS text) AS headers, query, event_ids, people, body
+           CAST(headers AS text) AS headers, query, event_ids, people, body, revised
     FROM bodies
     WHERE source = :source AND id > :after AND received_at >= :since
+      AND (CAST(:until AS timestamptz) IS NULL OR received_at < :until)
+      AND (CAST(:read_by AS text) IS NULL OR mapping <> :read_by)
     ORDER BY id LIMIT :most
+""")
+#: Only as it was read: of two who map it again one changes it.
+_READ_BY: Final = text("""
+    UPDATE bodies
+    SET mapping = :mapping, revised = revised + CAST(:turns AS integer),
+        event_ids = event_ids || CAST(string_to_array(:event_ids, ',') AS uuid[]),
+        people = CAST(string_to_array(:people, ',') AS text[])
+    WHERE id = :id AND revised = :revised AND mapping = :old
 """)
 _ERASE: Final = text("DELETE FROM bodies WHERE people && CAST(:people AS text[])")
 _PRUNE: Final = text("""
@@ -74,7 +84,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class KeptBody:
-    """A body as it was read back; `id` is the place to read on from."""
+    """A body as it was read back; `id` is the place to read on from.
+
+    `revised` counts how often it was mapped again and told anew.
+    """
 
     id: int
     source: str
@@ -88,6 +101,7 @@ class KeptBody:
     event_ids: tuple[UUID, ...]
     people: tuple[str, ...]
     body: bytes
+    revised: int = 0
 
 
 class BodiesTable:
@@ -104,13 +118,28 @@ class BodiesTable:
                 await connection.execute(_PUT, _columns(bodies))
 
     async def read(
-        self, source: str, *, since: datetime, limit: int, after: int = 0
+        self,
+        source: str,
+        *,
+        since: datetime,
+        limit: int,
+        after: int = 0,
+        until: datetime | None = None,
+        not_read_by: str | None = None,
     ) -> Sequence[KeptBody]:
         """Read one source's bodies received since then, in the order they were written.
 
         `after` is the id of the last one read; fewer than `limit` means that there are no more.
+        `until` leaves out what came then or later, `not_read_by` what that mapping has read.
         """
-        asked = {"source": source, "since": since, "after": after, "most": limit}
+        asked = {
+            "source": source,
+            "since": since,
+            "until": until,
+            "read_by": not_read_by,
+            "after": after,
+            "most": limit,
+        }
         with away_as_dependency():
             async with self._engine.connect() as connection:
                 rows = await connection.execute(_READ, asked)
@@ -128,9 +157,34 @@ class BodiesTable:
                         event_ids=tuple(row.event_ids),
                         people=tuple(row.people),
                         body=row.body,
+                        revised=row.revised,
                     )
                     for row in rows
                 ]
+
+    async def now_read_by(
+        self,
+        body: KeptBody,
+        mapping: str,
+        event_ids: Sequence[UUID] = (),
+        people: Sequence[str] = (),
+    ) -> bool:
+        """Note that a body is read by another mapping, and what it told so (nothing: no turn).
+
+        False if the row is not as it was read: somebody else did, or it was erased.
+        """
+        asked = {
+            "id": body.id,
+            "revised": body.revised,
+            "old": body.mapping,
+            "mapping": mapping,
+            "turns": 1 if event_ids else 0,
+            "event_ids": ",".join(map(str, event_ids)),
+            "people": ",".join(sorted({*body.people, *people})),
+        }
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                return (await connection.execute(_READ_BY, asked)).rowcount == 1
 
     async def erase(self, people: Sequence[str]) -> int:
         """Delete the bodies that concern these people (HMACs); returns how many."""

@@ -11,14 +11,14 @@ from shared.errors import ConfigError
 from shared.times import iso, utc_now
 
 
-def time_of(text: str | None) -> str | None:
-    """Read a moment as typed. Raises `ConfigError`."""
+def time_of(text: str | None, option: str = "--since") -> str | None:
+    """Read a moment as typed for an option. Raises `ConfigError`."""
     if text is None:
         return None
     try:
         return iso(moment(text, utc_now()))
     except (ValueError, OverflowError) as error:
-        raise ConfigError(f"--since: {error}") from None
+        raise ConfigError(f"{option}: {error}") from None
 
 
 def write_json(content: object) -> None:
