@@ -34,6 +34,7 @@ _MOST_RULES: Final = 10
 
 
 def import_rows(
+    context: typer.Context,
     *,
     file: Annotated[Path, typer.Argument(help="a .csv or .jsonl file")],
     source: Annotated[str, typer.Option(help="the source whose `columns` (or keys) read a row")],
@@ -62,7 +63,7 @@ def import_rows(
         whence = provenance or _asked_provenance()
         looked = look_at(file, encoding=encoding, format_=format)
         total = sum(1 for _ in looked.rows())
-        with server(url) as at, _bar(total, quiet=json) as moved:
+        with server(context, url) as at, _bar(total, quiet=json) as moved:
             run = Importing(at, looked, source, whence, dry_run=dry_run, moved=moved)
             try:
                 tally = run.run(total)
@@ -86,7 +87,7 @@ def _asked_provenance() -> Provenance:
 @contextmanager
 def _bar(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show progress on standard error, where a terminal is."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     disabled = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
@@ -115,7 +116,7 @@ def _tell_import(tally: Tally, total: int, file: RowsFile, *, dry_run: bool, jso
             }
         )
         return
-    console = Console()
+    console = Console(highlight=False)
     done = "would be told" if dry_run else "told"
     told_before = f", {tally.before} told before" if tally.before else ""
     console.print(f"{total} rows: {tally.told} {done}{told_before}, {tally.refused} refused")

@@ -33,6 +33,7 @@ _PAGE: Final = 100
 
 @quarantine.command(name="list")
 def list_rows(
+    context: typer.Context,
     *,
     source: Source = None,
     rule: Rule = None,
@@ -42,7 +43,7 @@ def list_rows(
     json: Json = False,
 ) -> None:
     """List rows, the newest first: where and why, never what."""
-    with explained(), server(url) as at:
+    with explained(), server(context, url) as at:
         rows = list(_rows(at, limit, source=source, rule=rule, since=time_of(since)))
     if json:
         write_json({"rows": rows})
@@ -51,22 +52,23 @@ def list_rows(
     for row in rows:
         shown = (row["id"], row["source"], row["received_at"][:16], row["path"], row["rule"])
         table.add_row(*map(cell, shown))
-    Console().print(table if rows else "nothing is in quarantine")
+    Console(highlight=False).print(table if rows else "nothing is in quarantine")
 
 
 @quarantine.command()
 def show(
+    context: typer.Context,
     row: Annotated[str, typer.Argument(help="id of the row")],
     url: Url = HERE,
     json: Json = False,
 ) -> None:
     """Show one row with its body. It may hold a customer's words: secrets only are struck out."""
-    with explained(), server(url) as at:
+    with explained(), server(context, url) as at:
         shown = at.get(f"/v1/quarantine/{_id(row)}")
     if json:
         write_json(shown)
         return
-    console = Console()
+    console = Console(highlight=False)
     for key in ("id", "source", "received_at", "path", "rule", "mapping", "content_type", "query"):
         console.print(Text(f"{key:<13}{shown[key]}"))
     for name, value in shown["headers"].items():
@@ -79,6 +81,7 @@ def show(
 
 @quarantine.command()
 def remap(
+    context: typer.Context,
     *,
     ids: Ids = None,
     source: Source = None,
@@ -91,7 +94,7 @@ def remap(
     json: Json = False,
 ) -> None:
     """Read rows again with the mapping in use: what would be told, and what fails still."""
-    with explained(), server(url) as at:
+    with explained(), server(context, url) as at:
         rows = list(
             _again(
                 at,
@@ -109,12 +112,13 @@ def remap(
 
 @quarantine.command()
 def replay(
+    context: typer.Context,
     ids: Annotated[list[str], typer.Argument(help="ids of rows")],
     url: Url = HERE,
     json: Json = False,
 ) -> None:
     """Tell these rows now, also those that the bus did not take."""
-    with explained(), server(url) as at:
+    with explained(), server(context, url) as at:
         wanted = [_id(each) for each in ids]
         rows = list(_again(at, {"ids": wanted, "dry_run": False}))
     _end(rows, published=True, json=json)
@@ -160,7 +164,7 @@ def _end(rows: Sequence[dict[str, Any]], *, published: bool, json: bool) -> None
         for row in rows:
             state = row["state"] if published else _WOULD[row["state"]]
             table.add_row(*map(cell, (row["id"], row["source"], state, row["path"], row["rule"])))
-        console = Console()
+        console = Console(highlight=False)
         console.print(table if rows else "no row is chosen")
         console.print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
         if rows and not published:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import httpx
@@ -18,6 +19,7 @@ import typer
 from shared.errors import ConfigError, DependencyAway
 
 TOKEN: Final = "NPS_TOKEN"  # noqa: S105 - its name
+_OPERATOR: Final = "NPS_TOKEN_OPERATOR"
 #: Long enough for a page of a hundred rows with a slow broker.
 _TIMEOUT_S: Final = 120.0
 #: With the server's own `Retry-After` of 2 to 10 s this bridges the restart of a broker.
@@ -101,10 +103,22 @@ def _refused(answer: httpx.Response) -> Exception:
     return Refused(answer.status_code, code, detail)
 
 
+def _made_up(context: typer.Context, url: str) -> str:
+    """Find the token that the embedded default made up, for an instance on this machine only.
+
+    Whoever composed the commands put a reader of the data folder into the context, or nothing.
+    """
+    if not callable(context.obj) or not url.startswith(("http://127.0.0.1:", "http://localhost:")):
+        return ""
+    return str(context.obj(Path("data")).get(_OPERATOR, ""))
+
+
 @contextmanager
-def server(url: str, environ: Mapping[str, str] = os.environ) -> Iterator[Server]:
+def server(
+    context: typer.Context, url: str, environ: Mapping[str, str] = os.environ
+) -> Iterator[Server]:
     """Open the way to an instance. Raises `ConfigError` without a token."""
-    token = environ.get(TOKEN, "").strip()
+    token = environ.get(TOKEN, "").strip() or _made_up(context, url)
     if not token:
         raise ConfigError(
             f"{TOKEN} is not set: give a token of access.yaml with the scopes read and operate"

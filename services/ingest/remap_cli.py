@@ -44,6 +44,7 @@ class _Tally:
 
 
 def remap_source(
+    context: typer.Context,
     *,
     source: Annotated[str, typer.Argument(help="the source whose mapping was corrected")],
     since: Annotated[str, typer.Option(help="what came since then: 2026-11-20, 12h or 3d")],
@@ -59,14 +60,14 @@ def remap_source(
 
     What is shown holds what customers said.
     """
-    tally, shown, console = _Tally(), list[Any](), Console()
+    tally, shown, console = _Tally(), list[Any](), Console(highlight=False)
     with explained():
         wanted = {
             "since": time_of(since),
             "until": time_of(until, "--until"),
             "dry_run": not publish,
         }
-        with server(url) as at:
+        with server(context, url) as at:
             for body in _bodies(at, source, wanted, tally):
                 tally.count(body)
                 if diff and json:
