@@ -1,21 +1,27 @@
 """The command line: compose the services, prepare a database, feed the demo.
 
-With `services.local` the only module that knows all services. Every command ends with exit code 2
-and one line per mistake where a setting or a file is wrong.
+With `services.local` and `services.schemas` the only module that knows all services. Every command
+knows `--json`: one object on standard output. Exit codes: 0 done, 1 something was found wrong or is
+a bug of ours, 2 a setting, a file or an option is wrong (one line per mistake), 75 something we
+need does not answer: try again later.
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
+import orjson
 import typer
 
-from services import local
+from services import local, schemas
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.ingest.__main__ import build as ingest
 from services.ingest.cli import source
+from services.ingest.import_cli import import_rows
+from services.ingest.operator_cli import quarantine
+from services.ingest.remap_cli import remap_source
 from services.segmenter.__main__ import build as segmenter
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
@@ -33,8 +39,12 @@ app = typer.Typer(
 )
 
 app.add_typer(source)
+app.add_typer(quarantine)
+app.command(name="import")(import_rows)
+source.command(name="remap")(remap_source)
 
 Data = Annotated[Path, typer.Option(help="folder of the embedded default")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
 Port = Annotated[int | None, typer.Option(help="port of 127.0.0.1 (default: NPS_PORT or 8080)")]
 
 
@@ -43,23 +53,27 @@ def run(
     context: typer.Context,
     data: Data = Path("data"),
     port: Port = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="tell where everything is as one JSON object")
+    ] = False,
 ) -> None:
     """Run everything in one process until Ctrl-C.
 
     Without NPS_DATABASE_URL: PostgreSQL, bus, secrets and sandbox are all kept in the data folder.
     With it: the three services on that database and the bus that NPS_BUS names.
     """
-    context.obj = local.known_secrets  # for the commands that try a source
+    context.obj = local.known_secrets  # for commands that need what the embedded default made up
     if context.invoked_subcommand is not None:
         return
     settings = _settings(port)
+    services = [ingest, segmenter, dispatcher]
 
     async def start() -> None:
         if settings.database_url:
             configure_logging(settings.log_level)
-            await serve(settings, [ingest, segmenter, dispatcher])
+            await serve(settings, services, on_started=_tell_port if json else None)
         else:
-            await local.run(settings, data.resolve(), [ingest, segmenter, dispatcher])
+            await local.run(settings, data.resolve(), services, json=json)
 
     run_or_explain(start)
 
@@ -86,7 +100,7 @@ def demo(
 
 
 @app.command(name="provision")
-def provision_database() -> None:
+def provision_database(json: Json = False) -> None:
     """Create the schemas and their roles on NPS_DATABASE_URL (as someone who may create roles).
 
     A password in NPS_PASSWORD_INGEST, …_SEGMENTER, …_DISPATCHER, …_BUS lets that role log in.
@@ -97,10 +111,16 @@ def provision_database() -> None:
         if os.environ.get(name := f"NPS_PASSWORD_{schema.upper()}")
     }
     _with_database(lambda settings: provision(settings.database_url, passwords))
+    roles = sorted(SCHEMAS)
+    _tell(
+        {"schemas": roles, "may_log_in": sorted(passwords)},
+        f"Schemas and roles are there: {', '.join(roles)}.",
+        json=json,
+    )
 
 
 @app.command(name="migrate")
-def migrate_all() -> None:
+def migrate_all(json: Json = False) -> None:
     """Bring every schema on NPS_DATABASE_URL to its newest migration."""
 
     async def all_schemas(settings: Settings) -> None:
@@ -108,11 +128,14 @@ def migrate_all() -> None:
             await migrate(settings.database_url, schema)
 
     _with_database(all_schemas)
+    names = sorted(SCHEMAS)
+    _tell({"migrated": names}, f"At their newest migration: {', '.join(names)}.", json=json)
 
 
 @app.command()
-def topics() -> None:
+def topics(json: Json = False) -> None:
     """Create the missing topics on NPS_KAFKA_BOOTSTRAP_SERVERS, then compare all of them."""
+    created: list[str] = []
 
     async def create() -> None:
         settings = read_settings()
@@ -127,10 +150,44 @@ def topics() -> None:
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
         )
-        await bus.create_topics()
+        created.extend(await bus.create_topics())
         await bus.check()
 
     run_or_explain(create)
+    words = f"Created: {', '.join(created)}." if created else "All topics were there."
+    _tell({"created": created, "checked": True}, f"{words} All are as declared.", json=json)
+
+
+_DOCUMENTS: Final = (*schemas.FILES, "asyncapi", "openapi")
+
+
+@app.command(name="schema")
+def print_schema(
+    name: Annotated[str, typer.Argument(help=f"one of {', '.join(_DOCUMENTS)}")],
+) -> None:
+    """Print a JSON Schema of a configuration file, or the description of topics or routes."""
+
+    async def tell() -> None:
+        if name in schemas.FILES:
+            content = schemas.schema(name)
+        elif name == "asyncapi":
+            content = schemas.topics()
+        elif name == "openapi":
+            content = await schemas.routes(read_settings())
+        else:
+            raise ConfigError(f"{name!r} has no schema: choose one of {', '.join(_DOCUMENTS)}")
+        typer.echo(schemas.as_text(content), nl=False)
+
+    run_or_explain(tell)
+
+
+def _tell(content: Mapping[str, object], words: str, *, json: bool) -> None:
+    """End a command that did its work: in words, or as one JSON object."""
+    typer.echo(orjson.dumps(content).decode() if json else words)
+
+
+def _tell_port(port: int) -> None:
+    typer.echo(orjson.dumps({"port": port}).decode())
 
 
 def _settings(port: int | None) -> Settings:

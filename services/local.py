@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
+from orjson import dumps
 
 from services.ingest.examples import Answer, shop
 from services.sandbox.__main__ import build as build_sandbox
@@ -31,8 +32,13 @@ _REFERENCE = re.compile(r"\benv:(NPS_[A-Z0-9_]+)")
 _NOT_SECRET = {"NPS_SANDBOX_URL"}
 
 
-async def run(settings: Settings, data: Path, builds: Sequence[Build]) -> None:
-    """Start the embedded database, host all services and the sandbox, stop in order."""
+async def run(
+    settings: Settings, data: Path, builds: Sequence[Build], *, json: bool = False
+) -> None:
+    """Start the embedded database, host all services and the sandbox, stop in order.
+
+    Once it answers it tells where everything is: a banner, or as `json` one object.
+    """
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         raise ConfigError("NPS_HOST must be a loopback address without NPS_DATABASE_URL")
     data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
@@ -56,7 +62,9 @@ async def run(settings: Settings, data: Path, builds: Sequence[Build]) -> None:
             settings.model_copy(update={"database_url": url}),
             [*builds, sandbox],
             environ=environ,
-            on_started=lambda port: typer.echo(_banner(port, data, environ)),
+            on_started=lambda port: typer.echo(
+                _places(port, data, environ) if json else _banner(port, data, environ)
+            ),
         )
     finally:
         await postgres.stop()
@@ -95,6 +103,21 @@ def _secrets_for(settings: Settings, data: Path) -> dict[str, str]:
 def _private(path: str, flags: int) -> int:
     """Open a file that only this account reads."""
     return os.open(path, flags, 0o600)
+
+
+def _places(port: int, data: Path, environ: Mapping[str, str]) -> str:
+    """Say where everything is, to a program."""
+    url = f"http://127.0.0.1:{port}"
+    return dumps(
+        {
+            "url": url,
+            "sandbox": f"{url}/sandbox",
+            "webhooks": f"{url}/v1/webhooks/{{source}}",
+            "openapi": f"{url}/openapi.json",
+            "operator_token": environ["NPS_TOKEN_OPERATOR"],
+            "log": str(data / "nps.log"),
+        }
+    ).decode()
 
 
 def _banner(port: int, data: Path, environ: Mapping[str, str]) -> str:

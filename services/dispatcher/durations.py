@@ -26,4 +26,4 @@ def parse(raw: object) -> object:
     return length
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse)]
+Duration = Annotated[timedelta, BeforeValidator(parse, json_schema_input_type=str)]

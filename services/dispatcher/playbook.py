@@ -29,7 +29,7 @@ def _as_clock(raw: object) -> object:
     return raw
 
 
-_ClockTime = Annotated[time, BeforeValidator(_as_clock)]
+_ClockTime = Annotated[time, BeforeValidator(_as_clock, json_schema_input_type=str)]
 
 
 class When(Strict):
@@ -78,7 +78,11 @@ def _found_by(templates: dict[str, str]) -> dict[str, str]:
 
 
 #: `<language>-<tone>`, `<language>`, `<tone>` or `default` → the platform's template.
-Templates = Annotated[dict[str, str], BeforeValidator(_as_lookup), AfterValidator(_found_by)]
+Templates = Annotated[
+    dict[str, str],
+    BeforeValidator(_as_lookup, json_schema_input_type=str | dict[str, str]),
+    AfterValidator(_found_by),
+]
 
 
 class SignedBy(Strict):

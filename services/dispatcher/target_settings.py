@@ -36,7 +36,9 @@ def _short(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-Fields = dict[str, Annotated[Written, BeforeValidator(_short)]]
+Fields = dict[
+    str, Annotated[Written, BeforeValidator(_short, json_schema_input_type=str | Written)]
+]
 
 
 class TargetSettings(Strict):

@@ -60,7 +60,11 @@ def _paths(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Paths = Annotated[tuple[PathText, ...], Field(min_length=1, max_length=32), BeforeValidator(_paths)]
+Paths = Annotated[
+    tuple[PathText, ...],
+    Field(min_length=1, max_length=32),
+    BeforeValidator(_paths, json_schema_input_type=str | list[str]),
+]
 
 
 class _WithFrom(Strict):
@@ -106,7 +110,7 @@ def _spec(value: Any) -> Any:
 
 
 #: Short forms: a path, or a list of paths, stands for `{from: …}`.
-Spec = Annotated[Picked, BeforeValidator(_spec)]
+Spec = Annotated[Picked, BeforeValidator(_spec, json_schema_input_type=str | list[str] | Picked)]
 
 
 class Condition(_WithFrom):
@@ -246,4 +250,7 @@ class Kind(Reads):
     What it leaves out is taken from the source's own keys.
     """
 
-    when: Annotated[tuple[Condition, ...], BeforeValidator(_conditions)] = ()
+    when: Annotated[
+        tuple[Condition, ...],
+        BeforeValidator(_conditions, json_schema_input_type=Condition | list[Condition]),
+    ] = ()

@@ -143,5 +143,6 @@ def _signature_unless_said(value: Any) -> Any:
 
 Check = Annotated[
     Annotated[SignatureCheck | TokenCheck, Field(discriminator="kind")],
-    BeforeValidator(_signature_unless_said),
+    # Without `kind` it is a signature, so editors must not ask for the word.
+    BeforeValidator(_signature_unless_said, json_schema_input_type=SignatureCheck | TokenCheck),
 ]

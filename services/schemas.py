@@ -1,0 +1,105 @@
+"""JSON Schemas of the configuration files, and the descriptions of topics and routes.
+
+In: the name of a file. Out: its schema, made from the very values that the services read, so that
+an editor completes and checks what a start would accept. With `services.cli` and `services.local`
+a module that knows all services.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Final
+
+import orjson
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from services.dispatcher.api import build_router
+from services.dispatcher.bell import Bell
+from services.dispatcher.metrics import Metrics
+from services.dispatcher.playbook import Playbook
+from services.dispatcher.target_settings import TargetsConfig
+from services.ingest.__main__ import build as build_ingest
+from services.ingest.settings import SourcesFile
+from services.segmenter.api import make_router
+from services.segmenter.decide import Rulebook
+from services.segmenter.policy import Policy
+from services.segmenter.themes import ThemeFinder
+from shared.bus.postgres import PostgresBus
+from shared.database import connect
+from shared.events import asyncapi
+from shared.hosting import Part, make_app
+from shared.http.auth import Access, AccessConfig
+from shared.process import Context
+from shared.settings import Secrets, Settings, load_yaml
+from shared.times import utc_now
+
+#: The files of a configuration folder, by their names without `.yaml`.
+FILES: Final[Mapping[str, type[BaseModel]]] = {
+    "sources": SourcesFile,
+    "policy": Policy,
+    "playbook": Playbook,
+    "targets": TargetsConfig,
+    "access": AccessConfig,
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Make the JSON Schema (2020-12) of one configuration file."""
+    made = FILES[name].model_json_schema(by_alias=True, mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": f"{name}.yaml of the NPS connector",
+    }
+
+
+def topics() -> dict[str, Any]:
+    """Make the AsyncAPI document of the topics."""
+    return asyncapi.document(version("nps-connector"))
+
+
+async def routes(settings: Settings) -> dict[str, Any]:
+    """Make the OpenAPI document of all services' routes, as this configuration serves them.
+
+    Nothing is connected: engines dial when a request needs them, and here none comes. Raises
+    `ConfigError` for a wrong `sources.yaml` or `policy.yaml`.
+    """
+    nowhere = settings.model_copy(update={"database_url": _NOWHERE, "bus": "postgres"})
+    secrets = _AnySecret({})
+    access = Access(AccessConfig(), secrets)
+    bus = PostgresBus(connect(_NOWHERE, "bus", connections=1), member="description")
+    context = Context(nowhere, secrets, access, CollectorRegistry(), bus, utc_now, "description")
+    engine = connect(_NOWHERE, "description", connections=1)
+    policy = load_yaml(context.config_file("policy.yaml"), Policy)
+    rulebook = Rulebook(policy.value, policy.version, ThemeFinder(policy.value))
+    metrics = Metrics(CollectorRegistry())
+    ingest = await build_ingest(context)
+    others = [
+        make_router(engine, rulebook, access, utc_now),
+        build_router(engine, access, Bell(), metrics, utc_now),
+    ]
+    try:
+        app = make_app([ingest, Part(name="others", routers=others)], context.registry)
+        return app.openapi()
+    finally:
+        await ingest.close()
+        await engine.dispose()
+
+
+#: Never dialled: port 1 of this machine has no PostgreSQL.
+_NOWHERE: Final = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+
+
+class _AnySecret(Secrets):
+    """Has a text for every reference: the description of a route holds no secret."""
+
+    def get(self, reference: str) -> str:
+        """Return a text that fits every recipe of a key: 64 hex digits."""
+        return sha256(reference.encode()).hexdigest()
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """Write a schema as it is committed; equal schemas give equal texts."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content, option=options).decode()
