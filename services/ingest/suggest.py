@@ -192,7 +192,12 @@ def _quoted(text: str) -> str:
         return text
     if text.isprintable() and "'" not in text and '"' in text:
         return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False)
+    return "".join(map(_printable, json.dumps(text, ensure_ascii=False)))
+
+
+def _printable(one: str) -> str:
+    """Write a character that YAML takes as no text by its number."""
+    return one if one.isprintable() else f"\\U{ord(one):08x}"
 
 
 def _shape(inbound: Inbound) -> _Shape:
