@@ -4,16 +4,26 @@ In: a request whose token was looked at already, and the model of what may be as
 or the problems 400, 408, 413 and 422 (which name fields and never echo what was sent).
 """
 
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from services.ingest.decoders import Undecodable, decode_json
 from services.ingest.intake import Intake
 from shared.http.problems import Problem
 
 _TOLD: Final = 5
+
+
+#: A moment to look from: PostgreSQL and Python both take it, whatever its zone.
+Since = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+]
+#: A text to compare with a column: PostgreSQL's texts hold no NUL.
+Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 
 
 class Asked(BaseModel):

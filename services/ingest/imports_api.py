@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
@@ -24,6 +25,8 @@ from services.ingest.ways import Ways
 from shared.events.feedback import Provenance
 from shared.http.auth import Access
 from shared.http.problems import Problem
+
+_log = structlog.get_logger(__name__)
 
 _MOST_ROWS: Final = 500
 _Rows = Annotated[tuple[Any, ...], Field(min_length=1, max_length=_MOST_ROWS)]
@@ -149,6 +152,15 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
         if end > known.next_row:
             counts = _counts(found[known.next_row - wanted.from_ :])
             await intake.in_time(imports.move(known, end, counts, intake.clock()))
+            _log.info(
+                "ingest.rows_imported",
+                source=known.source,
+                import_id=str(known.id),
+                next_row=end,
+                told=counts.told,
+                ignored=counts.ignored,
+                refused=counts.refused,
+            )
         return _rows_view(wanted, found, max(end, known.next_row))
 
     return router

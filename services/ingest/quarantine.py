@@ -222,6 +222,6 @@ def _place(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return None, None
     at, _, row_id = cursor.partition("_")
     read = datetime.fromisoformat(at)
-    if read.tzinfo is None:
+    if read.tzinfo is None or not 1970 <= read.year < 2200:  # beyond, a zone may leave the years
         raise ValueError("a cursor of another kind")
     return read, UUID(row_id)

@@ -4,14 +4,16 @@ Lists say where and why, never what. One row's body is shown to whoever may oper
 out. Reading again is a rehearsal unless asked otherwise.
 """
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from services.ingest.asking import PROBLEMS, Asked, asked, described
+from services.ingest.asking import PROBLEMS, Asked, Since, Text, asked, described
 from services.ingest.intake import Intake
 from services.ingest.quarantine import Quarantine, Quarantined, Shown
 from services.ingest.replay import Replay, Replayed, State
@@ -20,10 +22,11 @@ from shared.http.auth import Access
 from shared.http.problems import Problem
 from shared.times import iso
 
+_log = structlog.get_logger(__name__)
+
 #: Rows read again in one call: each is a transaction or two, and the caller waits.
 _MOST: Final = 100
 _SHOWN_BYTES: Final = 256 << 10
-_Rule = Annotated[str, Field(min_length=1, max_length=500)]
 _Cursor = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -61,8 +64,8 @@ class ReadAgain(Asked):
 
     ids: Annotated[tuple[UUID, ...], Field(max_length=_MOST)] = ()
     source: SourceName | None = None
-    rule: _Rule | None = None
-    since: AwareDatetime | None = None
+    rule: Text | None = None
+    since: Since | None = None
     cursor: _Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=_MOST)] = 50
     dry_run: bool = True
@@ -121,8 +124,8 @@ def quarantine_router(
     @router.get("", dependencies=[may_look], responses=_LOOKING)
     async def look(
         source: Annotated[SourceName | None, Query()] = None,
-        rule: Annotated[_Rule | None, Query()] = None,
-        since: Annotated[AwareDatetime | None, Query()] = None,
+        rule: Annotated[Text | None, Query()] = None,
+        since: Annotated[Since | None, Query()] = None,
         cursor: Annotated[_Cursor | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> QuarantinePage:
@@ -159,6 +162,8 @@ def quarantine_router(
             )
             ids = [row.id for row in rows]
         done = [await replay.one(row_id, dry_run=wanted.dry_run) for row_id in ids]
+        rows_by = dict(Counter(one.state for one in done))
+        _log.info("ingest.quarantine_remapped", dry_run=wanted.dry_run, rows=rows_by)
         return PageReadAgain(
             dry_run=wanted.dry_run, rows=[_again(one) for one in done], next=following
         )

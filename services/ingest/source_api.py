@@ -7,10 +7,11 @@ operate: they hold what customers said.
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from services.ingest.asking import PROBLEMS, Asked, asked, described
+from services.ingest.asking import PROBLEMS, Asked, Since, asked, described
 from services.ingest.intake import Intake
 from services.ingest.payload import MISSING
 from services.ingest.remap import Change, Difference
@@ -21,6 +22,8 @@ from shared.http.auth import Access
 from shared.http.problems import Problem
 from shared.times import iso
 
+_log = structlog.get_logger(__name__)
+
 #: Read again in one call: the caller waits, and each body may hold five hundred messages.
 _MOST: Final = 100
 
@@ -28,8 +31,8 @@ _MOST: Final = 100
 class Remap(Asked):
     """Which bodies: received from `since` on, before `until`, after the place `cursor`."""
 
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: Since
+    until: Since | None = None
     cursor: Annotated[int, Field(ge=0, le=2**62)] = 0
     limit: Annotated[int, Field(ge=1, le=_MOST)] = _MOST
     dry_run: bool = True
@@ -95,6 +98,16 @@ def source_router(access: Access, intake: Intake, ways: Ways, remapping: Remappi
             after=wanted.cursor,
             limit=wanted.limit,
             dry_run=wanted.dry_run,
+        )
+        refused = sum(one.refused is not None for one in page.mapped)
+        _log.info(
+            "ingest.source_remapped",
+            source=source,
+            mapping=way.version,
+            dry_run=wanted.dry_run,
+            read=page.read,
+            changed=len(page.mapped) - refused,
+            refused=refused,
         )
         return RemapPage(
             dry_run=wanted.dry_run,

@@ -9,6 +9,7 @@ import orjson
 import typer
 import uvicorn
 from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 from uvicorn.server import ServerState
 
@@ -48,9 +49,11 @@ async def run(
 ) -> Result:
     """Run one command with a token that may look and operate; `answers` is what a person types."""
     known = {"NPS_URL": url, "NPS_TOKEN": ENVIRON["DESK"], "COLUMNS": "100", **(environ or {})}
-    return await asyncio.to_thread(
-        CliRunner().invoke, app, [str(one) for one in arguments], env=known, input=answers
-    )
+    # The server logs in this process: its lines are no part of what the command wrote.
+    with capture_logs():
+        return await asyncio.to_thread(
+            CliRunner().invoke, app, [str(one) for one in arguments], env=known, input=answers
+        )
 
 
 def told(result: Result) -> Any:

@@ -199,6 +199,13 @@ async def test_the_body_is_shown_to_operators_only(database: str, tmp_path: Path
         assert (await ingest.operate(f"/v1/quarantine/{UUID(int=7)}")).status_code == 404
 
 
+async def test_a_wish_to_look_is_checked_like_any(database: str, tmp_path: Path) -> None:
+    """What no column holds is refused before the database is asked."""
+    async with mapped_by(database, tmp_path) as ingest:
+        for query in ({"rule": "a\x00"}, {"since": "9999-12-31T23:59:59-12:00"}, {"cursor": "x_y"}):
+            assert (await ingest.look(**query)).status_code == 422, query
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [
@@ -206,6 +213,9 @@ async def test_the_body_is_shown_to_operators_only(database: str, tmp_path: Path
         pytest.param({"cursor": "elsewhere"}, 422, id="a cursor that is none"),
         pytest.param({"dryrun": False}, 422, id="a misspelt key"),
         pytest.param([], 422, id="a list"),
+        pytest.param({"since": "0001-01-01T00:00:00+14:00"}, 422, id="a time before all years"),
+        pytest.param({"since": "2026-11-22T09:00:00"}, 422, id="a time without a zone"),
+        pytest.param({"cursor": f"0001-01-01T00:00:00+14:00_{UUID(int=7)}"}, 422, id="old cursor"),
         pytest.param({"ids": ["camille@example.com"]}, 422, id="an id that is none"),
     ],
 )
