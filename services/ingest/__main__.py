@@ -13,7 +13,9 @@ from services.ingest.breaker import Breaker
 from services.ingest.catalogue import load_catalogue
 from services.ingest.configs import Configs, remembering
 from services.ingest.drain import Drain
+from services.ingest.erase_api import erase_router
 from services.ingest.fetch_parts import REMEMBERED_FOR, FetchParts
+from services.ingest.forget import Forgetting
 from services.ingest.imports_api import imports_router
 from services.ingest.imports_table import Imports
 from services.ingest.intake import Intake
@@ -95,11 +97,19 @@ async def build(context: Context) -> Part:
         ways, intake, quarantine, bodies, fetching.fetches, route_key=context.route_key()
     )
     remapping = Remapping(ways, intake, BodiesTable(engine), route_key=context.route_key())
+    forgetting = Forgetting(
+        bodies,
+        quarantine,
+        SpoolTable(engine),
+        fetching.fetches,
+        route_key=context.route_key(),
+    )
     routers = (
         events_router(context.access, intake, sight),
         quarantine_router(context.access, intake, quarantine, replay),
         imports_router(context.access, intake, Imports(engine), ways),
         source_router(context.access, intake, ways, remapping),
+        erase_router(context.access, intake, forgetting, route_key=context.route_key()),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),

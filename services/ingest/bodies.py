@@ -7,7 +7,7 @@ response. What the process holds when it ends is written first.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy.exc import DBAPIError
 
-from services.ingest.bodies_table import BodiesTable, Body, KeptBody
+from services.ingest.bodies_table import BodiesTable, Body, KeptBody, ResponseName
 from shared.errors import DependencyAway
 from shared.stopping import pause
 
@@ -104,15 +104,28 @@ class Bodies:
         """Read one source's bodies; see `BodiesTable.read`."""
         return await self._table.read(source, since=since, limit=limit, after=after)
 
-    async def erase(self, people: Sequence[str]) -> int:
-        """Delete the bodies that concern these people, also those not yet written."""
+    async def responses_of(self, people: Sequence[str]) -> set[ResponseName]:
+        """Name the responses of these people (HMACs), as far as bodies tell."""
+        asked = set(people)
+        async with self._writing:  # else a batch under way would be seen nowhere
+            waiting = {
+                name for body in self._queue if asked & {*body.people} and (name := _name(body))
+            }
+            return waiting | await self._table.responses_of(people)
+
+    async def erase(self, people: Sequence[str], responses: Collection[ResponseName] = ()) -> int:
+        """Delete the bodies of these people (HMACs) and responses, also those not yet written."""
         asked = set(people)
         async with self._writing:  # else a batch under way would come after the deletion
-            left = [body for body in self._queue if asked.isdisjoint(body.people)]
+            left = [
+                body
+                for body in self._queue
+                if asked.isdisjoint(body.people) and _name(body) not in responses
+            ]
             waiting = len(self._queue) - len(left)
             self._queue = deque(left)
             self._bytes = sum(len(body.body) for body in left)
-            return waiting + await self._table.erase(people)
+            return waiting + await self._table.erase(people, responses)
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before; returns how many."""
@@ -170,3 +183,9 @@ class Bodies:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._plenty.wait(), _EVERY_S)
+
+
+def _name(body: Body) -> ResponseName | None:
+    if body.survey is None or body.response_id is None:
+        return None
+    return ResponseName(body.source, body.survey, body.response_id)

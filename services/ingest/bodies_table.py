@@ -3,7 +3,7 @@
 Every call raises `DependencyAway` when the database is away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -51,12 +51,32 @@ _READ_BY: Final = text("""
         people = CAST(string_to_array(:people, ',') AS text[])
     WHERE id = :id AND revised = :revised AND mapping = :old
 """)
-_ERASE: Final = text("DELETE FROM bodies WHERE people && CAST(:people AS text[])")
+_RESPONSES: Final = text("""
+    SELECT DISTINCT source, survey, response_id FROM bodies
+    WHERE people && CAST(:people AS text[]) AND response_id IS NOT NULL
+""")
+#: Of a response that is told in steps, some name nobody: they are hers as well.
+_ERASE: Final = text("""
+    DELETE FROM bodies
+    WHERE people && CAST(:people AS text[])
+       OR (source, survey, response_id) IN (
+           SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]),
+                                CAST(:response_ids AS text[])))
+""")
 _PRUNE: Final = text("""
     DELETE FROM bodies WHERE id = ANY(ARRAY(
         SELECT id FROM bodies WHERE received_at < :before ORDER BY received_at LIMIT :most
     ))
 """)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResponseName:
+    """Which response: source, survey and the survey tool's own id."""
+
+    source: str
+    survey: str
+    response_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +206,24 @@ class BodiesTable:
             async with self._engine.begin() as connection:
                 return (await connection.execute(_READ_BY, asked)).rowcount == 1
 
-    async def erase(self, people: Sequence[str]) -> int:
-        """Delete the bodies that concern these people (HMACs); returns how many."""
+    async def responses_of(self, people: Sequence[str]) -> set[ResponseName]:
+        """Name the responses of these people (HMACs), as far as bodies tell."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_RESPONSES, {"people": list(people)})
+                return {ResponseName(*row) for row in rows}
+
+    async def erase(self, people: Sequence[str], responses: Collection[ResponseName] = ()) -> int:
+        """Delete the bodies of these people (HMACs) and responses; returns how many."""
+        asked = {
+            "people": list(people),
+            "sources": [each.source for each in responses],
+            "surveys": [each.survey for each in responses],
+            "response_ids": [each.response_id for each in responses],
+        }
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                return (await connection.execute(_ERASE, {"people": list(people)})).rowcount
+                return (await connection.execute(_ERASE, asked)).rowcount
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before, in steps that each stay short; returns how many."""

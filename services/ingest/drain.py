@@ -7,6 +7,7 @@ blocks no other. Several replicas may drain at once.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +30,7 @@ _MOST_BYTES: Final = 4 << 20
 _ASKING: Final = 1
 #: The publisher's 5 s and a few statements; a server that hangs must not keep the loop for ever.
 _STEP_DEADLINE_S: Final = 20.0
+_LOOK_DEADLINE_S: Final = 2.0
 _BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0)
 #: Another replica may have died with rows in the spool: it wakes nobody here.
 _LOOK_EVERY_S: Final = 2.0
@@ -83,6 +85,7 @@ class Drain:
                 self._failures += 1
                 if self._failures == 1:
                     _log.warning("ingest.drain_waits", reason=str(error) or "too slow")
+                await self._look_on()
                 await pause(stopping, _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S)) - 1])
                 continue
             if self._failures:
@@ -90,6 +93,12 @@ class Drain:
                 self._failures = 0
             if not went_on:
                 await self._something_new(stopping)
+
+    async def _look_on(self) -> None:
+        """Show how much waits also while nothing goes: that is when somebody wants to know."""
+        with suppress(DependencyAway, TimeoutError):
+            async with asyncio.timeout(_LOOK_DEADLINE_S):
+                await self._spool.look()
 
     async def step(self) -> bool:
         """Send one batch; tells whether there was one. Raises `DependencyAway`."""

@@ -16,6 +16,7 @@ from services.ingest.decoders import Undecodable, decode_json
 from services.ingest.fetch_recipe import Many, Recipe
 from services.ingest.mapping import Mapping
 from services.ingest.payload import MISSING, Payload, Pick, Unreadable
+from services.ingest.people import named_in
 from services.ingest.reading import Failed, key, people
 from services.ingest.responses import MAX_RESPONSE_ID
 from services.ingest.told import Outcome, Thin
@@ -88,6 +89,12 @@ def known_people(mapping: Mapping, document: Document) -> Sequence[Identifier]:
         return people(mapping.kinds[0], document.payload)[0]
     except (Failed, Unreadable):
         return ()
+
+
+def named_by(asked: MappingOf[str, object]) -> Sequence[Identifier]:
+    """Tell whom a message of ids could name, by what it told beside them."""
+    ids = ("survey", "response_id", "occurred_at")
+    return named_in(str(text) for name, text in asked.items() if name not in ids)
 
 
 def kept(asked: MappingOf[str, object], document: object = None) -> bytes:

@@ -7,8 +7,8 @@ again stays open. Every call raises `DependencyAway` when the database is away.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.bodies_table import ResponseName
 from services.ingest.fetch_plan import Waiting
 from services.ingest.told import Thin
 from shared.database import away_as_dependency
@@ -115,6 +116,23 @@ _STRAYS: Final = text("""
     GROUP BY source ORDER BY source
 """)
 _PRUNE: Final = text("DELETE FROM fetches WHERE closed_at < :before")
+
+
+_VARIABLES: Final = text("""
+    SELECT source, survey, response_id, CAST(variables AS text) AS variables FROM fetches
+    WHERE variables <> '{}' AND (source, survey, response_id) > (:source, :survey, :response_id)
+    ORDER BY source, survey, response_id LIMIT :most
+""")
+#: One that is done with names nobody, and keeps a sender's repeat from being fetched again.
+_ERASE: Final = text("""
+    DELETE FROM fetches
+    USING unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:ids AS text[]),
+                 CAST(:named AS boolean[])) AS hers (source, survey, response_id, named)
+    WHERE fetches.source = hers.source AND fetches.survey = hers.survey
+      AND fetches.response_id = hers.response_id
+      AND (hers.named OR fetches.due_at IS NOT NULL)
+""")
+_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +260,42 @@ class Fetches:
     async def prune(self, before: datetime) -> int:
         """Delete what was closed before; returns how many."""
         return await self._change(_PRUNE, {"before": before})
+
+    async def erase(
+        self, is_hers: Callable[[Iterable[str]], bool], responses: Collection[ResponseName]
+    ) -> int:
+        """Delete what names a person, and what waits for one of these responses of hers.
+
+        `is_hers` tells whether one of the texts that a message told beside its ids names her.
+        Returns how many rows.
+        """
+        named = await self._naming(is_hers)
+        both = sorted({*named, *responses})
+        asked = {
+            "sources": [each.source for each in both],
+            "surveys": [each.survey for each in both],
+            "ids": [each.response_id for each in both],
+            "named": [each in named for each in both],
+        }
+        return await self._change(_ERASE, asked) if both else 0
+
+    async def _naming(self, is_hers: Callable[[Iterable[str]], bool]) -> set[ResponseName]:
+        found: set[ResponseName] = set()
+        place: ResponseName | None = ResponseName("", "", "")
+        while place is not None:
+            with away_as_dependency():
+                async with self._engine.connect() as connection:
+                    rows = (
+                        await connection.execute(_VARIABLES, {**asdict(place), "most": _PAGE})
+                    ).all()
+            names = [ResponseName(*row[:3]) for row in rows]
+            found.update(
+                name
+                for name, row in zip(names, rows, strict=True)
+                if is_hers(map(str, orjson.loads(row.variables).values()))
+            )
+            place = names[-1] if len(names) == _PAGE else None
+        return found
 
     async def _change(self, statement: TextClause, asked: Mapping[str, object]) -> int:
         with away_as_dependency():

@@ -1,6 +1,6 @@
 """Whom a kept row concerns, as HMACs: enough to erase her rows, and nothing to read. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shared import identifiers
 from shared.events.vocabulary import Identifier
@@ -16,3 +16,9 @@ def people(route_key: bytes, known: Sequence[Identifier]) -> tuple[str, ...]:
         for identifier in known
         if identifier.kind != "response"
     )
+
+
+def named_in(texts: Iterable[str]) -> list[Identifier]:
+    """Take each text for all the identifiers it could be: what somebody else's field holds."""
+    readings = (identifiers.email, identifiers.phone, identifiers.external_id)
+    return [found for text in texts for read in readings if (found := read(text)) is not None]

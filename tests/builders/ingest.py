@@ -36,6 +36,7 @@ ENVIRON: Mapping[str, str] = {
     "TELLER": "token that may tell",
     "LOOKER": "token that may look",
     "OPERATOR": "token that may operate",
+    "ERASER": "token that may erase",
     "DESK": "token that may look and operate",
 }
 
@@ -133,6 +134,7 @@ async def running_ingest(
             tokens=(
                 Token(name="teller", scopes=frozenset({"events"}), token="env:TELLER"),
                 Token(name="looker", scopes=frozenset({"read"}), token="env:LOOKER"),
+                Token(name="eraser", scopes=frozenset({"erase"}), token="env:ERASER"),
                 Token(name="operator", scopes=frozenset({"operate"}), token="env:OPERATOR"),
                 Token(name="desk", scopes=frozenset({"read", "operate"}), token="env:DESK"),
             )

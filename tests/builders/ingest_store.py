@@ -26,6 +26,7 @@ from tests.builders.postgres import run_sql
 #: All that ingest's stores hold; emptied before each test of a file that shares one database.
 _EMPTY = (
     "TRUNCATE ingest.spool, ingest.spool_dead, ingest.bodies, ingest.mappings, ingest.quarantine",
+    "TRUNCATE ingest.fetches",
     "UPDATE ingest.spool_size SET rows = 0, bytes = 0",
     "TRUNCATE bus.records",
 )

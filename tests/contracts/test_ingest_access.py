@@ -127,6 +127,7 @@ async def test_each_route_opens_for_exactly_one_scope(everything: Everything) ->
     assert opened["GET /v1/quarantine"] == {"read"}
     assert opened["GET /v1/quarantine/{quarantine_id}"] == {"operate"}
     assert opened["POST /v1/quarantine/remap"] == {"operate"}
+    assert opened["POST /v1/bodies/erase"] == {"erase"}
     assert opened["POST /v1/imports/{import_id}/rows"] == {"operate"}
     assert opened["POST /v1/sources/{source}/remap"] == {"operate"}
     assert opened["POST /v1/customers/search"] == {"read"}

@@ -13,6 +13,8 @@ from structlog.testing import capture_logs
 from services.ingest import fetched
 from services.ingest.fetched import KEPT_TYPE
 from services.ingest.fetches import Row
+from services.ingest.people import people
+from shared import identifiers
 from shared.errors import DependencyAway
 from tests.builders.fetching import SOURCE, Place, fetching, thin
 from tests.builders.survey_platform import TOKEN
@@ -98,6 +100,20 @@ async def test_what_is_not_there_yet_is_asked_for_again_and_then_given_up(place:
     assert (path, rule) == ("fetch", "the platform does not know the response (HTTP 404)")
     assert body["asked"]["response_id"] == "R2"
     assert place.metric("nps_ingest_fetch_responses_total", fate="gave_up") == 1
+
+
+async def test_who_is_named_beside_the_ids_of_what_was_given_up_can_be_erased(
+    place: Place,
+) -> None:
+    """The row holds what the message told, so it is found by it."""
+    place.later(601)
+    named = thin("R1", who="Ana@example.com")
+    await place.parts.fetches.put(SOURCE, [named], place.now - timedelta(minutes=11))
+    await place.work()
+    known = identifiers.email("ana@example.com")
+    assert known is not None
+    ((row,),) = await place.rows("SELECT people FROM quarantine")
+    assert set(people(b"route key", [known])) <= set(row)
 
 
 async def test_what_was_given_up_can_be_fetched_again(place: Place) -> None:

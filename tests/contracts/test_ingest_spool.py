@@ -284,6 +284,21 @@ async def test_erasing_people_takes_their_rows_and_no_others(one: Replica) -> No
     assert await one.spool.erase([person]) == 0
 
 
+async def test_what_waits_is_seen_while_nothing_goes(one: Replica) -> None:
+    """The size is for the time in which the bus is away: that is when somebody looks."""
+    one.bus.away = True
+    stopping = asyncio.Event()
+    loop = asyncio.ensure_future(one.drain.run(stopping))
+    await one.spool.put([entry(1), entry(2)])
+
+    async def seen() -> bool:
+        return one.metric("nps_ingest_spool_rows") == 2
+
+    await eventually(seen, what="two rows told")
+    stopping.set()
+    await loop
+
+
 async def test_a_bus_that_goes_away_half_way_keeps_the_rest(one: Replica) -> None:
     """What was acknowledged is gone, what was not stays and goes later."""
     await one.spool.put([entry(n, value=b"poison" if n == 0 else b"fine") for n in range(4)])
