@@ -27,7 +27,7 @@ from services.ingest.moments import parse
 from services.ingest.settings import SourcesFile
 from services.ingest.suggest import resembles
 from services.ingest.suggest import suggest as suggested
-from services.ingest.trial import Subject, tried
+from services.ingest.trial import Subject, tried, tried_answer
 from services.ingest.values import Unreadable
 from shared.errors import ConfigError
 from shared.process import read_settings
@@ -105,6 +105,9 @@ def try_(
     http: Annotated[
         bool, typer.Option("--http", help="the file is a whole request: line, headers, body")
     ] = False,
+    fetched: Annotated[
+        bool, typer.Option("--fetched", help="the file is an answer of the platform's API")
+    ] = False,
     url: Annotated[str, typer.Option(help="address it was sent to, where it is signed")] = "",
     method: Annotated[str, typer.Option(help="method it was sent by")] = "POST",
     client: Annotated[str, typer.Option(help="address it came from, for allow_ips")] = "",
@@ -121,16 +124,18 @@ def try_(
             raise ConfigError("\n".join(_lines(loaded, name, one.problems)))
         given = _headers(headers or [], header_file)
         content = _content(payload)
-        if http:
-            request = _captured(content, given)
+        subject = Subject(one.entry, one.mapping, one.decoder, one.secrets)
+        clock = time.perf_counter
+        if fetched:
+            if one.recipe is None:
+                raise ConfigError(f"--fetched: source {name!r} has no `fetch`")
+            trial = tried_answer(subject, one.recipe, content, _moment(at), clock=clock)
         else:
-            request = inbound(content, given, method=method, target=url, client=client)
-        trial = tried(
-            Subject(one.entry, one.mapping, one.decoder, one.secrets),
-            request,
-            _moment(at),
-            clock=time.perf_counter,
-        )
+            if http:
+                request = _captured(content, given)
+            else:
+                request = inbound(content, given, method=method, target=url, client=client)
+            trial = tried(subject, request, _moment(at), clock=clock)
         if json:
             _put(screen.trial_json(trial))
         else:

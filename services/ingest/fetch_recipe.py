@@ -14,7 +14,7 @@ from services.ingest.fetch_template import Template, compile_template
 from services.ingest.mapping import Mapping
 from services.ingest.paths import compile_path
 from services.ingest.payload import Pick
-from services.ingest.reads import Picked
+from services.ingest.reads import Picked, Reads
 from services.ingest.settings import SourceEntry
 from shared.errors import ConfigError
 from shared.settings import Secrets
@@ -163,12 +163,16 @@ def compile_fetched(name: str, entry: SourceEntry, fetch: Fetch) -> Mapping:
 
     Raises `MappingErrors`.
     """
+    return compile_reads(name, entry, ("fetch", "reads"), reads_of(fetch), fetch.ignore)
+
+
+def reads_of(fetch: Fetch) -> Reads:
+    """Complete what is written of a fetched document: without ids of its own it has the asked."""
     changes: dict[str, object] = {"becomes": "response"}
     for key in ("survey", "response_id"):
         if key not in fetch.reads.model_fields_set:
             changes[key] = Picked(from_=(f"root:{key}",))
-    reads = fetch.reads.model_copy(update=changes)
-    return compile_reads(name, entry, ("fetch", "reads"), reads, fetch.ignore)
+    return fetch.reads.model_copy(update=changes)
 
 
 def _wrong(at: Location, fix: str) -> MappingErrors:

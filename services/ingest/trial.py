@@ -16,6 +16,8 @@ import orjson
 from services.ingest import diagnosis
 from services.ingest.compiler import inheriting
 from services.ingest.decoders import Decoder, Undecodable
+from services.ingest.fetch_recipe import Recipe, reads_of
+from services.ingest.fetched import read_one
 from services.ingest.inbound import Inbound
 from services.ingest.mapping import Kind, Mapping
 from services.ingest.paths import Payload
@@ -85,10 +87,13 @@ class Trial:
     messages: tuple[Message, ...]
     costs: Costs
     undecodable: str = ""
+    fetched: bool = False
 
     @property
     def answer(self) -> str:
         """Say what the server would answer."""
+        if self.fetched:
+            return "none: it is not sent to us but fetched"
         if self.signature.holds is False:
             return "401: nobody vouches for it, nothing is kept"
         if self.undecodable:
@@ -99,9 +104,9 @@ class Trial:
     def ok(self) -> bool:
         """Tell whether nothing is wrong: not refused, nothing for the quarantine."""
         taken = (Translated, Thin, Ignored)
-        return self.answer.startswith("202") and all(
-            isinstance(message.outcome, taken) for message in self.messages
-        )
+        if self.undecodable or self.signature.holds is False:
+            return False
+        return all(isinstance(message.outcome, taken) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,37 @@ def tried(
         for place, payload in enumerate(payloads)
     )
     return Trial(signature, messages, Costs(verify, decode, translating))
+
+
+def tried_answer(
+    subject: Subject,
+    recipe: Recipe,
+    body: bytes,
+    now: datetime,
+    *,
+    clock: Clock,
+    times: int = TIMES,
+) -> Trial:
+    """Read what the platform's API answered as `fetch` of the source says.
+
+    The ids that a message would have asked for are not known here, and stand as `asked for`.
+    """
+    signature = Signature(None, "fetched from the platform's API")
+    asked = {"survey": "asked for", "response_id": "asked for"}
+    try:
+        payload = read_one(recipe, body, asked).payload
+    except Undecodable as error:
+        return Trial(signature, (), Costs(0.0, 0.0, 0.0), str(error), fetched=True)
+    written = inheriting(reads_of(recipe.settings), subject.entry)
+    entry = subject.entry.model_copy(update={**dict(written), "kinds": ()})
+    fetched = Subject(entry, recipe.mapping, subject.decoder, None)
+    costs = Costs(
+        0.0,
+        _spent(lambda: read_one(recipe, body, asked), clock, times),
+        _spent(lambda: translate(recipe.mapping, _fresh(payload), now), clock, times),
+    )
+    message = _message(fetched, payload, now, clock, times)
+    return Trial(signature, (message,), costs, fetched=True)
 
 
 def scheme_text(entry: SourceEntry) -> str:

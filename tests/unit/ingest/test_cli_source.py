@@ -203,6 +203,7 @@ def test_a_whole_request_may_be_given(folder: Path) -> None:
         pytest.param(("shop", "body.json", "-H", "nothing"), "Name: value", id="no header"),
         pytest.param(("shop", "body.json", "--at", "soon"), "--at: not a time", id="no time"),
         pytest.param(("shop", "body.json", "--http"), "request line", id="no request"),
+        pytest.param(("shop", "body.json", "--fetched"), "has no `fetch`", id="nothing fetched"),
     ],
 )
 def test_a_wrong_argument_is_told_in_one_line(
@@ -213,3 +214,31 @@ def test_a_wrong_argument_is_told_in_one_line(
     code, text = run("try", *named, "--config", folder)
 
     assert (code, wrong in text) == (2, True)
+
+
+def test_an_answer_of_the_platform_is_tried_as_fetch_reads_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thin source the response itself is what must map."""
+    monkeypatch.setenv("NPS_TOKEN_TOOL", "a token")
+    (folder / "sources.yaml").write_text(
+        "sources:\n  thin:\n    secrets: [env:NPS_SECRET_SHOP]\n    verify: {header: X-S}\n"
+        "    kinds: [{becomes: thin, survey: s, response_id: r}]\n"
+        "    fetch:\n      url: 'https://tool.example/v1/{survey}/{response_id}'\n"
+        "      headers: {Authorization: 'Bearer {secret}'}\n      secret: env:NPS_TOKEN_TOOL\n"
+        "      item: data\n      reads: {answers: {score: nps}, identifiers: {email: mail}}\n",
+        encoding="utf-8",
+    )
+    answer = folder / "answer.json"
+    answer.write_text('{"data": {"nps": 9, "mail": "c@example.com", "x": 1}}', encoding="utf-8")
+    arguments = ("try", "thin", answer, "--fetched", "--config", folder)
+
+    code, told = run_json(*arguments)
+    (message,) = told["messages"]
+    assert (code, told["ok"], message["outcome"]) == (0, True, "event")
+    assert message["event"]["data"]["response_id"] == "asked for"
+    assert message["unread"] == [{"path": "x", "value": 1}]
+    answer.write_text('{"other": 1}', encoding="utf-8")
+    code, told = run_json(*arguments)
+    assert (code, "fetch.item" in told["undecodable"]) == (1, True)
+    assert run("try", "thin", answer, "--config", folder)[0] == 1
