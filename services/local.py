@@ -63,7 +63,7 @@ async def run(
             [*builds, sandbox],
             environ=environ,
             on_started=lambda port: typer.echo(
-                _places(port, data, environ) if json else _banner(port, data, environ)
+                places(port, data, environ) if json else _banner(port, data, environ)
             ),
         )
     finally:
@@ -105,7 +105,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _places(port: int, data: Path, environ: Mapping[str, str]) -> str:
+def places(port: int, data: Path, environ: Mapping[str, str]) -> str:
     """Say where everything is, to a program."""
     url = f"http://127.0.0.1:{port}"
     return dumps(
