@@ -4,8 +4,10 @@ It publishes nothing: what was told already is not the raw bodies' matter.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
@@ -17,6 +19,8 @@ from shared import identifiers
 from shared.events.vocabulary import Identifier
 from shared.http.auth import Access
 from shared.http.problems import Problem
+
+_log = structlog.get_logger(__name__)
 
 #: It may look through all kept bodies, and the drain loop holds rows of the spool for seconds.
 _DEADLINE_S: Final = 30.0
@@ -63,12 +67,8 @@ def erase_router(
         """
         known = _known(await asked(intake, request, Erase))
         gone = await intake.in_time(forgetting.forget(people(route_key, known)), _DEADLINE_S)
-        return Erased(
-            bodies=gone.bodies,
-            quarantine=gone.quarantine,
-            spool=gone.spool,
-            fetches=gone.fetches,
-        )
+        _log.info("ingest.erased", **asdict(gone))
+        return Erased(**asdict(gone))
 
     return router
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from services.ingest.examples import Answer, shop
 from services.ingest.fetches import Fetches, Row
@@ -83,7 +84,13 @@ async def test_all_that_names_her_goes_and_nothing_of_others(ingest: Ingest) -> 
     await ingest.settled()
     published = await ingest.published()
 
-    assert (await erase(ingest, email=" Ana@EXAMPLE.com ")).json() == gone(bodies=2, quarantine=1)
+    with capture_logs() as logs:
+        erased = await erase(ingest, email=" Ana@EXAMPLE.com ")
+
+    assert erased.json() == gone(bodies=2, quarantine=1)
+    assert [line for line in logs if line["event"] == "ingest.erased"] == [
+        {"event": "ingest.erased", "log_level": "info", **gone(bodies=2, quarantine=1)}
+    ]
 
     left = await ingest.rows(
         "SELECT body FROM ingest.bodies UNION ALL SELECT body FROM ingest.quarantine"
