@@ -138,11 +138,15 @@ def _rows(at: Server, limit: int, **filters: str | None) -> Iterator[dict[str, A
 
 def _again(at: Server, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Read rows again: those named, a hundred at a time, else page by page."""
-    ids: Sequence[str] = wanted.get("ids", ())
-    if ids:
-        for start in range(0, len(ids), _PAGE):
-            some = {**wanted, "ids": ids[start : start + _PAGE]}
-            yield from at.post("/v1/quarantine/remap", some)["rows"]
+    left = list(dict.fromkeys(wanted.get("ids", ())))
+    if left:
+        while left:
+            some = {**wanted, "ids": left[:_PAGE]}
+            rows = at.post("/v1/quarantine/remap", some)["rows"]
+            yield from rows
+            # A page may be cut short while a dependency is away.
+            done = {row["id"] for row in rows}
+            left = [each for each in left if each not in done]
         return
     cursor: str | None = None
     while True:

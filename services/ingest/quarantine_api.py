@@ -5,6 +5,7 @@ out. Reading again is a rehearsal unless asked otherwise.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -91,7 +92,10 @@ class RowReadAgain(BaseModel):
 
 
 class PageReadAgain(BaseModel):
-    """One page, the newest rows first."""
+    """One page, the newest rows first.
+
+    It may be cut short while a dependency is away; `next`, or the ids that are missing, go on.
+    """
 
     dry_run: bool
     rows: list[RowReadAgain]
@@ -161,7 +165,9 @@ def quarantine_router(
                 wanted.limit, wanted.source, wanted.rule, wanted.since, wanted.cursor
             )
             ids = [row.id for row in rows]
-        done = [await replay.one(row_id, dry_run=wanted.dry_run) for row_id in ids]
+        done = await _replayed(replay, ids, dry_run=wanted.dry_run)
+        if 0 < len(done) < len(ids) and not wanted.ids and (last := done[-1].row):
+            following = last.cursor
         rows_by = dict(Counter(one.state for one in done))
         _log.info("ingest.quarantine_remapped", dry_run=wanted.dry_run, rows=rows_by)
         return PageReadAgain(
@@ -169,6 +175,19 @@ def quarantine_router(
         )
 
     return router
+
+
+async def _replayed(replay: Replay, ids: Sequence[UUID], *, dry_run: bool) -> list[Replayed]:
+    """Read rows again, as far as bus and database go along: what is done must be told."""
+    done: list[Replayed] = []
+    for row_id in ids:
+        try:
+            done.append(await replay.one(row_id, dry_run=dry_run))
+        except Problem:
+            if not done:
+                raise
+            break
+    return done
 
 
 def _row(row: Quarantined) -> dict[str, Any]:

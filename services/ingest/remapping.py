@@ -19,6 +19,7 @@ from services.ingest.publishing import TOO_LARGE, publish_all
 from services.ingest.remap import Change, change
 from services.ingest.told import Told
 from services.ingest.ways import Ways
+from shared.http.problems import Problem
 
 #: Read at once: bodies of up to a mebibyte each are held meanwhile.
 _CHUNK: Final = 20
@@ -75,23 +76,27 @@ class Remapping:
     ) -> Page:
         """Read the bodies that another mapping than `way` has read, and tell unless `dry_run`.
 
-        Raises the 503 problem; then some of the page may be told already.
+        The page ends early, or raises the 503 problem, while bus or database is away.
         """
         read = 0
         found: list[Mapped] = []
         while read < limit:
             most = min(_CHUNK, limit - read)
-            bodies = await self._intake.in_time(
-                self._bodies.read(
-                    source,
-                    since=since,
-                    until=until,
-                    limit=most,
-                    after=after,
-                    not_read_by=way.version,
-                )
+            reading = self._bodies.read(
+                source,
+                since=since,
+                until=until,
+                limit=most,
+                after=after,
+                not_read_by=way.version,
             )
-            found += await self._chunk(way, bodies, dry_run=dry_run)
+            try:
+                bodies = await self._intake.in_time(reading)
+                found += await self._chunk(way, bodies, dry_run=dry_run)
+            except Problem:
+                if not read:
+                    raise
+                return Page(read, tuple(found), after)  # what is done must be told
             read += len(bodies)
             after = bodies[-1].id if bodies else after
             if len(bodies) < most:

@@ -1,7 +1,7 @@
 """One source whose mapping an operator corrects: ingest starts again with another file."""
 
 import hmac
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import httpx
 import orjson
 import yaml
 
+from shared.process import Context
 from tests.builders.ingest import Ingest, running_ingest
 from tests.builders.responses import SECRETS
 
@@ -43,11 +44,17 @@ def write_sources(folder: Path, entry: Mapping[str, Any] | None = None, **file: 
 
 @asynccontextmanager
 async def mapped_by(
-    database: str, folder: Path, entry: Mapping[str, Any] | None = None, **file: Any
+    database: str,
+    folder: Path,
+    entry: Mapping[str, Any] | None = None,
+    *,
+    wrap: Callable[[Context], Awaitable[Context]] | None = None,
+    clock: Callable[[], datetime] = lambda: NOW,
+    **file: Any,
 ) -> AsyncIterator[Ingest]:
     """Run ingest with the one source, mapped as `entry` says; `file` is laid over the file."""
     write_sources(folder, entry, **file)
-    async with running_ingest(database, config=folder, clock=lambda: NOW) as running:
+    async with running_ingest(database, config=folder, clock=clock, wrap=wrap) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """What is promised of a mapping that succeeded wrongly: its answers are corrected, only they."""
 
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 import typer
 
 from services.ingest.remap_cli import remap_source
+from services.segmenter.facts import fact_of
+from services.segmenter.profile import rebuild
 from shared.events.feedback import ResponseReceived
 from shared.times import iso
 from tests.builders.ingest import Ingest
@@ -73,6 +76,25 @@ async def test_what_would_change_is_shown_and_then_told(told_wrongly: str, tmp_p
         ]
         assert revised[0].attributes == {"plan": None}
         assert revised[0].received_at - before[0].received_at == timedelta(microseconds=1)
+
+
+async def test_a_revision_corrects_the_answer_unless_she_changed_it_since(
+    database: str, tmp_path: Path
+) -> None:
+    """In whatever order they are read: what came after the message corrected still wins."""
+    async with mapped_by(database, tmp_path, WRONG) as ingest:
+        await send(ingest, answer(score=2, effort=7, comment="early", note="internal"))
+        await ingest.settled()
+    later = NOW + timedelta(minutes=5)
+    async with mapped_by(database, tmp_path, clock=lambda: later) as ingest:
+        await send(ingest, answer(comment="changed", score=None))
+        await remap(ingest)
+        facts = [fact_of(event) for event in await ingest.published()]
+        for order in permutations(facts):
+            (response,) = rebuild(order).responses.values()
+            said = {name: found.value for name, found in response.answers.items()}
+            assert said == {"score": None, "comment": "changed"}
+            assert rebuild(order).attributes["plan"].value is None
 
 
 async def test_what_was_corrected_is_not_corrected_again(told_wrongly: str, tmp_path: Path) -> None:

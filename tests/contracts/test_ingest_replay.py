@@ -1,5 +1,6 @@
 """What is promised of messages in quarantine once their mapping is corrected: told, and once."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,9 @@ from services.ingest.fetched import KEPT_TYPE, kept
 from services.ingest.quarantine import Quarantine
 from shared.database import connect
 from shared.events.feedback import ResponseReceived
+from shared.process import Context
 from tests.builders.ingest import ENVIRON, Ingest
+from tests.builders.ingest_store import SwitchedBus
 from tests.builders.remapping import NOW, SOURCE, answer, mapped_by, send
 
 #: The score under another name than the preset's.
@@ -227,3 +230,37 @@ async def test_a_wrong_wish_is_refused_without_its_content(
         answered = await ingest.operate("/v1/quarantine/remap", wanted)
         assert answered.status_code == status
         assert "camille" not in answered.text
+
+
+class _FailingBus:
+    """The real log, which goes away after some records; ingest uses nothing else of it."""
+
+    publisher: SwitchedBus
+
+    async def wrap(self, context: Context) -> Context:
+        """Put the switch between ingest and the bus."""
+        self.publisher = SwitchedBus(context.bus.publisher, takes=2)
+        return dataclasses.replace(context, bus=self)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_what_was_told_before_the_bus_went_away_is_said(
+    database: str, tmp_path: Path, by_id: bool
+) -> None:
+    """The page is cut short, and asking on does the rest; with nothing done it is a 503."""
+    async with mapped_by(database, tmp_path) as ingest:
+        for number in range(3):
+            await send(ingest, answer(number, score="x", rating=number))
+        ids = [row["id"] for row in (await ingest.look()).json()["rows"]]
+    bus = _FailingBus()
+    async with mapped_by(database, tmp_path, RATING, wrap=bus.wrap) as ingest:
+        wanted = {"ids": ids} if by_id else {}
+        first = await remap(ingest, **wanted)
+        assert [row["id"] for row in first["rows"]] == ids[:2]
+        left = {"ids": ids[2:]} if by_id else {"cursor": first["next"]}
+        refused = await ingest.operate("/v1/quarantine/remap", {"dry_run": False, **left})
+        assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+        assert await ingest.kept() == 1
+        bus.publisher.takes = None
+        assert [row["id"] for row in (await remap(ingest, **left))["rows"]] == ids[2:]
+        assert await ingest.kept() == 0
