@@ -22,6 +22,7 @@ from services.ingest.inbound import Inbound
 from services.ingest.mapping import Kind, Mapping
 from services.ingest.paths import Payload
 from services.ingest.reads import Reads
+from services.ingest.redaction import redacted
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Outcome, Thin, Translated
 from services.ingest.trace import Clock, Field, traced, unread
@@ -284,9 +285,22 @@ def _message(
             clock=clock,
             times=times,
         )
+    secrets = [secret.encode() for secret in subject.secrets or ()]
+    nobody = unread(mapping, kind, written, _fresh(payload), now)
     return Message(
-        becomes, outcome, event, fields, unread(mapping, kind, written, _fresh(payload), now)
+        becomes,
+        outcome,
+        event,
+        fields,
+        tuple((path, _struck(value, secrets)) for path, value in nobody),
     )
+
+
+def _struck(value: object, secrets: Sequence[bytes]) -> object:
+    """Strike a token out of what stands in the body beside the fields."""
+    text = orjson.dumps(value, default=str)
+    struck = redacted(text, secrets)
+    return value if struck == text else struck.decode("utf-8", "replace")
 
 
 def _fitting(mapping: Mapping, payload: Payload) -> int | None:

@@ -327,6 +327,15 @@ def test_a_secret_that_is_not_here_leaves_the_signature_unchecked() -> None:
     assert "not set here" in found.signature.why[0]
 
 
+def test_a_token_in_the_body_is_not_shown() -> None:
+    """It vouches for the message, and a terminal is read over shoulders."""
+    text = PLAIN.replace('{header: X-Signature, prefix: "sha256="}', "{kind: token, field: key}")
+    trial = tried_once(text, {**BODY, "key": SECRET})
+
+    assert trial.signature.holds is True
+    assert ("key", '"***"') in only(trial).unread
+
+
 def test_a_captured_request_is_read_whole() -> None:
     """Request line, headers, body; the line break of an editor is not part of a counted body."""
     request = captured(
