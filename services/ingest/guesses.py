@@ -49,11 +49,11 @@ def candidates(seen: Sequence[Seen]) -> list[Candidate]:
 
 def _named(words: Mapping[str, float]) -> Callable[[str], tuple[float, str] | None]:
     """Make what looks for the surest of some names in the words of a key."""
-    patterns = [(re.compile(rf"(?:^| ){name}(?:$| )"), name, sure) for name, sure in words.items()]
+    patterns = [(re.compile(rf"(?:^| )({name})(?:$| )"), sure) for name, sure in words.items()]
 
     def named(text: str) -> tuple[float, str] | None:
-        hits = [(sure, name) for pattern, name, sure in patterns if pattern.search(text)]
-        return max(hits) if hits else None
+        found = [(sure, pattern.search(text)) for pattern, sure in patterns]
+        return max(((sure, hit[1]) for sure, hit in found if hit), default=None)
 
     return named
 
@@ -80,7 +80,7 @@ def _phone(one: Seen) -> _Guess:
 
 _CUSTOMER: Final = _named(
     {
-        "(?:customer|client|member|loyalty|crm) (?:id|number|ref|reference|key|no)": 0.9,
+        "(?:customer|client|member|loyalty|crm) (?:id|number|ref|reference|key|no|num[eé]ro)": 0.9,
         "(?:user|contact|account|subscriber|profile) (?:id|number|ref|reference|key)": 0.8,
         "external (?:id|reference|data reference)": 0.85,
         "(?:customer|client) (?:code|external)": 0.8,
@@ -128,7 +128,7 @@ _COMMENT: Final = _named(
         "raison": 0.9,
         "why": 0.9,
         "pourquoi": 0.9,
-        "remark": 0.8,
+        "(?:remark|remarque|avis)": 0.8,
         "open": 0.7,
         "explain": 0.8,
         "text": 0.5,
@@ -210,7 +210,7 @@ _WHEN: Final = _named(
         "(?:answered|submitted|completed|finished|responded|ended|closed)": 0.9,
         "(?:submission|completion|response|answer|end) (?:date|time|at)": 0.9,
         "created": 0.7,
-        "(?:date|time|timestamp|datetime|ts|when)": 0.6,
+        "(?:date|time|timestamp|datetime|ts|when|horodatage)": 0.6,
         "(?:updated|modified|received)": 0.5,
         "(?:started|begun|start|sent)": 0.35,
     }
@@ -218,11 +218,17 @@ _WHEN: Final = _named(
 _CHANGED: Final = _named({"(?:updated|modified|changed)": 0.85, "(?:revision|version)": 0.4})
 
 
+_OTHER_TIMES: Final = frozenset({"birth", "birthday", "expires", "expiry", "signup", "since"})
+_TO_THE_SECOND: Final = re.compile(r"1[0-9]{9}(?:[0-9]{3})?|20[0-9]{2}-.*:[0-9]{2}.*")
+
+
 def _answered_at(one: Seen) -> _Guess:
-    hit = _WHEN(one.last)
-    if hit is None or one.listed or not _is_time(one.value):
+    if one.listed or one.words & _OTHER_TIMES or not _is_time(one.value):
         return None
-    return hit[0], "a time by its key"
+    hit = _WHEN(one.last)
+    if hit is not None:
+        return hit[0], "a time by its key"
+    return (0.4, "reads as a time") if _TO_THE_SECOND.fullmatch(str(one.value)) else None
 
 
 def _revision(one: Seen) -> _Guess:

@@ -130,14 +130,14 @@ def _identity(name: str, sample: Sample, chosen: dict[str, Candidate]) -> list[s
     if "response_id" in chosen:
         lines.append(_line(4, "response_id", chosen["response_id"]))
     else:
-        parts = [
-            chosen[one].path for one in ("email", "external_id", "answered_at") if one in chosen
-        ]
+        # Without a time, what she said must tell one answer of hers from the next.
+        told = ["email", "external_id", "answered_at"]
+        told += [] if "answered_at" in chosen else ["score", "comment"]
+        parts = [chosen[one].path for one in told if one in chosen]
         parts = parts or [one.path for one in sample.seen[:3]] or ["id"]
         listed = ", ".join(map(_quoted, parts))
-        lines.append(
-            f"    response_id: {{hash: [{listed}]}}  # no id in this sample: made of these"
-        )
+        lines.append("    # No id in this sample: it is made of these.")
+        lines.append(f"    response_id: {{hash: [{listed}]}}")
     lines += [_line(4, one, chosen[one]) for one in ("answered_at", "revision") if one in chosen]
     return lines
 
@@ -237,7 +237,8 @@ def _json_texts(tree: object) -> list[str]:
     found: list[str] = []
     for leaf in leaves(tree):
         text = leaf.value.strip() if isinstance(leaf.value, str) else ""
-        if text[:1] in ("{", "[") and all(isinstance(key, str) for key in leaf.keys):
+        names = leaf.keys and all(isinstance(key, str) for key in leaf.keys)
+        if names and text[:1] in ("{", "["):
             try:
                 decode_json(text.encode())
             except Undecodable:

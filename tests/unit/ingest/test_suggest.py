@@ -153,6 +153,16 @@ def test_what_is_not_in_the_sample_has_a_stand_in_that_loads() -> None:
 
     assert data.survey == "new-tool"
     assert data.response_id.startswith("hash:")
+    assert "hash: [email, score]" in suggestion.yaml
+
+
+def test_a_time_is_known_by_its_looks_and_tells_answers_apart() -> None:
+    """In the operator's own language, too; then a correction is no new answer."""
+    body = {"note": "7", "remarque": SENTENCE, "courriel": "c@example.com", "quand": 1795255200}
+    request, suggestion = proposed([body])
+
+    assert "hash: [courriel, quand]" in suggestion.yaml
+    assert mapped(request, suggestion)[0].answers == {"score": 7, "comment": SENTENCE}
 
 
 def test_a_message_without_a_score_says_so() -> None:

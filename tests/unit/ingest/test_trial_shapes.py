@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.catalogue import decoder_of
@@ -89,6 +89,8 @@ TREES = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(TREES)
+@example('{"a": 1}')
+@example({"a\x7f": {"": '["x"]'}})
 def test_whatever_is_decodable_gets_a_proposal_that_loads_and_tries(tree: object) -> None:
     """Odd keys are quoted as the path language wants them; nothing else is raised."""
     request = Inbound(orjson.dumps(tree))
