@@ -65,6 +65,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "Not JSON"},
     401: {"description": "No token that is known"},
     403: {"description": "A token without the scope"},
+    408: {"description": "The body did not come in time"},
     413: {"description": "Larger than `body_bytes`"},
     422: {"description": "Fields to correct"},
     503: {"description": "Not all was done; ask again after `Retry-After`"},
