@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import idna
 
+from shared.events import ids
 from shared.events.vocabulary import Identifier
 
 #: The order in which identifiers are asked; the first present makes the route.
@@ -24,10 +25,15 @@ _PLAIN_DOMAIN = re.compile(
 )
 #: A name has at most 253 characters; far more is no typing mistake and would only cost time.
 _LONGEST_DOMAIN = 1000
+#: Twice what any identifier may be. Normalising is quadratic in the accents that follow one letter:
+#: a megabyte of them would take hours.
+_LONGEST_RAW = 1024
 
 
 def email(raw: str) -> Identifier | None:
     """Normalise an address: NFC, lower case, IDN domain as A-labels; None if it is no address."""
+    if len(raw) > _LONGEST_RAW:
+        return None
     local, at, domain = unicodedata.normalize("NFC", raw.strip()).rpartition("@")
     if not (local and at and "." in domain) or len(domain) > _LONGEST_DOMAIN:
         return None
@@ -52,7 +58,10 @@ def _ascii(domain: str) -> str | None:
 
 def external_id(raw: str | int) -> Identifier | None:
     """Normalise a customer number of the operator's own systems: NFC, trimmed, case kept."""
-    value = unicodedata.normalize("NFC", str(raw)).strip()
+    text = str(raw)
+    if len(text) > _LONGEST_RAW:
+        return None
+    value = unicodedata.normalize("NFC", text).strip()
     return Identifier(kind="external_id", value=value) if 0 < len(value) <= 512 else None
 
 
@@ -64,7 +73,13 @@ def phone(raw: str) -> Identifier | None:
 
 
 def response(source: str, survey: str, response_id: str) -> Identifier:
-    """Tie the messages of one response together when a later one carries no address."""
+    """Tie the messages of one response together when a later one carries no address.
+
+    A survey with a slash in it stands as its hash: else `a/b` with `c` and `a` with `b/c` would be
+    one response, and so two customers one.
+    """
+    if "/" in survey:
+        survey = ids.content_hash(survey)
     return Identifier(kind="response", value=f"{source}/{survey}/{response_id}")
 
 

@@ -89,6 +89,11 @@ def placed(
     return moment, "platform"
 
 
+def milliseconds(moment: datetime) -> int:
+    """Count the whole milliseconds since 1970."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
 def _date(match: re.Match[str]) -> str:
     month = match["month"].lower()
     number = _MONTHS.index(month) + 1 if month in _MONTHS else 0  # a month 0 does not exist

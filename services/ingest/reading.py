@@ -5,7 +5,7 @@ In: a kind's readers and one payload. Out: wire values, or `Failed` naming the p
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, cast
 
@@ -86,15 +86,22 @@ def _hashed(reader: HashReader, payload: Payload) -> str:
     return HASHED + sha256(content).hexdigest()[:32]
 
 
+def claimed(kind: Kind, reader: Reader | None, payload: Payload) -> datetime | None:
+    """Read a time as the platform tells it, by whatever clock; None where it tells none."""
+    raw = said(reader, payload)
+    if reader is None or raw is MISSING:
+        return None
+    try:
+        return moments.parse(raw, kind.zone, kind.zones, kind.dates)
+    except values.Unreadable as error:
+        raise Failed(reader.path, str(error)) from None
+
+
 def happened_at(kind: Kind, payload: Payload, received_at: datetime) -> tuple[datetime, TimeOrigin]:
     """Read when it happened: the platform's time, else the receipt time, and which of them."""
-    raw = said(kind.answered_at, payload)
-    if kind.answered_at is None or raw is MISSING:
+    moment = claimed(kind, kind.answered_at, payload)
+    if kind.answered_at is None or moment is None:
         return received_at, "receipt"
-    try:
-        moment = moments.parse(raw, kind.zone, kind.zones, kind.dates)
-    except values.Unreadable as error:
-        raise Failed(kind.answered_at.path, str(error)) from None
     if moment < received_at - kind.not_before:
         raise Failed(kind.answered_at.path, "older than not_before_days allows")
     return moments.placed(moment, received_at)
@@ -102,17 +109,18 @@ def happened_at(kind: Kind, payload: Payload, received_at: datetime) -> tuple[da
 
 def revision(kind: Kind, payload: Payload, received_at: datetime) -> int | None:
     """Read what orders the messages of one response; a time too far ahead would win for ever."""
+    if kind.revision_is_time:
+        moment = claimed(kind, kind.revision, payload)
+        if moment is None or moments.placed(moment, received_at)[1] == "future":
+            return None
+        return moments.milliseconds(moment)
     raw = said(kind.revision, payload)
     if kind.revision is None or raw is MISSING:
         return None
     try:
-        if not kind.revision_is_time:
-            return _counter(raw)
-        moment = moments.parse(raw, kind.zone, kind.zones, kind.dates)
+        return _counter(raw)
     except values.Unreadable as error:
         raise Failed(kind.revision.path, str(error)) from None
-    placed, origin = moments.placed(moment, received_at)
-    return (placed - moments.EPOCH) // timedelta(milliseconds=1) if origin == "platform" else None
 
 
 def _counter(raw: object) -> int:

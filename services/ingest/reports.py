@@ -12,7 +12,16 @@ from uuid import UUID
 
 from services.ingest.mapping import Kind
 from services.ingest.paths import MISSING, Payload
-from services.ingest.reading import Failed, consents, fields, happened_at, key, people, said
+from services.ingest.reading import (
+    Failed,
+    claimed,
+    consents,
+    fields,
+    happened_at,
+    key,
+    people,
+    said,
+)
 from services.ingest.responses import MAX_SURVEY
 from services.ingest.told import Told, Translated
 from shared.events import feedback, ids, outcomes
@@ -29,19 +38,19 @@ _Who = tuple[Identifier, ...]
 
 def report(source: str, kind: Kind, payload: Payload, received_at: datetime) -> Translated:
     """Translate one message that is no answer. Raises `Failed`."""
-    at, origin = happened_at(kind, payload, received_at)
+    at, _ = happened_at(kind, payload, received_at)
     known, unread = people(kind, payload)
     data = _BUILDERS[kind.becomes](source, kind, payload, known, at)
     if said(kind.event_id, payload) is not MISSING:
         name = key(kind.event_id, payload, _MAX_ID)
     else:
-        name = _content(data, at if origin == "platform" else None)
+        name = _content(data, claimed(kind, kind.answered_at, payload))
     event_id = ids.name_id("ingest", data.TYPE, source, name)
     return Translated(Told(Event(event_id, source, at, data), known), unread)
 
 
 def _content(data: EventData, at: datetime | None) -> str:
-    """Name what the platform said; a time of our own clock (`at` None) is no part of it."""
+    """Name what the platform said and when; a time of our own clock is no part of it."""
     # Without what is not said: a field that a release adds must rename no message.
     plain = data.model_dump(mode="json", exclude={"occurred_at", "consents"}, exclude_none=True)
     content: list[object] = [plain, at.isoformat() if at else None]

@@ -6,11 +6,12 @@ In: a kind, one payload, its survey, the receipt time. Out: one event, or `Faile
 from datetime import datetime
 from uuid import UUID
 
-from services.ingest import values
+from services.ingest import moments, values
 from services.ingest.mapping import Kind, Reader, ScoreModel, Test
 from services.ingest.paths import MISSING, Payload
 from services.ingest.reading import (
     Failed,
+    claimed,
     consents,
     fields,
     happened_at,
@@ -64,18 +65,26 @@ def response(
         attributes=fields(kind.attributes, payload),
         consents=consents(kind, payload, answered_at, f"{source}/{survey}/{response_id}"),
     )
-    event = Event(id=event_id(data), source=source, time=answered_at, data=data)
+    event = Event(_event_id(kind, payload, data), source, answered_at, data)
     return Translated(Told(event, everyone), unread)
 
 
-def event_id(data: ResponseReceived) -> UUID:
+def _event_id(kind: Kind, payload: Payload, data: ResponseReceived) -> UUID:
     """Name the message by what the platform said, so that saying it again is the same event.
 
-    A time that came from our own clock is no part of it: it differs each time. Neither is what
+    No time of our own clock is part of it, for that differs each time; times of the platform's are,
+    also one that lies too far ahead now and no more when the message comes again. Neither is what
     tells how the message reached us (spooled, imported, reconciled).
     """
+    answered_at: datetime | None = data.answered_at
+    if data.answered_at_origin != "platform":
+        answered_at = claimed(kind, kind.answered_at, payload)
+    revised = data.revision
+    if revised is None and kind.revision_is_time:
+        updated_at = claimed(kind, kind.revision, payload)
+        revised = None if updated_at is None else moments.milliseconds(updated_at)
     content: dict[str, object] = {
-        "answered_at": iso(data.answered_at) if data.answered_at_origin == "platform" else None,
+        "answered_at": iso(answered_at) if answered_at else None,
         "complete": data.complete,
         "identifiers": [[i.kind, i.value] for i in data.identifiers],
         "answers": data.answers,
@@ -90,7 +99,7 @@ def event_id(data: ResponseReceived) -> UUID:
         data.source,
         data.survey,
         data.response_id,
-        data.revision,
+        revised,
         ids.content_hash(content),
     )
 

@@ -23,6 +23,8 @@ MAX_TEXT: Final = 20_000
 MAX_ATTRIBUTE: Final = 1_000
 MAX_CHOICES: Final = 100
 
+_BEYOND: Final = 1 << 63
+
 _WHOLE = re.compile(r"[0-9]{1,3}(?:\.0{1,9})?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:[.,][0-9]{1,9})?")
 _SEPARATORS = re.compile(r"[,;|\n]")
@@ -173,7 +175,7 @@ def texts(value: object) -> object:
 
 
 def number(value: object) -> int | float:
-    """Read a finite number, also as text with a decimal comma; whole ones are whole."""
+    """Read a finite number, also as text with a decimal comma; whole ones of 64 bits are whole."""
     if isinstance(value, str):
         text = value.strip().replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
         if not _NUMBER.fullmatch(text):
@@ -181,7 +183,8 @@ def number(value: object) -> int | float:
         value = float(text.replace(",", "."))
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise Unreadable("not a number")
-    return int(value) if value == int(value) else value
+    # Beyond it no reader of JSON takes a whole number, ours neither.
+    return int(value) if -_BEYOND < value < _BEYOND and value == int(value) else value
 
 
 def _whole(value: object) -> object:

@@ -205,7 +205,7 @@ def test_the_longest_ids_still_make_an_identifier() -> None:
     [
         pytest.param({}, True, id="the same"),
         pytest.param({"unmapped": 1}, True, id="what is not mapped"),
-        pytest.param({"at": "2099-05-05T00:00:00Z"}, True, id="another impossible time"),
+        pytest.param({"at": "2099-05-05T00:00:00Z"}, False, id="another time ahead"),
         pytest.param({"score": 8}, False, id="another score"),
         pytest.param({"id": "R-2"}, False, id="another response"),
         pytest.param({"survey": "other"}, False, id="another survey"),
@@ -295,3 +295,21 @@ def test_pings_and_foreign_surveys_are_ignored_with_a_reason() -> None:
 def test_no_payload_makes_translate_raise(body: object) -> None:
     """Anything that JSON can hold is translated, ignored or named unmappable."""
     assert isinstance(translate(SOURCE, Payload(body), NOW), Translated | Ignored | Unmappable)
+
+
+@pytest.mark.parametrize("field", ["at", "updated"])
+def test_a_clock_ahead_makes_no_second_event_of_a_message_sent_again(field: str) -> None:
+    """What lies too far ahead at first lies so no more when the message comes again."""
+    content = said(score=3, **{field: "2026-11-21T12:14:00Z"})
+    first = event(content).told.event
+
+    assert event(content, now=NOW + timedelta(minutes=10)).told.event.id == first.id
+    assert event({**content, field: "2026-11-21T12:15:00Z"}).told.event.id != first.id
+
+
+@pytest.mark.parametrize("number", [1e300, -1e19, 2.0**64])
+def test_a_number_beyond_64_bits_is_told_and_breaks_nothing(number: float) -> None:
+    """`as: number` makes whole numbers of floats; of these it would make what no event holds."""
+    source = mapping(PLAIN.replace("wait: wait", "wait: {from: wait, as: number}"))
+
+    assert data(said(wait=number), source=source).answers["wait"] == number

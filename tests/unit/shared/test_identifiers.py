@@ -1,5 +1,7 @@
 """Normalising identifiers: the same person is written the same way everywhere."""
 
+from collections.abc import Callable
+
 import idna
 import pytest
 from hypothesis import example, given
@@ -102,3 +104,17 @@ def test_a_plain_domain_is_written_as_idna_would(domain: str) -> None:
 def test_a_flood_is_no_address(raw: str) -> None:
     """What somebody pastes into a form is looked at within bounds."""
     assert identifiers.email(raw) is None
+
+
+@pytest.mark.parametrize("read", [identifiers.email, identifiers.external_id])
+def test_a_text_built_to_be_slow_to_normalise_is_none_at_once(
+    read: Callable[[str], Identifier | None],
+) -> None:
+    """A megabyte of accents on one letter would stop the process for hours."""
+    assert read("a" + "\u0301\u0316" * 250_000 + "@example.com") is None
+
+
+def test_responses_of_two_surveys_are_never_one() -> None:
+    """Where a survey's id holds a slash, two customers must not become one by it."""
+    assert identifiers.response("tool", "a/b", "c") != identifiers.response("tool", "a", "b/c")
+    assert identifiers.response("tool", "a", "b/c").value == "tool/a/b/c"
