@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -21,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ConfigError
-from shared.http import problems
+from shared.http import openapi, problems
 from shared.http.limits import REFUSALS, Limits
 from shared.http.protocol import limited
 from shared.http.room import room_for
@@ -41,6 +42,11 @@ _WAITING = 2048
 
 #: A loop of the part; returns soon after `stopping` is set, and never before.
 Task = Callable[[asyncio.Event], Awaitable[None]]
+
+
+_NOT_NOW: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"description": "Not now; the answer says why", "content": {"application/json": {}}}
+}
 
 
 async def _nothing() -> None:
@@ -120,13 +126,16 @@ def make_app(parts: Sequence[Part], registry: CollectorRegistry) -> FastAPI:
         for router in part.routers:
             app.include_router(router)
 
-    @app.get("/healthz", tags=["sight"])
+    described = app.openapi
+    app.openapi = lambda: openapi.with_problems(described())  # type: ignore[method-assign]
+
+    @app.get("/healthz", tags=["sight"], responses=_NOT_NOW)
     async def healthz() -> JSONResponse:
         """Alive: the loop answers and every worker loop moves. Says nothing of dependencies."""
         stuck = [f"{part.name}: {reason}" for part in parts for reason in part.alive()]
         return JSONResponse({"alive": not stuck, "stuck": stuck}, 503 if stuck else 200)
 
-    @app.get("/readyz", tags=["sight"])
+    @app.get("/readyz", tags=["sight"], responses=_NOT_NOW)
     async def readyz() -> JSONResponse:
         """Ready: bus and database answer, consumers are not waiting for a dependency."""
         missing = [f"{part.name}: {reason}" for part in parts for reason in await part.ready()]

@@ -6,7 +6,7 @@ id of a page) goes on from there.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -21,6 +21,7 @@ from shared.database import away_as_dependency
 from shared.events.outcomes import DeliveryState, MessageState
 from shared.events.vocabulary import Channel, ContactClass
 from shared.http.auth import Access, Token
+from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 from shared.settings import Strict
 
@@ -130,6 +131,9 @@ class Filters(Strict):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
+_NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "No delivery has this id"}}
+
+
 def build_router(
     engine: AsyncEngine,
     access: Access,
@@ -138,7 +142,7 @@ def build_router(
     clock: Callable[[], datetime],
 ) -> APIRouter:
     """Make the dispatcher's routes."""
-    router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+    router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], responses=GUARDED)
     read, operate = access.require("read"), access.require("operate")
 
     @router.get("", dependencies=[Depends(read)])
@@ -167,13 +171,16 @@ def build_router(
                 changes=[Change.model_validate(dict(change._mapping)) for change in changes],
             )
 
-    @router.get("/{delivery_id}", dependencies=[Depends(read)])
+    @router.get("/{delivery_id}", dependencies=[Depends(read)], responses=_NO_SUCH)
     async def one_delivery(delivery_id: UUID) -> WithChanges:
         """Show one delivery with every change and its reason."""
         with away_as_dependency():
             return await with_changes(delivery_id)
 
-    @router.post("/{delivery_id}/settle")
+    @router.post(
+        "/{delivery_id}/settle",
+        responses={**_NO_SUCH, 409: {"description": "This delivery is not in doubt"}},
+    )
     async def settle_delivery(
         delivery_id: UUID, wish: Settle, token: Annotated[Token, Depends(operate)]
     ) -> WithChanges:

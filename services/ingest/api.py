@@ -14,6 +14,7 @@ from services.ingest.sight import Sight
 from services.ingest.told import Told
 from shared.errors import RecordTooLarge
 from shared.http.auth import Access
+from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 
 
@@ -107,8 +108,10 @@ _EVENT_BODY: Final = {
     }
 }
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    **GUARDED,
     202: {"description": "Durable"},
     400: {"description": "Not JSON, not a CloudEvent, or not one that may be told from outside"},
+    408: {"description": "The body did not come in time"},
     413: {"description": "Larger than `body_bytes`"},
     503: {"description": "Nothing was stored; come again after `Retry-After`"},
 }

@@ -5,7 +5,7 @@ only be reachable from where its page may be read (`make run` listens on 127.0.0
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -32,11 +32,19 @@ class TurnSwitch(Switch):
     account: Which = "all"
 
 
+#: What the switches bring about, beside a connection that is cut.
+_MISBEHAVING: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"description": "Accepted"},
+    429: {"description": "The switch says so; come again after `Retry-After`"},
+    503: {"description": "The switch says so"},
+}
+
+
 def make_router(record: Record, page: str) -> APIRouter:
     """Build the routes over one record; `page` is the HTML text."""
     router = APIRouter(prefix="/sandbox", tags=["sandbox"])
 
-    @router.put("/api/{account}/profiles")
+    @router.put("/api/{account}/profiles", responses=_MISBEHAVING)
     async def put_profile(
         account: Account, call: ProfileCall, request: Request, key: Key = None
     ) -> Response:
@@ -44,7 +52,7 @@ def make_router(record: Record, page: str) -> APIRouter:
         entry, switch = record.receive(account, call, key)
         return await _answer(entry, switch, request)
 
-    @router.post("/api/{account}/actions")
+    @router.post("/api/{account}/actions", responses=_MISBEHAVING)
     async def post_action(
         account: Account, call: ActionCall, request: Request, key: Key = None
     ) -> Response:

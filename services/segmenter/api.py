@@ -19,6 +19,7 @@ from shared import identifiers
 from shared.database import away_as_dependency
 from shared.events.vocabulary import Identifier
 from shared.http.auth import Access
+from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 
 _Text = Annotated[str, Field(min_length=1, max_length=512)]
@@ -45,10 +46,13 @@ def make_router(
 ) -> APIRouter:
     """Build the routes below `/v1/customers`."""
     router = APIRouter(
-        prefix="/v1/customers", tags=["customers"], dependencies=[Depends(access.require("read"))]
+        prefix="/v1/customers",
+        tags=["customers"],
+        dependencies=[Depends(access.require("read"))],
+        responses=GUARDED,
     )
 
-    @router.get("/{customer_id}")
+    @router.get("/{customer_id}", responses={404: {"description": "No customer has this id"}})
     async def customer(customer_id: UUID) -> CustomerView:
         """Show one customer: profile, answers, consents, next dates, decisions with reasons.
 
