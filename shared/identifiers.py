@@ -8,6 +8,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import idna
 
@@ -94,4 +95,10 @@ def route(key: bytes, identifiers: Sequence[Identifier]) -> str:
         if len(identifiers) == 1
         else min(identifiers, key=lambda i: (ORDER.index(i.kind), i.value))
     )
-    return hmac.digest(key, f"{first.kind}:{first.value}".encode(), "sha256").hex()
+    return _hmac(key, f"{first.kind}:{first.value}")
+
+
+#: One message asks twice: for its route, and for whom it concerns.
+@lru_cache(maxsize=64)
+def _hmac(key: bytes, identifier: str) -> str:
+    return hmac.digest(key, identifier.encode(), "sha256").hex()
