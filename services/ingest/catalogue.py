@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from services.ingest.compiler import Location, MappingErrors, compile_columns, compile_mapping
+from services.ingest.compiler import compile_columns, compile_mapping
 from services.ingest.configs import UsedMapping, used
 from services.ingest.decoders import Decoder, compile_decoder
 from services.ingest.fetch_recipe import Recipe, compile_recipe
 from services.ingest.fetch_settings import laid_over
 from services.ingest.inbound import Headers
 from services.ingest.mapping import Mapping
+from services.ingest.needs import Location, MappingErrors
 from services.ingest.rates import Bucket
 from services.ingest.settings import SourceEntry, SourcesFile
 from services.ingest.spool import SpoolLimits

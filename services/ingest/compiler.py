@@ -20,9 +20,10 @@ from services.ingest.mapping import (
     ScoreModel,
     Test,
 )
-from services.ingest.paths import MISSING, Payload, Pick, compile_path, quote
+from services.ingest.needs import Fault, Location, MappingErrors, lacking, unreached
+from services.ingest.paths import Pick, compile_path, quote
+from services.ingest.picks import converted, first_said, translated
 from services.ingest.reads import (
-    Becomes,
     Condition,
     ConsentField,
     Hashed,
@@ -34,29 +35,6 @@ from services.ingest.reads import (
     is_shorthand,
 )
 from services.ingest.settings import SourceEntry
-
-Location = tuple[str | int, ...]
-
-#: What an event cannot do without, beside a way to recognise the customer.
-NEEDS: MappingOf[Becomes, tuple[str, ...]] = {
-    "response": ("survey", "response_id", "answers"),
-    "thin": ("survey", "response_id"),
-    "invitation": ("survey",),
-    "shown": ("survey",),
-    "decline": ("survey",),
-    "opt_out": ("survey",),
-    "case_opened": ("case",),
-    "case_resolved": ("case",),
-    "case_reopened": ("case",),
-    "message_sent": ("channel",),
-    "message_delivered": ("channel",),
-    "message_bounced": ("channel",),
-    "message_opened": ("channel",),
-    "message_unsubscribed": ("channel",),
-    "action_completed": ("what",),
-    "customer_update": (),
-}
-_MISSING = {"answers": "missing: say where the score is"}
 
 #: How the canonical names are read; any other question takes what `values.answer` takes.
 _ANSWERS: MappingOf[str, Reading] = {
@@ -73,17 +51,8 @@ _ANSWERS: MappingOf[str, Reading] = {
 }
 _ATTRIBUTES: MappingOf[str, Reading] = {"tone": values.tone}
 
-
 #: What a kind lays over its source's key by key.
 _LAID_OVER = ("identifiers", "answers", "attributes", "variables")
-
-
-class MappingErrors(Exception):
-    """What a source lacks: pairs of the key at fault and the thing to do."""
-
-    def __init__(self, problems: Sequence[tuple[Location, str]]) -> None:
-        super().__init__("; ".join(text for _, text in problems))
-        self.problems = tuple(problems)
 
 
 def compile_mapping(name: str, entry: SourceEntry) -> Mapping:
@@ -135,13 +104,13 @@ class _Compiler:
     def __init__(self, name: str, entry: SourceEntry) -> None:
         self._name = name
         self._entry = entry
-        self._problems: list[tuple[Location, str]] = []
+        self._problems: list[Fault] = []
         self._headers: set[str] = set()
         self._reads_query = False
 
     def mapping(self) -> Mapping:
         entry = self._entry
-        self._check_order()
+        self._problems += unreached(entry.kinds)
         kinds = [(("kinds", place), kind) for place, kind in enumerate(entry.kinds)]
         compiled = Mapping(
             source=self._name,
@@ -174,7 +143,7 @@ class _Compiler:
         return compiled
 
     def _kind(self, at: Location, reads: Reads, when: Sequence[Condition]) -> Kind:
-        self._check_needs(at, reads)
+        self._problems += lacking(at, reads)
         score = self._score((*at, "score"), reads.score)
         return Kind(
             becomes=reads.becomes,
@@ -219,36 +188,6 @@ class _Compiler:
                 for name, spec in reads.variables.items()
             ),
         )
-
-    def _check_order(self) -> None:
-        """Refuse a kind behind one without conditions: the first that fits is taken."""
-        for place, kind in enumerate(self._entry.kinds[:-1]):
-            if not kind.when:
-                fix = "missing: without it no kind below is ever reached (or put this kind last)"
-                self._problems.append((("kinds", place, "when"), fix))
-
-    def _check_needs(self, at: Location, reads: Reads) -> None:
-        """Tell what is missing for the event that this becomes."""
-        if reads.becomes not in ("response", "thin") and not (reads.answered_at or reads.event_id):
-            fix = "missing: without it or an `event_id` two like messages would be taken for one"
-            self._problems.append(((*at, "answered_at"), fix))
-        for key in NEEDS[reads.becomes]:
-            wanted = getattr(reads, key)
-            if not wanted or (isinstance(wanted, dict) and not any(wanted.values())):
-                self._problems.append(
-                    (
-                        (*at, key),
-                        _MISSING.get(key, f"missing: say where the {key} is, or choose a preset"),
-                    )
-                )
-        about = [spec for spec in reads.identifiers.values() if spec is not None]
-        elsewhere = {"response", "thin", "case_resolved", "case_reopened"}
-        if reads.becomes not in elsewhere and not about:
-            if reads.becomes.startswith(("message_", "action_")) and reads.delivery_id:
-                return
-            self._problems.append(
-                ((*at, "identifiers"), "missing: say where e-mail or customer id is")
-            )
 
     def _score(self, at: Location, score: Score) -> ScoreModel:
         ends: list[float | Reader] = []
@@ -295,9 +234,9 @@ class _Compiler:
             return Reader("constant", lambda _payload: constant)
         pick = self._first(at, spec.from_)
         if spec.values:
-            pick = _translated(pick, {str(values.word(k)): v for k, v in spec.values.items()})
+            pick = translated(pick, {str(values.word(k)): v for k, v in spec.values.items()})
         if spec.as_:
-            pick = _converted(pick, values.CONVERSIONS[spec.as_])
+            pick = converted(pick, values.CONVERSIONS[spec.as_])
         return Reader(" | ".join(spec.from_), pick)
 
     def _test(self, at: Location, condition: Condition) -> Test:
@@ -329,7 +268,7 @@ class _Compiler:
                     self._reads_query = self._reads_query or text.startswith("query:")
             except ValueError as error:
                 self._problems.append((at, str(error)))
-        return picks[0] if len(picks) == 1 else _first_said(tuple(picks))
+        return picks[0] if len(picks) == 1 else first_said(tuple(picks))
 
 
 def written_out(path: str, shorthands: MappingOf[str, Sequence[str]]) -> Sequence[str]:
@@ -342,42 +281,6 @@ def written_out(path: str, shorthands: MappingOf[str, Sequence[str]]) -> Sequenc
         known = ", ".join(f"{k}:…" for k in sorted(shorthands)) or "none"
         raise ValueError(f"unknown shorthand {word!r} (this source knows: {known})")
     return [template.replace("{}", quote(name)) for template in templates]
-
-
-def _first_said(picks: tuple[Pick, ...]) -> Pick:
-    """Take the first value that says something; an explicit null counts if no other does."""
-
-    def pick(payload: Payload) -> object:
-        found: object = MISSING
-        for one in picks:
-            value = one(payload)
-            if value is None:
-                found = None
-            elif value is not MISSING and value != "":
-                return value
-        return found
-
-    return pick
-
-
-def _translated(pick: Pick, table: MappingOf[str, object]) -> Pick:
-    def one_of(value: object) -> object:
-        word = values.word(value)
-        return value if word is None else table.get(word, value)
-
-    def translated(payload: Payload) -> object:
-        value = pick(payload)
-        return [one_of(one) for one in value] if isinstance(value, list) else one_of(value)
-
-    return translated
-
-
-def _converted(pick: Pick, convert: Reading) -> Pick:
-    def converted(payload: Payload) -> object:
-        value = pick(payload)
-        return value if value is MISSING or value is None or value == "" else convert(value)
-
-    return converted
 
 
 def _words(scalars: Sequence[Scalar]) -> frozenset[str]:

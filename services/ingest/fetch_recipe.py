@@ -8,10 +8,11 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.ingest.compiler import Location, MappingErrors, compile_reads
+from services.ingest.compiler import compile_reads
 from services.ingest.fetch_settings import Bulk, Fetch, Reconcile
 from services.ingest.fetch_template import Template, compile_template
 from services.ingest.mapping import Mapping
+from services.ingest.needs import Location, MappingErrors
 from services.ingest.paths import compile_path
 from services.ingest.payload import Pick
 from services.ingest.reads import Picked, Reads

@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.catalogue import decoder_of, laid_over_preset, load_preset
-from services.ingest.compiler import (
-    Location,
-    MappingErrors,
-    compile_columns,
-    compile_mapping,
-    inheriting,
-)
+from services.ingest.compiler import compile_columns, compile_mapping, inheriting
 from services.ingest.decoders import Decoder
 from services.ingest.fetch_recipe import Recipe, compile_recipe
 from services.ingest.lint import warnings
 from services.ingest.mapping import Mapping
+from services.ingest.needs import Location, MappingErrors
 from services.ingest.settings import SourceEntry, SourcesFile
 from services.ingest.verifier import compile_verifier
 from shared.errors import ConfigError

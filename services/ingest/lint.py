@@ -6,7 +6,8 @@ to do about it.
 
 from collections.abc import Iterator
 
-from services.ingest.compiler import Location, inheriting
+from services.ingest.compiler import inheriting
+from services.ingest.needs import Location
 from services.ingest.reads import Condition, Reads
 from services.ingest.settings import SourceEntry
 

@@ -31,7 +31,7 @@ from services.ingest.path_text import (
     quote,
     read_steps,
 )
-from services.ingest.payload import MISSING, Payload, Pick
+from services.ingest.payload import MISSING, Payload, Pick, says
 
 __all__ = ["MISSING", "Payload", "Pick", "compile_path", "names_of", "quote"]
 
@@ -173,7 +173,7 @@ def _first_of(start: Pick, step: FirstOf) -> Pick:
                 value = _labelled(value, element, labels)
             if value is None:
                 found = None
-            elif value is not MISSING and value != "":
+            elif says(value):
                 return value
         return found
 

@@ -25,6 +25,13 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
+def says(value: object) -> bool:
+    """Tell whether a raw value says something: it is there, neither null nor blank."""
+    if isinstance(value, str):
+        return bool(value) and not value.isspace()
+    return value is not MISSING and value is not None
+
+
 class HeaderValues(Protocol):
     """What a path asks of request headers: the first value under a lower-case name."""
 

@@ -222,7 +222,8 @@ class Reads(Strict):
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     zones: dict[ZoneWord, Annotated[str, AfterValidator(_known_zone)]] = Field(default_factory=dict)
     dates: DateOrder | None = None
-    not_before_days: Annotated[int, Field(gt=0)] = 1826
+    #: A century is for ever here, and every moment less a century is one that exists.
+    not_before_days: Annotated[int, Field(gt=0, le=36_500)] = 1826
     score: Score = Score()
     identifiers: dict[Literal["email", "external_id", "phone"], Spec | None] = Field(
         default_factory=dict

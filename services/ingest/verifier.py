@@ -12,8 +12,8 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from services.ingest.compiler import Location, MappingErrors
 from services.ingest.inbound import Inbound
+from services.ingest.needs import Location, MappingErrors
 from services.ingest.signature_check import Check, checker
 from services.ingest.signatures import Scheme, checking_key_of
 from services.ingest.tokens import token_checker, token_of

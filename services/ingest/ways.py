@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from services.ingest.again import Way
 from services.ingest.catalogue import Catalogue, Source, decoder_of
-from services.ingest.compiler import MappingErrors, compile_mapping
+from services.ingest.compiler import compile_mapping
 from services.ingest.configs import Configs
 from services.ingest.fetch_recipe import compile_fetched
+from services.ingest.needs import MappingErrors
 from services.ingest.settings import SourceEntry
 
 #: Bodies are kept for two weeks: few mappings are changed more often in that time.

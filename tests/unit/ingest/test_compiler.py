@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.ingest.catalogue import load_catalogue
-from services.ingest.compiler import MappingErrors, compile_columns, compile_mapping
+from services.ingest.compiler import compile_columns, compile_mapping
+from services.ingest.needs import MappingErrors
 from services.ingest.settings import SourceEntry
 from shared.errors import ConfigError
 from shared.settings import Secrets
@@ -100,6 +101,7 @@ def refusal(tmp_path: Path, text: str) -> str:
         pytest.param(f"{GOOD}    zones: {{cst: Asia/Shanghai}}\n", 7, "pattern", id="zone word"),
         pytest.param(f"{GOOD}    zones: {{CST: Shanghai}}\n", 7, "not an IANA", id="zone of word"),
         pytest.param(f"{GOOD}    not_before_days: 0\n", 7, "greater than 0", id="days"),
+        pytest.param(f"{GOOD}    not_before_days: 36501\n", 7, "equal to 36500", id="centuries"),
         pytest.param(f"{GOOD}    rate: {{per_second: 0}}\n", 7, "greater than 0", id="rate"),
         pytest.param(f"{GOOD}    shorthands: {{q: [a.b]}}\n", 7, "must contain {}", id="shorthand"),
         pytest.param(

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from services.ingest import fetched
 from services.ingest.catalogue import decoder_of, laid_over_preset
-from services.ingest.compiler import MappingErrors, compile_mapping
+from services.ingest.compiler import compile_mapping
 from services.ingest.decoders import Undecodable
 from services.ingest.fetch_recipe import Recipe, compile_recipe
 from services.ingest.inbound import Inbound
+from services.ingest.needs import MappingErrors
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Thin, Translated, Unmappable
 from services.ingest.translate import translate

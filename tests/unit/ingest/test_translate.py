@@ -313,3 +313,21 @@ def test_a_number_beyond_64_bits_is_told_and_breaks_nothing(number: float) -> No
     source = mapping(PLAIN.replace("wait: wait", "wait: {from: wait, as: number}"))
 
     assert data(said(wait=number), source=source).answers["wait"] == number
+
+
+@pytest.mark.parametrize("comment", ["[first, second]", '"answers[id=q].{first,second}"'])
+def test_a_blank_says_nothing_so_the_next_path_is_asked(comment: str) -> None:
+    """A tool that puts blanks into a field it does not use must not hide the real one."""
+    texts = {"first": "  ", "second": "Merci"}
+    source = mapping(PLAIN.replace("comment: comment", f"comment: {comment}"))
+
+    found = data(said(**texts, answers=[{"id": "q", **texts}]), source=source)
+
+    assert found.answers["comment"] == "Merci"
+
+
+def test_a_blank_is_not_converted() -> None:
+    """`as: number` over a box left blank loses no answer: it was not said."""
+    source = mapping(PLAIN.replace("wait: wait", "wait: {from: wait, as: number}"))
+
+    assert data(said(score=0, wait="  "), source=source).answers == {"score": 0}

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest import examples
-from services.ingest.compiler import MappingErrors
 from services.ingest.examples import GENERIC, TYPEFORM
 from services.ingest.inbound import Inbound, SentHeaders
+from services.ingest.needs import MappingErrors
 from services.ingest.signatures import Scheme, key_of, sign
 from services.ingest.verifier import NOBODY, Verifier, compile_verifier, scheme_of
 from services.ingest.verify_settings import SignatureCheck, TokenCheck
