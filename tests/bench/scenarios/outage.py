@@ -28,6 +28,7 @@ from tests.builders.waiting import eventually
 ABOUT = "Kafka stopped under an even load, then back"
 #: Messages of one second are not counted in any phase: the processes are still warming up.
 _WARM_S = 1.0
+_TOLD_EVERY_S = 10.0
 #: Enough for all that falls due while the first sends to a broker that is away are waited for.
 _CONNECTIONS = 256
 
@@ -101,9 +102,8 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Outage:
         async with loading(_order(system, calm, plan, sent)) as load:
             # A second more than it needs: what is sent twice changes nothing.
             usual = await load.run(sent / plan.rate + 1)
-        tell("waiting for the segmenter")
         expected = storm.endings(range(sent))
-        await _handled(system, 2 * len({*map(storm.identity, range(sent))}))
+        await _handled(system, 2 * len({*map(storm.identity, range(sent))}), tell)
         stormy, calmly = await storm.found(system), await calm.found(system)
         memory = use_of(system.ingest.child.pid).most_mb
     named = {"before": before, "away": during, "back": after, "no outage": usual}
@@ -149,11 +149,16 @@ async def _come_back(
     return await asyncio.gather(load.run(seconds), back())
 
 
-async def _handled(system: System, messages: int) -> None:
+async def _handled(system: System, messages: int, tell: Callable[[str], None]) -> None:
+    told = 0.0
+
     async def check() -> bool:
+        nonlocal told
         ((facts,),) = await system.rows("SELECT count(*) FROM segmenter.facts")
-        assert facts >= messages, f"{facts} of {messages}"
-        return True
+        if time.monotonic() - told > _TOLD_EVERY_S:
+            tell(f"the segmenter has handled {facts} of {messages}")
+            told = time.monotonic()
+        return bool(facts >= messages)
 
     await eventually(check, within=900, what="every message handled")
 
