@@ -1,6 +1,7 @@
 """RFC 9457 problem documents that never echo what was sent (it may be personal)."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import structlog
 from fastapi import FastAPI, Request
@@ -12,6 +13,8 @@ from shared.errors import DependencyAway
 
 MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
+#: How our own fields and places in lists are written, and names of models and types.
+_OURS = re.compile(r"[0-9]{1,5}|[A-Za-z][A-Za-z0-9_-]{0,63}(\[.{0,200}\])?")
 
 
 class Problem(Exception):
@@ -63,8 +66,7 @@ def install(app: FastAPI) -> None:
     async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         where = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['type'].replace('_', ' ')}"
-            for e in error.errors()[:5]
+            f"{_place(e['loc'])}: {e['type'].replace('_', ' ')}" for e in error.errors()[:5]
         )
         return Problem(422, "invalid-request", f"correct these fields: {where}").response()
 
@@ -85,3 +87,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(DependencyAway, on_away)
     app.add_exception_handler(Exception, on_bug)
+
+
+def _place(at: Sequence[str | int]) -> str:
+    """Write where a fault is; a key that is no word of ours is the sender's, and not repeated."""
+    return ".".join(str(part) if _OURS.fullmatch(str(part)) else "…" for part in at)

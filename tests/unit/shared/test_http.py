@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from shared.errors import DependencyAway
 from shared.hosting import Part, make_app
@@ -19,6 +19,12 @@ class Body(BaseModel):
     """A body with one number."""
 
     number: int
+
+
+class StrictBody(Body):
+    """One that takes nothing else."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 @pytest.fixture
@@ -42,6 +48,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
     @router.post("/numbers")
     async def numbers(body: Body) -> int:
+        return body.number
+
+    @router.post("/strict")
+    async def strict(body: StrictBody) -> int:
         return body.number
 
     @router.get("/refused")
@@ -115,3 +125,12 @@ async def test_an_unknown_path_is_a_problem_document_too(client: httpx.AsyncClie
 
     assert answer.status_code == 404
     assert answer.json()["status"] == 404
+
+
+async def test_a_key_that_nobody_asked_for_is_not_echoed(client: httpx.AsyncClient) -> None:
+    """A name of a field is what was sent as well, and may be an address."""
+    answer = await client.post("/strict", json={"number": 1, "marie@example.com": 2})
+
+    assert answer.status_code == 422
+    assert "extra forbidden" in answer.text
+    assert "marie" not in answer.text
