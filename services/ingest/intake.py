@@ -29,6 +29,8 @@ _BODY_DEADLINE_S: Final = 15.0
 _STORE_DEADLINE_S: Final = 4.5
 #: With a spool the bus gets the first 2 s of it: a broker that changes its leader needs one.
 _BUS_DEADLINE_S: Final = 2.0
+#: What one request may take that stores several things: each may take long, not all of them.
+_MARGIN_S: Final = 0.25
 _PING_DEADLINE_S: Final = 1.0
 #: How long a failed publication makes us not ready; then the next one may show that all is well.
 _DOUBT_S: Final = 10.0
@@ -55,6 +57,7 @@ class Intake:
         spool: Spool | None = None,
         breaker: Breaker | None = None,
         bus_deadline_s: float = _BUS_DEADLINE_S,
+        store_deadline_s: float = _STORE_DEADLINE_S,
     ) -> None:
         self._publisher = publisher
         self._ping = ping
@@ -63,7 +66,9 @@ class Intake:
         self._body_deadline_s = body_deadline_s
         self._spool = spool
         self._breaker = breaker or Breaker()
-        self._bus_deadline_s = bus_deadline_s if spool else _STORE_DEADLINE_S
+        self._store_deadline_s = store_deadline_s
+        self._bus_deadline_s = bus_deadline_s if spool else store_deadline_s
+        self.request_deadline_s = store_deadline_s + _MARGIN_S
         self._failed_at: float | None = None
         self._left_behind: set[asyncio.Future[Any]] = set()
         self.clock = clock
@@ -137,7 +142,7 @@ class Intake:
             for item, record in zip(told, messages, strict=True)
         ]
         try:
-            async with asyncio.timeout(_STORE_DEADLINE_S - self._bus_deadline_s):
+            async with asyncio.timeout(self._store_deadline_s - self._bus_deadline_s):
                 await spool.put(entries)
         except (DependencyAway, SpoolFull, TimeoutError):
             return False
@@ -160,15 +165,17 @@ class Intake:
                 missing.append("the database does not answer")
         return missing
 
-    async def in_time(self, work: Awaitable[T], seconds: float = _STORE_DEADLINE_S) -> T:
-        """Do work that needs bus or database; away or late becomes the 503 problem.
+    async def in_time(self, work: Awaitable[T], seconds: float | None = None) -> T:
+        """Do work that needs bus or database within 4.5 s; away or late becomes the 503 problem.
 
         What is late is left behind, not waited for: a driver whose server hangs, hangs in its own
         cleaning up as well.
         """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task}, timeout=seconds)
+            await asyncio.wait(
+                {task}, timeout=self._store_deadline_s if seconds is None else seconds
+            )
         finally:
             if not task.done():
                 self._leave_behind(task)

@@ -4,6 +4,7 @@ In: the source, the request, the time. Out: `Receipt`, once everything it names 
 problems 401, 400, 429 and 503. What a sender repeats after a 503 makes the same events again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -102,18 +103,35 @@ class Receiver:
         now: datetime,
     ) -> Receipt:
         only = outcomes[0]
-        if len(outcomes) == 1 and isinstance(only, Translated):  # nearly every message: no lists
-            await self._publish([only.told], outcomes)
-            if outcomes[0] is only:
+        clock = asyncio.get_running_loop().time
+        ends = clock() + self._intake.request_deadline_s
+        if len(outcomes) == 1 and isinstance(only, Translated):
+            try:  # nearly every message: no lists, and the deadline is that of publishing
+                await self._intake.publish([only.told])
+            except RecordTooLarge:
+                outcomes = [_TOO_LARGE]
+            else:
                 if self._bodies.on:
                     self._bodies.keep(self._body(source, inbound, (only.told,), now))
                 return Receipt(event_ids=(only.told.event.id,), unread=only.unread)
+        work = self._apply_each(source, inbound, payloads, outcomes, now)
+        return await self._intake.in_time(work, ends - clock())
+
+    async def _apply_each(
+        self,
+        source: Source,
+        inbound: Inbound,
+        payloads: Sequence[Payload],
+        outcomes: list[Outcome],
+        now: datetime,
+    ) -> Receipt:
+        """Do one thing after another; the deadline for all together is the caller's."""
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         if told:
             await self._publish(told, outcomes)
         thins = [one for one in outcomes if isinstance(one, Thin)]
         if thins and self._to_fetch is not None:
-            await self._intake.in_time(self._to_fetch.put(source.name, thins, now))
+            await self._to_fetch.put(source.name, thins, now)
         quarantine_id = await self._set_aside(source, inbound, payloads, outcomes, now)
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         if told and self._bodies.on:
@@ -159,21 +177,19 @@ class Receiver:
             return None
         headers, query = _needed(source, inbound)
         known = [i for payload in payloads for i in named(source.mapping, payload)]
-        return await self._intake.in_time(
-            self._quarantine.put(
-                source=source.name,
-                body=inbound.body,
-                secrets=source.secrets,
-                content_type=_content_type(inbound),
-                received_at=now,
-                path=failed[0][1].path,
-                rule=failed[0][1].rule,
-                mapping=source.used.version,
-                headers=headers,
-                query=query,
-                places=[place for place, _ in failed],
-                people=sorted(set(people(self._route_key, known))),
-            )
+        return await self._quarantine.put(
+            source=source.name,
+            body=inbound.body,
+            secrets=source.secrets,
+            content_type=_content_type(inbound),
+            received_at=now,
+            path=failed[0][1].path,
+            rule=failed[0][1].rule,
+            mapping=source.used.version,
+            headers=headers,
+            query=query,
+            places=[place for place, _ in failed],
+            people=sorted(set(people(self._route_key, known))),
         )
 
     def _body(self, source: Source, inbound: Inbound, told: Sequence[Told], now: datetime) -> Body:

@@ -4,6 +4,7 @@ For tests of very many requests: everything is the product's own but the bus, th
 tables and the server.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,18 +43,22 @@ class Kept:
 
 
 class _Bus:
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, takes_s: float) -> None:
         self._kept = kept
+        self._takes_s = takes_s
 
     async def publish(self, messages: Sequence[Message]) -> None:
+        await asyncio.sleep(self._takes_s)
         self._kept.messages += messages
 
 
 class _Aside:
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, takes_s: float) -> None:
         self._kept = kept
+        self._takes_s = takes_s
 
     async def put(self, **row: Any) -> UUID:
+        await asyncio.sleep(self._takes_s)
         self._kept.aside.append(row)
         return UUID(int=len(self._kept.aside))
 
@@ -121,17 +126,32 @@ class Reception:
         return Answered(head["status"], dict(head["headers"]), tail["body"])
 
 
-def reception(path: Path, text: str, secrets: dict[str, str]) -> Reception:
-    """Set up a reception for the sources of this YAML, which is written below `path`."""
+def reception(
+    path: Path,
+    text: str,
+    secrets: dict[str, str],
+    *,
+    takes_s: float = 0.0,
+    store_deadline_s: float = 4.5,
+) -> Reception:
+    """Set up a reception for the sources of this YAML, which is written below `path`.
+
+    Bus and database each take `takes_s` for anything.
+    """
     file = path / "sources.yaml"
     file.write_text(text, encoding="utf-8")
     catalogue = load_catalogue(file, Secrets(secrets))
     kept, registry = Kept(), CollectorRegistry()
     bodies = Bodies(cast("BodiesTable", None), registry=registry, on=False)
     intake = Intake(
-        _Bus(kept), _ping, route_key=b"k", body_bytes=catalogue.body_bytes, clock=utc_now
+        _Bus(kept, takes_s),
+        _ping,
+        route_key=b"k",
+        body_bytes=catalogue.body_bytes,
+        clock=utc_now,
+        store_deadline_s=store_deadline_s,
     )
     sight = Sight(registry)
-    aside = cast("Quarantine", _Aside(kept))
+    aside = cast("Quarantine", _Aside(kept, takes_s))
     receiver = Receiver(intake, aside, bodies, _ToFetch(kept), sight, route_key=b"k")
     return Reception(Webhooks(catalogue, intake, receiver, sight), catalogue, kept, bodies)
