@@ -26,10 +26,14 @@ _MINUTE_S: Final = 60.0
 
 @dataclass(slots=True)
 class Reading:
-    """How far a reading came; `reason` says why not all the way."""
+    """How far a reading came; `reason` says why not all the way.
+
+    `held_up`: the account is to call nobody for now, so no other survey can be read either.
+    """
 
     complete: bool = False
     reason: str = ""
+    held_up: bool = False
     found: set[str] = field(default_factory=set)
 
 
@@ -67,6 +71,7 @@ class SurveyReader:
             answer = await self._page(url, stopping)
             if answer.verdict != "read":
                 reading.reason = answer.reason
+                reading.held_up = answer.verdict == "slow_down"
                 return reading
             try:
                 documents, told = fetched.read_page(self._many, answer.body, survey)

@@ -15,7 +15,7 @@ import structlog
 from services.ingest.fetch_accounts import Accounts
 from services.ingest.fetch_call import Platform
 from services.ingest.fetch_settings import Reconcile
-from services.ingest.fetch_survey import SurveyReader
+from services.ingest.fetch_survey import Reading, SurveyReader
 from services.ingest.fetches import Fetches
 from shared.errors import DependencyAway
 from shared.stopping import pause
@@ -66,24 +66,33 @@ class Reconciling:
         began = self._clock()
         if not await self._accounts.take_turn(source, began, _TURN_S):
             return False
-        complete = True
-        for survey in await self._surveys():
-            if stopping.is_set() or not await self._survey(survey, stopping):
-                complete = False
-                break
+        complete = await self._all(stopping)
         every = timedelta(seconds=self._settings.every_s)
         await self._accounts.end_turn(source, began + (every if complete else min(every, _SOON)))
         return True
+
+    async def _all(self, stopping: asyncio.Event) -> bool:
+        """Read every survey; tells whether everything was seen.
+
+        One that its platform no longer has, or never reads to the end, stands in no other's way.
+        """
+        complete = True
+        for survey in await self._surveys():
+            if stopping.is_set() or await self._platform.pauses():
+                return False
+            reading = await self._survey(survey, stopping)
+            if reading.held_up:
+                return False
+            complete = complete and reading.complete
+        return complete
 
     async def _surveys(self) -> list[str]:
         named = self._settings.surveys or self._recipe.surveys
         return list(named) or await self._accounts.surveys(self._recipe.source)
 
-    async def _survey(self, survey: str, stopping: asyncio.Event) -> bool:
-        """Read one survey; tells whether everything was seen."""
+    async def _survey(self, survey: str, stopping: asyncio.Event) -> Reading:
+        """Read one survey from where it was read to."""
         source = self._recipe.source
-        if await self._platform.pauses():
-            return False
         began = self._clock()
         read_to = await self._accounts.read_to(source, survey)
         if read_to is None:
@@ -94,7 +103,7 @@ class Reconciling:
         reading = await self._reader.read(survey, since, arms, stopping)
         if not reading.complete:
             _log.warning("ingest.reconcile_incomplete", source=source, reason=reading.reason)
-            return False
+            return reading
         await self._accounts.have_read_to(source, survey, began)
         _log.info("ingest.reconciled", source=source, responses=len(reading.found))
-        return True
+        return reading

@@ -178,3 +178,29 @@ async def test_a_paused_platform_is_not_read(place: Place) -> None:
     await place.work()
     assert await place.reconcile()
     assert len(place.platform.asked) == 1
+
+
+@pytest.mark.parametrize("status", [404, 400], ids=["gone", "not accepted"])
+async def test_a_survey_that_cannot_be_read_stands_in_no_other_ones_way(
+    database: str, status: int
+) -> None:
+    """A deleted survey is asked for again and again; those after it are read all the same."""
+    changes = {**RECONCILE, "surveys": ["S1", "S2"]}
+    async with fetching(database, {"reconcile": changes}) as place:
+        place.platform.add("R2", 9, survey="S2")
+        place.platform.then(web.Response(status=status))
+        await place.reconcile()
+        assert place.answers() == [("R2", 9)]
+        assert await place.rows("SELECT survey FROM fetch_surveys") == [("S2",)]
+        place.later(301)
+        assert await place.reconcile(), "soon, for the one that was not read"
+
+
+async def test_with_no_calls_left_no_other_survey_is_tried(database: str) -> None:
+    """Waiting for each of a hundred surveys would take hours and find nothing."""
+    changes = {**RECONCILE, "surveys": ["S1", "S2"]}
+    rate = {"per_minute": 60, "per_day": 1}
+    async with fetching(database, {"reconcile": changes, "rate": rate}) as place:
+        await place.parts.accounts.spend(SOURCE, place.recipe.settings, place.now, 1)
+        await place.reconcile()
+        assert (place.platform.asked, len(place.rests)) == ([], 2)
