@@ -13,7 +13,8 @@ from services.ingest.limits import MAX_CONTAINERS, MAX_DEPTH, Undecodable
         pytest.param(b"", id="empty"),
         pytest.param(b"\xff\xfe{}", id="not utf-8"),
         pytest.param('{"a": 1}'.encode("utf-16"), id="utf-16"),
-        pytest.param(b'"\\ud800"', id="lone surrogate"),
+        pytest.param(b'["\\ud83d"', id="half a letter in what is no JSON"),
+        pytest.param(b'["\\ud83d"' + b',"\\n"' * 70_000 + b"]", id="flood of escapes"),
         pytest.param(b"[NaN]", id="nan"),
         pytest.param(b"[-Infinity]", id="infinity"),
         pytest.param(b"1e400", id="number beyond floats"),
@@ -39,6 +40,13 @@ def test_what_is_no_json_within_limits_is_undecodable(body: bytes) -> None:
         pytest.param(b'{"a": 1, "a": 2}', {"a": 2}, id="a doubled key: the last"),
         pytest.param(b'"a\\u0000b"', "a\x00b", id="a NUL in a text is cleaned where it is read"),
         pytest.param(b"123456789012345678901", 123456789012345680000.0, id="beyond 64 bits"),
+        pytest.param(b'"Merci \\ud83d"', "Merci \ufffd", id="a text cut amid an emoji"),
+        pytest.param(b'"\\uDE00 a \\ud83d\\ud83d"', "\ufffd a \ufffd\ufffd", id="halves alone"),
+        pytest.param(
+            b'"\\\\ud83d \\\\\\ud83d \\ud83d\\ude00"',
+            "\\ud83d \\\ufffd \U0001f600",
+            id="beside whole ones and what only looks like one",
+        ),
         pytest.param(b'"' + b"[{" * 100 + b'"', "[{" * 100, id="brackets in a text"),
     ],
 )
