@@ -13,11 +13,11 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.pruning import prune
 from services.ingest.redaction import redacted, redacted_headers, redacted_text
 from services.ingest.values import clean
 from shared.database import away_as_dependency
 
-_PRUNE_CHUNK: Final = 5000
 #: A crash of the server may lose the last half second; a lost body loses no response.
 _RELAXED: Final = text("SET LOCAL synchronous_commit = off")
 _PUT: Final = text("""
@@ -62,11 +62,6 @@ _ERASE: Final = text("""
        OR (source, survey, response_id) IN (
            SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]),
                                 CAST(:response_ids AS text[])))
-""")
-_PRUNE: Final = text("""
-    DELETE FROM bodies WHERE id = ANY(ARRAY(
-        SELECT id FROM bodies WHERE received_at < :before ORDER BY received_at LIMIT :most
-    ))
 """)
 
 
@@ -227,14 +222,7 @@ class BodiesTable:
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before, in steps that each stay short; returns how many."""
-        asked = {"before": before, "most": _PRUNE_CHUNK}
-        deleted, count = 0, _PRUNE_CHUNK
-        while count == _PRUNE_CHUNK:
-            with away_as_dependency():
-                async with self._engine.begin() as connection:
-                    count = (await connection.execute(_PRUNE, asked)).rowcount
-            deleted += count
-        return deleted
+        return await prune(self._engine, "bodies", "received_at", before)
 
 
 def _columns(bodies: Sequence[Body]) -> dict[str, object]:

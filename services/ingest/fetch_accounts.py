@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.fetch_plan import Left, left
 from services.ingest.fetch_settings import Fetch
+from services.ingest.pruning import prune
 from shared.database import away_as_dependency
 
 _OPEN_SPANS: Final = text("""
@@ -33,7 +34,6 @@ _SPEND: Final = text("""
     UPDATE fetch_calls SET calls = calls + :calls
     WHERE source = :source AND (span, starts) IN (('day', :day), ('minute', :minute))
 """)
-_FORGET_SPANS: Final = text("DELETE FROM fetch_calls WHERE starts < :before")
 _PAUSED: Final = text("SELECT paused_until, failures FROM fetch_sources WHERE source = :source")
 _PAUSE: Final = text("""
     INSERT INTO fetch_sources (source, paused_until, failures, reason)
@@ -83,7 +83,6 @@ _REMEMBER: Final = text("""
     ORDER BY told.event_id
     ON CONFLICT (event_id) DO UPDATE SET told_at = excluded.told_at
 """)
-_FORGET_TOLD: Final = text("DELETE FROM fetch_told WHERE told_at < :before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +178,8 @@ class Accounts:
 
     async def forget(self, before: datetime) -> int:
         """Delete calls and told events of before; returns how many rows."""
-        return await self._change(_FORGET_SPANS, {"before": before}) + await self._change(
-            _FORGET_TOLD, {"before": before}
-        )
+        calls = await prune(self._engine, "fetch_calls", "starts", before)
+        return calls + await prune(self._engine, "fetch_told", "told_at", before)
 
     async def _change(self, statement: TextClause, asked: Mapping[str, object]) -> int:
         with away_as_dependency():

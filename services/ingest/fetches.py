@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.bodies_table import ResponseName
 from services.ingest.fetch_plan import Waiting
+from services.ingest.pruning import prune
 from services.ingest.told import Thin
 from shared.database import away_as_dependency
 
@@ -115,9 +116,6 @@ _STRAYS: Final = text("""
     WHERE due_at IS NOT NULL AND source <> ALL(CAST(:sources AS text[]))
     GROUP BY source ORDER BY source
 """)
-_PRUNE: Final = text("DELETE FROM fetches WHERE closed_at < :before")
-
-
 _VARIABLES: Final = text("""
     SELECT source, survey, response_id, CAST(variables AS text) AS variables FROM fetches
     WHERE variables <> '{}' AND (source, survey, response_id) > (:source, :survey, :response_id)
@@ -259,7 +257,7 @@ class Fetches:
 
     async def prune(self, before: datetime) -> int:
         """Delete what was closed before; returns how many."""
-        return await self._change(_PRUNE, {"before": before})
+        return await prune(self._engine, "fetches", "closed_at", before)
 
     async def erase(
         self, is_hers: Callable[[Iterable[str]], bool], responses: Collection[ResponseName]

@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.pruning import prune
 from services.ingest.redaction import redacted, redacted_headers, redacted_text
 from shared.database import away_as_dependency
 from shared.events.ids import name_id
@@ -48,7 +49,6 @@ _SHOW: Final = text("""
 """)
 _DELETE: Final = text("DELETE FROM quarantine WHERE id = :id")
 _ERASE: Final = text("DELETE FROM quarantine WHERE people && CAST(:people AS text[])")
-_PRUNE: Final = text("DELETE FROM quarantine WHERE received_at < :before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Quarantine:
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before; returns how many."""
-        return await self._change(_PRUNE, {"before": before})
+        return await prune(self._engine, "quarantine", "received_at", before)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life."""

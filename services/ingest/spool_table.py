@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.ingest.pruning import prune
 from shared.bus.port import Message
 from shared.database import away_as_dependency
 
@@ -62,7 +63,6 @@ _LOCK_PEOPLE: Final = text("""
     ORDER BY place FOR UPDATE
 """)
 _ERASE_DEAD: Final = text("DELETE FROM spool_dead WHERE people && CAST(:people AS text[])")
-_PRUNE_DEAD: Final = text("DELETE FROM spool_dead WHERE died_at < :before")
 _RECOUNT: Final = text("""
     UPDATE spool_size SET (rows, bytes) = (SELECT count(*), coalesce(sum(bytes), 0) FROM spool)
 """)
@@ -170,9 +170,7 @@ class SpoolTable:
 
     async def prune(self, before: datetime) -> int:
         """Delete the dead that died before (what waits is never pruned); returns how many."""
-        with away_as_dependency():
-            async with self._engine.begin() as connection:
-                return (await connection.execute(_PRUNE_DEAD, {"before": before})).rowcount
+        return await prune(self._engine, "spool_dead", "died_at", before)
 
 
 async def _entries(connection: AsyncConnection, event_ids: Sequence[UUID]) -> list[Entry]:
