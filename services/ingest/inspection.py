@@ -23,7 +23,7 @@ from shared.errors import ConfigError
 from shared.settings import Loaded, Secrets, load_yaml
 
 #: Fits every recipe: hex, base64, a word in an address, 32 bytes of a public key.
-_STAND_IN: Final = "0" * 64
+_STAND_IN: Final = "1" * 64
 
 
 @dataclass

@@ -81,9 +81,11 @@ def public_key_of(secret: str) -> bytes:
     """Read an Ed25519 public key in hex or base64, optionally after `whpk_`. Raises ValueError."""
     wrong = "is no Ed25519 public key: 32 bytes in hex or base64 (optionally after whpk_)"
     if re.fullmatch(r"[0-9A-Fa-f]{64}", secret):
-        return bytes.fromhex(secret)
-    key = _base64(secret.removeprefix("whpk_"), wrong)
-    if len(key) != 32:
+        key = bytes.fromhex(secret)
+    else:
+        key = _base64(secret.removeprefix("whpk_"), wrong)
+    # Thirty-two zeros stand for a key to come, and would vouch for what anybody signs with zeros.
+    if len(key) != 32 or not any(key):
         raise ValueError(wrong)
     return key
 

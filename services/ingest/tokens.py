@@ -31,6 +31,8 @@ def token_of(check: TokenCheck, secret: str) -> bytes:
     if check.path and not re.fullmatch(r"[A-Za-z0-9._~-]+", secret):
         # Other characters are written in more than one way in an address.
         raise ValueError("must be letters, digits and . _ ~ - only, to stand in an address")
+    if not secret:
+        raise ValueError("is empty")
     return secret.encode()
 
 

@@ -468,7 +468,9 @@ def test_a_public_key_shows_its_form_by_itself(text: str) -> None:
     assert public_key_of(text) == PUBLIC
 
 
-@pytest.mark.parametrize("text", ["", "whpk_", PUBLIC.hex()[:-2], "whpk_AAAA", "é" * 44])
+@pytest.mark.parametrize(
+    "text", ["", "whpk_", PUBLIC.hex()[:-2], "whpk_AAAA", "é" * 44, "00" * 32, "A" * 43]
+)
 def test_what_is_no_public_key_is_refused_at_start(text: str) -> None:
     """The error says what a key looks like and repeats nothing of it."""
     with pytest.raises(ValueError, match="is no Ed25519 public key: 32 bytes"):

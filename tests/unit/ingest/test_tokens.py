@@ -141,6 +141,9 @@ def test_a_token_in_the_address_is_all_that_follows_the_source(
     ("check", "secret", "says"),
     [
         pytest.param(BASIC, "password", "user:password", id="basic without a user"),
+        pytest.param(HEADER, "Bearer ", "is empty", id="nothing after Bearer"),
+        pytest.param(QUERY, "", "is empty", id="empty: a message could bring nothing"),
+        pytest.param(FIELD, "", "is empty", id="empty field"),
         pytest.param(PATH, "a/b", "address", id="slash in an address"),
         pytest.param(PATH, "a b", "address", id="space in an address"),
         pytest.param(PATH, "clé", "address", id="accent in an address"),
