@@ -7,6 +7,7 @@ lapse of its turn.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -66,9 +67,16 @@ class Reconciling:
         began = self._clock()
         if not await self._accounts.take_turn(source, began, _TURN_S):
             return False
-        complete = await self._all(stopping)
         every = timedelta(seconds=self._settings.every_s)
-        await self._accounts.end_turn(source, began + (every if complete else min(every, _SOON)))
+        soon = began + min(every, _SOON)
+        try:
+            complete = await self._all(stopping)
+        except DependencyAway:
+            # With the database away the turn lapses by itself.
+            with suppress(DependencyAway):
+                await self._accounts.end_turn(source, soon)
+            raise
+        await self._accounts.end_turn(source, began + every if complete else soon)
         return True
 
     async def _all(self, stopping: asyncio.Event) -> bool:
