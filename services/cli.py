@@ -18,10 +18,10 @@ from services import local, schemas
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.ingest.__main__ import build as ingest
-from services.ingest.cli import source
-from services.ingest.import_cli import import_rows
-from services.ingest.operator_cli import quarantine
-from services.ingest.remap_cli import remap_source
+from services.ingest.correct.quarantine_cli import quarantine
+from services.ingest.correct.remap_cli import remap_source
+from services.ingest.history.cli import import_rows
+from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision

@@ -19,7 +19,7 @@ from services.ingest.examples import (
     shop,
     typeform,
 )
-from services.ingest.signatures import key_of, sign
+from services.ingest.verify.signatures import key_of, sign
 from shared.errors import ConfigError
 
 #: Where an instance keeps the secret of each source (deploy/config/sources.yaml).

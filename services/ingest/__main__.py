@@ -5,31 +5,31 @@ from functools import partial
 
 import structlog
 
-from services.ingest.api import events_router
 from services.ingest.app import Prunable, make_part, pruning
-from services.ingest.bodies import Bodies
-from services.ingest.bodies_table import BodiesTable
-from services.ingest.breaker import Breaker
 from services.ingest.catalogue import load_catalogue
-from services.ingest.configs import Configs, remembering
-from services.ingest.drain import Drain
-from services.ingest.erase_api import erase_router
-from services.ingest.fetch_parts import REMEMBERED_FOR, FetchParts
-from services.ingest.forget import Forgetting
-from services.ingest.imports_api import imports_router
-from services.ingest.imports_table import Imports
-from services.ingest.intake import Intake
-from services.ingest.people import people
-from services.ingest.quarantine import Quarantine
-from services.ingest.quarantine_api import quarantine_router
-from services.ingest.receive import Receiver
-from services.ingest.remapping import Remapping
-from services.ingest.replay import Replay
+from services.ingest.correct.erase_api import erase_router
+from services.ingest.correct.quarantine_api import quarantine_router
+from services.ingest.correct.remapping import Remapping
+from services.ingest.correct.replay import Replay
+from services.ingest.correct.source_api import source_router
+from services.ingest.correct.ways import Ways
+from services.ingest.fetch.parts import REMEMBERED_FOR, FetchParts
+from services.ingest.history.api import imports_router
+from services.ingest.history.table import Imports
+from services.ingest.keep.bodies import Bodies
+from services.ingest.keep.bodies_table import BodiesTable
+from services.ingest.keep.breaker import Breaker
+from services.ingest.keep.configs import Configs, remembering
+from services.ingest.keep.drain import Drain
+from services.ingest.keep.forget import Forgetting
+from services.ingest.keep.intake import Intake
+from services.ingest.keep.people import people
+from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.spool import Spool
+from services.ingest.keep.spool_table import SpoolTable
+from services.ingest.outside.api import events_router
+from services.ingest.receive.receiver import Receiver
 from services.ingest.sight import Sight
-from services.ingest.source_api import source_router
-from services.ingest.spool import Spool
-from services.ingest.spool_table import SpoolTable
-from services.ingest.ways import Ways
 from shared.hosting import Part, Task
 from shared.process import Context, main
 

@@ -9,10 +9,10 @@ import structlog
 from fastapi import APIRouter
 
 from services.ingest.catalogue import Catalogue
-from services.ingest.intake import Intake
-from services.ingest.receive import Receiver
+from services.ingest.keep.intake import Intake
+from services.ingest.receive.receiver import Receiver
+from services.ingest.receive.webhooks import PREFIX, Webhooks, webhook_router
 from services.ingest.sight import Sight
-from services.ingest.webhooks import PREFIX, Webhooks, webhook_router
 from shared.errors import DependencyAway
 from shared.hosting import Part, Task
 from shared.stopping import pause

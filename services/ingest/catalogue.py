@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from services.ingest.compiler import compile_columns, compile_mapping
-from services.ingest.configs import UsedMapping, used
-from services.ingest.decoders import Decoder, compile_decoder
-from services.ingest.fetch_recipe import Recipe, compile_recipe
-from services.ingest.fetch_settings import laid_over
-from services.ingest.inbound import Headers
-from services.ingest.mapping import Mapping
-from services.ingest.needs import Location, MappingErrors
-from services.ingest.rates import Bucket
+from services.ingest.decode.decoders import Decoder, compile_decoder
+from services.ingest.fetch.recipe import Recipe, compile_recipe
+from services.ingest.fetch.settings import laid_over
+from services.ingest.keep.configs import UsedMapping, used
+from services.ingest.keep.spool import SpoolLimits
+from services.ingest.mapper.compiler import compile_columns, compile_mapping
+from services.ingest.mapper.mapping import Mapping
+from services.ingest.mapper.needs import Location, MappingErrors
+from services.ingest.receive.inbound import Headers
+from services.ingest.receive.rates import Bucket
 from services.ingest.settings import SourceEntry, SourcesFile
-from services.ingest.spool import SpoolLimits
-from services.ingest.verifier import Verifier, compile_verifier
-from services.ingest.verify_settings import TokenCheck
+from services.ingest.verify.settings import TokenCheck
+from services.ingest.verify.verifier import Verifier, compile_verifier
 from shared.errors import ConfigError
 from shared.settings import Secrets, load_yaml
 

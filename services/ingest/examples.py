@@ -11,7 +11,7 @@ from typing import Final
 
 import orjson
 
-from services.ingest.signatures import Scheme, key_of, sign
+from services.ingest.verify.signatures import Scheme, key_of, sign
 from shared.events.ids import name_id
 from shared.events.vocabulary import Value
 from shared.times import iso

@@ -12,9 +12,9 @@ from pydantic import (
     IPvAnyNetwork,
 )
 
-from services.ingest.fetch_settings import Fetch, Reconcile
-from services.ingest.reads import Ignore, Kind, Name, PathText, Reads, Template
-from services.ingest.verify_settings import Check
+from services.ingest.fetch.settings import Fetch, Reconcile
+from services.ingest.mapper.reads import Ignore, Kind, Name, PathText, Reads, Template
+from services.ingest.verify.settings import Check
 from shared.settings import SecretRef, Strict
 
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from services.ingest import values
-from services.ingest.mapping import Kind, Mapping
-from services.ingest.paths import MISSING, Payload
-from services.ingest.reading import Failed, happened_at, holds, key, people, said
-from services.ingest.reports import report
-from services.ingest.responses import MAX_RESPONSE_ID, MAX_SURVEY, response
+from services.ingest.mapper import values
+from services.ingest.mapper.mapping import Kind, Mapping
+from services.ingest.mapper.paths import MISSING, Payload
+from services.ingest.mapper.reading import Failed, happened_at, holds, key, people, said
+from services.ingest.mapper.reports import report
+from services.ingest.mapper.responses import MAX_RESPONSE_ID, MAX_SURVEY, response
 from services.ingest.told import Ignored, Outcome, Thin, Unmappable
 from shared.events.vocabulary import Identifier
 

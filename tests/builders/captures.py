@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from services.ingest.catalogue import Source, load_catalogue
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.signatures import key_of, sign
+from services.ingest.receive.inbound import Inbound, SentHeaders
 from services.ingest.told import Ignored, Outcome, Thin, Translated
 from services.ingest.translate import translate
-from services.ingest.verifier import scheme_of
-from services.ingest.verify_settings import SignatureCheck
+from services.ingest.verify.settings import SignatureCheck
+from services.ingest.verify.signatures import key_of, sign
+from services.ingest.verify.verifier import scheme_of
 from shared.events import envelope
 from shared.settings import Secrets
 

@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.bodies_table import Body
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.fetch_parts import FetchParts
-from services.ingest.fetch_recipe import Recipe, compile_recipe
-from services.ingest.people import people
-from services.ingest.quarantine import Quarantine
+from services.ingest.fetch.parts import FetchParts
+from services.ingest.fetch.recipe import Recipe, compile_recipe
+from services.ingest.keep.bodies_table import Body
+from services.ingest.keep.people import people
+from services.ingest.keep.quarantine import Quarantine
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Thin, Told
 from shared.database import connect

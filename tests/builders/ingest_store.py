@@ -9,11 +9,11 @@ from uuid import UUID, uuid5
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.breaker import Breaker
-from services.ingest.drain import Drain
-from services.ingest.intake import Intake
-from services.ingest.spool import Spool, SpoolLimits
-from services.ingest.spool_table import Entry, SpoolTable
+from services.ingest.keep.breaker import Breaker
+from services.ingest.keep.drain import Drain
+from services.ingest.keep.intake import Intake
+from services.ingest.keep.spool import Spool, SpoolLimits
+from services.ingest.keep.spool_table import Entry, SpoolTable
 from services.ingest.told import Told
 from shared import identifiers
 from shared.bus.port import Message, Publisher

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import yaml
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.compiler import compile_mapping
-from services.ingest.inbound import SentHeaders
-from services.ingest.mapping import Mapping
-from services.ingest.payload import Payload
+from services.ingest.decode.payload import Payload
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.mapper.mapping import Mapping
+from services.ingest.receive.inbound import SentHeaders
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Outcome, Translated
 from services.ingest.translate import translate

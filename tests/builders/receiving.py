@@ -14,15 +14,15 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
-from services.ingest.bodies import Bodies
-from services.ingest.bodies_table import BodiesTable
 from services.ingest.catalogue import Catalogue, load_catalogue
-from services.ingest.intake import Intake
-from services.ingest.quarantine import Quarantine
-from services.ingest.receive import Receiver
+from services.ingest.keep.bodies import Bodies
+from services.ingest.keep.bodies_table import BodiesTable
+from services.ingest.keep.intake import Intake
+from services.ingest.keep.quarantine import Quarantine
+from services.ingest.receive.receiver import Receiver
+from services.ingest.receive.webhooks import Webhooks
 from services.ingest.sight import Sight
 from services.ingest.told import Thin
-from services.ingest.webhooks import Webhooks
 from shared.bus.port import Message
 from shared.settings import Secrets
 from shared.times import utc_now

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.bodies import Bodies
-from services.ingest.bodies_table import BodiesTable, Body
-from services.ingest.configs import Configs, remembering, used
-from services.ingest.people import people
+from services.ingest.keep.bodies import Bodies
+from services.ingest.keep.bodies_table import BodiesTable, Body
+from services.ingest.keep.configs import Configs, remembering, used
+from services.ingest.keep.people import people
 from shared import identifiers
 from shared.database import connect
 from shared.errors import DependencyAway

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from services.ingest.examples import Answer, shop
-from services.ingest.fetches import Fetches, Row
-from services.ingest.people import people
-from services.ingest.spool_table import Entry, Size, SpoolTable
+from services.ingest.fetch.fetches import Fetches, Row
+from services.ingest.keep.people import people
+from services.ingest.keep.spool_table import Entry, Size, SpoolTable
 from services.ingest.told import Thin
 from shared import identifiers
 from shared.bus.port import Message

@@ -10,10 +10,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from services.ingest import fetched
-from services.ingest.fetched import KEPT_TYPE
-from services.ingest.fetches import Row
-from services.ingest.people import people
+from services.ingest.fetch import fetched
+from services.ingest.fetch.fetched import KEPT_TYPE
+from services.ingest.fetch.fetches import Row
+from services.ingest.keep.people import people
 from shared import identifiers
 from shared.errors import DependencyAway
 from tests.builders.fetching import SOURCE, Place, fetching, thin

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from services.ingest.import_cli import import_rows
+from services.ingest.history.cli import import_rows
 from shared.events.feedback import ResponseReceived
 from tests.builders.ingest import Ingest
 from tests.builders.operating import answering, run, told

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.ingest.operator_cli import quarantine
+from services.ingest.correct.quarantine_cli import quarantine
 from tests.builders.ingest import ENVIRON
 from tests.builders.operating import answering, run, told
 from tests.builders.remapping import answer, mapped_by, send

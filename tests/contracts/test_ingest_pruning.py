@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.bodies_table import BodiesTable
-from services.ingest.fetch_accounts import Accounts
-from services.ingest.fetches import Fetches
-from services.ingest.quarantine import Quarantine
-from services.ingest.spool_table import SpoolTable
+from services.ingest.fetch.accounts import Accounts
+from services.ingest.fetch.fetches import Fetches
+from services.ingest.keep.bodies_table import BodiesTable
+from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.spool_table import SpoolTable
 from shared.database import connect
 
 BEFORE = datetime(2026, 11, 22, tzinfo=UTC)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.ingest.quarantine import Quarantine
+from services.ingest.keep.quarantine import Quarantine
 from shared.database import connect
 from tests.builders.ingest_store import START, emptied
 from tests.builders.postgres import bare_database

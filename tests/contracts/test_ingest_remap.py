@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from services.ingest.remap_cli import remap_source
+from services.ingest.correct.remap_cli import remap_source
 from services.segmenter.facts import fact_of
 from services.segmenter.profile import rebuild
 from shared.events.feedback import ResponseReceived

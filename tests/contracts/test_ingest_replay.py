@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.ingest.fetched import KEPT_TYPE, kept
-from services.ingest.quarantine import Quarantine
+from services.ingest.fetch.fetched import KEPT_TYPE, kept
+from services.ingest.keep.quarantine import Quarantine
 from shared.database import connect
 from shared.events.feedback import ResponseReceived
 from shared.process import Context

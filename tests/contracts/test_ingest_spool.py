@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.ingest.people import people
-from services.ingest.spool import SpoolFull, SpoolLimits
+from services.ingest.keep.people import people
+from services.ingest.keep.spool import SpoolFull, SpoolLimits
 from shared.bus.kafka import KafkaBus
 from shared.bus.port import Publisher
 from shared.bus.postgres import PostgresBus

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from services.ingest.signatures import Scheme, sign
+from services.ingest.verify.signatures import Scheme, sign
 from shared.events.feedback import ResponseReceived
 from tests.builders.ingest import Ingest, running_ingest
 from tests.builders.survey_platform import TOKEN, SurveyPlatform, survey_platform

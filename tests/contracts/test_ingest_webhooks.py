@@ -12,7 +12,7 @@ import pytest
 
 from services.ingest import examples
 from services.ingest.examples import Answer, SignedRequest
-from services.ingest.signatures import key_of, sign
+from services.ingest.verify.signatures import key_of, sign
 from shared.events.feedback import ResponseReceived
 from tests.builders import responses
 from tests.builders.ingest import Ingest, running_ingest

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from services.ingest.catalogue import PRESETS, Source, decoder_of, laid_over_preset
-from services.ingest.compiler import compile_mapping
-from services.ingest.inbound import SentHeaders
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.receive.inbound import SentHeaders
 from services.ingest.settings import SourcesFile
 from services.ingest.told import Outcome, Translated
-from services.ingest.verify_settings import SignatureCheck
+from services.ingest.verify.settings import SignatureCheck
 from tests.builders.captures import (
     FOLDER,
     NOW,

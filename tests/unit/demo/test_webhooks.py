@@ -9,9 +9,9 @@ import pytest
 from services.demo.data import Post, Source, cases, responses
 from services.demo.webhooks import SECRETS, secrets_of, tampered, webhook
 from services.ingest.examples import GENERIC, STANDARD, TYPEFORM, SignedRequest
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.signature_check import checker
-from services.ingest.signatures import Scheme, key_of
+from services.ingest.receive.inbound import Inbound, SentHeaders
+from services.ingest.verify.signature_check import checker
+from services.ingest.verify.signatures import Scheme, key_of
 from shared.errors import ConfigError
 
 NOW = datetime(2026, 11, 21, 20, 0, 5, 123456, tzinfo=UTC)

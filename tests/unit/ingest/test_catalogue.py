@@ -7,9 +7,9 @@ import pytest
 
 from services.ingest.catalogue import Catalogue, load_catalogue
 from services.ingest.examples import GENERIC
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.signatures import sign
-from services.ingest.verifier import Verifier
+from services.ingest.receive.inbound import Inbound, SentHeaders
+from services.ingest.verify.signatures import sign
+from services.ingest.verify.verifier import Verifier
 from shared.errors import ConfigError
 from shared.settings import Secrets
 from tests.builders.responses import SECRETS

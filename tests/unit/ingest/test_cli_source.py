@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.ingest.cli import source
 from services.ingest.examples import GENERIC
-from services.ingest.signatures import sign
+from services.ingest.tryout.cli import source
+from services.ingest.verify.signatures import sign
 
 SHIPPED = Path(__file__).resolve().parents[3] / "deploy" / "config"
 SHOP = """sources:

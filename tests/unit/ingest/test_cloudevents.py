@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from services.ingest.decoders import compile_decoder
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.limits import Undecodable
+from services.ingest.decode.decoders import compile_decoder
+from services.ingest.decode.limits import Undecodable
+from services.ingest.receive.inbound import Inbound, SentHeaders
 
 ATTRIBUTES = {
     "specversion": "1.0",

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.ingest.catalogue import load_catalogue
-from services.ingest.compiler import compile_columns, compile_mapping
-from services.ingest.needs import MappingErrors
+from services.ingest.mapper.compiler import compile_columns, compile_mapping
+from services.ingest.mapper.needs import MappingErrors
 from services.ingest.settings import SourceEntry
 from shared.errors import ConfigError
 from shared.settings import Secrets

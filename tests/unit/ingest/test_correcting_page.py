@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from services.cli import app
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.compiler import compile_columns
-from services.ingest.history import read_row
+from services.ingest.history.rows import read_row
+from services.ingest.mapper.compiler import compile_columns
 from services.ingest.settings import SourcesFile
 from services.ingest.told import Translated
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.decoders import MAX_BATCH, Name, Undecodable, compile_decoder
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.paths import compile_path
-from services.ingest.payload import Payload
+from services.ingest.decode.decoders import MAX_BATCH, Name, Undecodable, compile_decoder
+from services.ingest.decode.payload import Payload
+from services.ingest.mapper.paths import compile_path
+from services.ingest.receive.inbound import Inbound, SentHeaders
 
 FORM = "application/x-www-form-urlencoded"
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "answered", "data": {"a": "1"}}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.paths import MISSING, compile_path
-from services.ingest.payload import Payload, Unreadable
+from services.ingest.decode.payload import Payload, Unreadable
+from services.ingest.mapper.paths import MISSING, compile_path
 
 
 @pytest.mark.parametrize(

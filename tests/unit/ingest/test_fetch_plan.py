@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.fetch_plan import (
+from services.ingest.fetch.plan import (
     Left,
     One,
     Together,
@@ -16,7 +16,7 @@ from services.ingest.fetch_plan import (
     pause,
     try_again,
 )
-from services.ingest.fetch_settings import Bulk, Fetch, FetchRate
+from services.ingest.fetch.settings import Bulk, Fetch, FetchRate
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOLD = NOON - timedelta(minutes=1)

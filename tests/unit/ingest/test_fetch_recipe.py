@@ -11,13 +11,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest import fetched
 from services.ingest.catalogue import decoder_of, laid_over_preset
-from services.ingest.compiler import compile_mapping
-from services.ingest.decoders import Undecodable
-from services.ingest.fetch_recipe import Recipe, compile_recipe
-from services.ingest.inbound import Inbound
-from services.ingest.needs import MappingErrors
+from services.ingest.decode.decoders import Undecodable
+from services.ingest.fetch import fetched
+from services.ingest.fetch.recipe import Recipe, compile_recipe
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.mapper.needs import MappingErrors
+from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Thin, Translated, Unmappable
 from services.ingest.translate import translate

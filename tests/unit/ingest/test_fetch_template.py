@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.fetch_template import compile_template
+from services.ingest.fetch.template import compile_template
 
 URL = "https://api.example.com/v3/surveys/{survey}/responses/{response_id}?at={since}"
 

@@ -6,9 +6,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.fetch_recipe import compile_recipe
-from services.ingest.fetch_settings import Bulk, Fetch, Reconcile
-from services.ingest.fetch_sight import FetchSight
+from services.ingest.fetch.recipe import compile_recipe
+from services.ingest.fetch.settings import Bulk, Fetch, Reconcile
+from services.ingest.fetch.sight import FetchSight
 from services.ingest.settings import SourcesFile
 from shared.settings import Secrets
 

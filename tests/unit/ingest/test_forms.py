@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.forms import MAX_BRACKETS, MAX_BYTES, MAX_FIELDS, MAX_NAME, decode_form
-from services.ingest.limits import Undecodable
+from services.ingest.decode.forms import MAX_BRACKETS, MAX_BYTES, MAX_FIELDS, MAX_NAME, decode_form
+from services.ingest.decode.limits import Undecodable
 
 
 @pytest.mark.parametrize(

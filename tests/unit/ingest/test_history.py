@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.ingest.compiler import compile_columns, compile_mapping
-from services.ingest.history import read_row
-from services.ingest.payload import Payload
+from services.ingest.decode.payload import Payload
+from services.ingest.history.rows import read_row
+from services.ingest.mapper.compiler import compile_columns, compile_mapping
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Translated, Unmappable
 from services.ingest.translate import translate

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.import_file import Row, look_at, sniffed
+from services.ingest.history.file import Row, look_at, sniffed
 from shared.errors import ConfigError
 
 

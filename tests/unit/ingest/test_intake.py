@@ -8,11 +8,11 @@ import pytest
 from fastapi import Request
 from prometheus_client import CollectorRegistry
 
-from services.ingest.breaker import Breaker
-from services.ingest.intake import Intake, come_again
-from services.ingest.people import people
-from services.ingest.spool import Spool, SpoolLimits
-from services.ingest.spool_table import SpoolTable
+from services.ingest.keep.breaker import Breaker
+from services.ingest.keep.intake import Intake, come_again
+from services.ingest.keep.people import people
+from services.ingest.keep.spool import Spool, SpoolLimits
+from services.ingest.keep.spool_table import SpoolTable
 from shared import identifiers
 from shared.bus.port import Message
 from shared.database import connect

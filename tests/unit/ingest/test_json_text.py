@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from services.ingest.json_text import decode_json
-from services.ingest.limits import MAX_CONTAINERS, MAX_DEPTH, Undecodable
+from services.ingest.decode.json_text import decode_json
+from services.ingest.decode.limits import MAX_CONTAINERS, MAX_DEPTH, Undecodable
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.moments import AHEAD, DateOrder, parse, placed
-from services.ingest.values import Unreadable
+from services.ingest.mapper.moments import AHEAD, DateOrder, parse, placed
+from services.ingest.mapper.values import Unreadable
 
 PARIS = ZoneInfo("Europe/Paris")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.limits import Undecodable
-from services.ingest.multipart import (
+from services.ingest.decode.limits import Undecodable
+from services.ingest.decode.multipart import (
     MAX_CONTENT_TYPE,
     MAX_HEADER_BYTES,
     MAX_HEADERS,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.outside import MAX_BATCH, read, read_all
-from services.ingest.outside_types import Refused
+from services.ingest.outside.events import MAX_BATCH, read, read_all
+from services.ingest.outside.types import Refused
 from services.ingest.told import message
 from shared.events.envelope import FEEDBACK, OUTCOMES, decode
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.inbound import SentHeaders
-from services.ingest.paths import MISSING, Payload, compile_path, quote
+from services.ingest.mapper.paths import MISSING, Payload, compile_path, quote
+from services.ingest.receive.inbound import SentHeaders
 
 BODY: dict[str, Any] = {
     "a": {"b": 0, "none": None, "empty": ""},

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.compiler import compile_mapping
-from services.ingest.paths import Payload
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.mapper.paths import Payload
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Outcome, Translated
 from services.ingest.translate import translate

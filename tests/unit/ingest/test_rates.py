@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ingest.rates import Bucket
+from services.ingest.receive.rates import Bucket
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus, urlencode
 import pytest
 from hypothesis import given, settings, strategies
 
-from services.ingest.redaction import redacted, redacted_headers, redacted_text
+from services.ingest.keep.redaction import redacted, redacted_headers, redacted_text
 
 SECRET = 'pä/ss+w"ord=1'
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.ingest.compiler import compile_mapping
-from services.ingest.payload import MISSING, Payload
-from services.ingest.remap import Change, Difference, change
+from services.ingest.correct.remap import Change, Difference, change
+from services.ingest.decode.payload import MISSING, Payload
+from services.ingest.mapper.compiler import compile_mapping
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Outcome, Translated, Unmappable
 from services.ingest.translate import translate

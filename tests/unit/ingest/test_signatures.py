@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.signature_check import checker
-from services.ingest.signatures import (
+from services.ingest.receive.inbound import Inbound, SentHeaders
+from services.ingest.verify.signature_check import checker
+from services.ingest.verify.signatures import (
     KeyRecipe,
     Scheme,
     TimeUnit,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.inbound import Inbound
-from services.ingest.signed_text import Said, compile_text, placeholders
+from services.ingest.receive.inbound import Inbound
+from services.ingest.verify.signed_text import Said, compile_text, placeholders
 
 TREE = {"MSG": "hé", "at": 7, "list": ["x"], "yes": True, "n": None, "in": {"a.b": "deep"}}
 SAID = Said(Inbound(b"\xff{id}", url="https://example.com/?a=1"), "m-1", "17", TREE)

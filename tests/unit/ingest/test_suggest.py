@@ -8,17 +8,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from services.ingest.capture import inbound
 from services.ingest.catalogue import decoder_of, load_preset
-from services.ingest.cli import source
-from services.ingest.compiler import compile_mapping
-from services.ingest.decoders import Undecodable
-from services.ingest.inbound import Inbound
+from services.ingest.decode.decoders import Undecodable
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourcesFile
-from services.ingest.suggest import Suggestion, resembles, suggest
 from services.ingest.told import Translated
 from services.ingest.translate import translate
-from services.ingest.verifier import compile_verifier
+from services.ingest.tryout.capture import inbound
+from services.ingest.tryout.cli import source
+from services.ingest.tryout.suggest import Suggestion, resembles, suggest
+from services.ingest.verify.verifier import compile_verifier
 from shared.events.feedback import ResponseReceived
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

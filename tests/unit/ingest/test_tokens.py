@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.tokens import token_checker, token_of
-from services.ingest.verify_settings import TokenCheck
+from services.ingest.receive.inbound import Inbound, SentHeaders
+from services.ingest.verify.settings import TokenCheck
+from services.ingest.verify.tokens import token_checker, token_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEADER = TokenCheck(kind="token", header="X-Token")

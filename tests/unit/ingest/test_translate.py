@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.catalogue import laid_over_preset
-from services.ingest.compiler import compile_mapping
-from services.ingest.mapping import Mapping
-from services.ingest.paths import Payload
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.mapper.mapping import Mapping
+from services.ingest.mapper.paths import Payload
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Translated, Unmappable
 from services.ingest.translate import translate

@@ -7,16 +7,16 @@ import orjson
 import pytest
 import yaml
 
-from services.ingest.capture import captured, header, inbound
 from services.ingest.catalogue import decoder_of, laid_over_preset
-from services.ingest.compiler import compile_mapping
 from services.ingest.examples import GENERIC, STANDARD, TYPEFORM
-from services.ingest.inbound import Inbound
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourceEntry
-from services.ingest.signatures import Scheme, key_of, sign
 from services.ingest.told import Ignored, Thin, Translated, Unmappable
-from services.ingest.trace import Field
-from services.ingest.trial import Message, Subject, Trial, tried
+from services.ingest.tryout.capture import captured, header, inbound
+from services.ingest.tryout.trace import Field
+from services.ingest.tryout.trial import Message, Subject, Trial, tried
+from services.ingest.verify.signatures import Scheme, key_of, sign
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECRET = "whsec_aW52ZW50ZWQtc2VjcmV0LW9mLXRoZS10ZXN0cy0zMmI"

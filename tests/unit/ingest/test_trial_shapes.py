@@ -13,14 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.catalogue import decoder_of
-from services.ingest.compiler import compile_mapping
-from services.ingest.decoders import Undecodable
-from services.ingest.inbound import Inbound
+from services.ingest.decode.decoders import Undecodable
+from services.ingest.mapper.compiler import compile_mapping
+from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourcesFile
-from services.ingest.suggest import suggest
 from services.ingest.told import Outcome
 from services.ingest.translate import translate
-from services.ingest.trial import Subject, Trial, tried
+from services.ingest.tryout.suggest import suggest
+from services.ingest.tryout.trial import Subject, Trial, tried
 from tests.builders.captures import FOLDER, NOW, SECRET, Capture, captures, outcomes, source_of
 
 CAPTURED = [

@@ -5,9 +5,9 @@ import zlib
 
 import pytest
 
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.limits import Undecodable
-from services.ingest.unpack import unpacked
+from services.ingest.decode.limits import Undecodable
+from services.ingest.decode.unpack import unpacked
+from services.ingest.receive.inbound import Inbound, SentHeaders
 
 PLAIN = b'{"score": 9}' * 3
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest import values
-from services.ingest.paths import MISSING
-from services.ingest.values import Unreadable
+from services.ingest.mapper import values
+from services.ingest.mapper.paths import MISSING
+from services.ingest.mapper.values import Unreadable
 
 
 @pytest.mark.parametrize(

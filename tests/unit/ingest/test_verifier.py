@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from services.ingest import examples
 from services.ingest.examples import GENERIC, TYPEFORM
-from services.ingest.inbound import Inbound, SentHeaders
-from services.ingest.needs import MappingErrors
-from services.ingest.signatures import Scheme, key_of, sign
-from services.ingest.verifier import NOBODY, Verifier, compile_verifier, scheme_of
-from services.ingest.verify_settings import SignatureCheck, TokenCheck
+from services.ingest.mapper.needs import MappingErrors
+from services.ingest.receive.inbound import Inbound, SentHeaders
+from services.ingest.verify.settings import SignatureCheck, TokenCheck
+from services.ingest.verify.signatures import Scheme, key_of, sign
+from services.ingest.verify.verifier import NOBODY, Verifier, compile_verifier, scheme_of
 
 PRESETS = Path(__file__).resolve().parents[3] / "services" / "ingest" / "sources"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from services.ingest.verify_settings import Check, SignatureCheck, TokenCheck
+from services.ingest.verify.settings import Check, SignatureCheck, TokenCheck
 
 CHECK: TypeAdapter[SignatureCheck | TokenCheck] = TypeAdapter(Check)
 ROOT = Path(__file__).resolve().parents[3]

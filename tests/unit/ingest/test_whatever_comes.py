@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.signatures import Scheme, sign
+from services.ingest.verify.signatures import Scheme, sign
 from tests.builders.receiving import Answered, Reception, reception
 
 SECRET = "a-secret.of-the_tests~1"

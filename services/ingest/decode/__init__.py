@@ -1,0 +1,1 @@
+"""From bytes to messages: JSON, forms, multipart, CloudEvents, within limits. Pure."""

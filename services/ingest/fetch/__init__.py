@@ -1,0 +1,1 @@
+"""Thin messages: the queue, the calls to a platform within its limits, and reconciling."""

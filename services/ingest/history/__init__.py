@@ -1,0 +1,1 @@
+"""The past from a file: `nps import` and the routes behind it."""

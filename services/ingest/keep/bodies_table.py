@@ -1,0 +1,241 @@
+"""The rows of `bodies`: authentic raw bodies, so that a wrong mapping can be undone.
+
+Every call raises `DependencyAway` when the database is away.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest.keep.pruning import prune
+from services.ingest.keep.redaction import redacted, redacted_headers, redacted_text
+from services.ingest.mapper.values import clean
+from shared.database import away_as_dependency
+
+#: A crash of the server may lose the last half second; a lost body loses no response.
+_RELAXED: Final = text("SET LOCAL synchronous_commit = off")
+_PUT: Final = text("""
+    INSERT INTO bodies (source, survey, response_id, received_at, mapping, content_type, headers,
+                        query, event_ids, people, body)
+    SELECT entry.source, entry.survey, entry.response_id, entry.received_at, entry.mapping,
+           entry.content_type, CAST(entry.headers AS jsonb), entry.query,
+           CAST(string_to_array(entry.event_ids, ',') AS uuid[]),
+           string_to_array(entry.people, ','), entry.body
+    FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:response_ids AS text[]),
+                CAST(:received_at AS timestamptz[]), CAST(:mappings AS text[]),
+                CAST(:content_types AS text[]), CAST(:headers AS text[]), CAST(:queries AS text[]),
+                CAST(:event_ids AS text[]), CAST(:people AS text[]), CAST(:bodies AS bytea[]))
+         AS entry (source, survey, response_id, received_at, mapping, content_type, headers, query,
+                   event_ids, people, body)
+""")
+_READ: Final = text("""
+    SELECT id, source, survey, response_id, received_at, mapping, content_type,
+           CAST(headers AS text) AS headers, query, event_ids, people, body, revised
+    FROM bodies
+    WHERE source = :source AND id > :after AND received_at >= :since
+      AND (CAST(:until AS timestamptz) IS NULL OR received_at < :until)
+      AND (CAST(:read_by AS text) IS NULL OR mapping <> :read_by)
+    ORDER BY id LIMIT :most
+""")
+#: Only as it was read: of two who map it again one changes it.
+_READ_BY: Final = text("""
+    UPDATE bodies
+    SET mapping = :mapping, revised = revised + CAST(:turns AS integer),
+        event_ids = event_ids || CAST(string_to_array(:event_ids, ',') AS uuid[]),
+        people = CAST(string_to_array(:people, ',') AS text[])
+    WHERE id = :id AND revised = :revised AND mapping = :old
+""")
+_RESPONSES: Final = text("""
+    SELECT DISTINCT source, survey, response_id FROM bodies
+    WHERE people && CAST(:people AS text[]) AND response_id IS NOT NULL
+""")
+#: Of a response that is told in steps, some name nobody: they are hers as well.
+_ERASE: Final = text("""
+    DELETE FROM bodies
+    WHERE people && CAST(:people AS text[])
+       OR (source, survey, response_id) IN (
+           SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]),
+                                CAST(:response_ids AS text[])))
+""")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResponseName:
+    """Which response: source, survey and the survey tool's own id."""
+
+    source: str
+    survey: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One authentic body: what maps it again, and what it became.
+
+    `headers` and `query` hold only what the mapping or decoder reads, `secrets` what is struck out
+    before anything is written. `survey` and `response_id` are None where the body held several
+    messages; `people` are HMACs of all whom it concerns.
+    """
+
+    source: str
+    received_at: datetime
+    mapping: str
+    body: bytes
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    survey: str | None = None
+    response_id: str | None = None
+    event_ids: tuple[UUID, ...] = ()
+    people: tuple[str, ...] = ()
+    secrets: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBody:
+    """A body as it was read back; `id` is the place to read on from.
+
+    `revised` counts how often it was mapped again and told anew.
+    """
+
+    id: int
+    source: str
+    survey: str | None
+    response_id: str | None
+    received_at: datetime
+    mapping: str
+    content_type: str
+    headers: Mapping[str, str]
+    query: str
+    event_ids: tuple[UUID, ...]
+    people: tuple[str, ...]
+    body: bytes
+    revised: int = 0
+
+
+class BodiesTable:
+    """The table `bodies`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, bodies: Sequence[Body]) -> None:
+        """Write a batch, secrets struck out."""
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                await connection.execute(_RELAXED)
+                await connection.execute(_PUT, _columns(bodies))
+
+    async def read(
+        self,
+        source: str,
+        *,
+        since: datetime,
+        limit: int,
+        after: int = 0,
+        until: datetime | None = None,
+        not_read_by: str | None = None,
+    ) -> Sequence[KeptBody]:
+        """Read one source's bodies received since then, in the order they were written.
+
+        `after` is the id of the last one read; fewer than `limit` means that there are no more.
+        `until` leaves out what came then or later, `not_read_by` what that mapping has read.
+        """
+        asked = {
+            "source": source,
+            "since": since,
+            "until": until,
+            "read_by": not_read_by,
+            "after": after,
+            "most": limit,
+        }
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_READ, asked)
+                return [
+                    KeptBody(
+                        id=row.id,
+                        source=row.source,
+                        survey=row.survey,
+                        response_id=row.response_id,
+                        received_at=row.received_at,
+                        mapping=row.mapping,
+                        content_type=row.content_type,
+                        headers=orjson.loads(row.headers),
+                        query=row.query,
+                        event_ids=tuple(row.event_ids),
+                        people=tuple(row.people),
+                        body=row.body,
+                        revised=row.revised,
+                    )
+                    for row in rows
+                ]
+
+    async def now_read_by(
+        self,
+        body: KeptBody,
+        mapping: str,
+        event_ids: Sequence[UUID] = (),
+        people: Sequence[str] = (),
+    ) -> bool:
+        """Note that a body is read by another mapping, and what it told so (nothing: no turn).
+
+        False if the row is not as it was read: somebody else did, or it was erased.
+        """
+        asked = {
+            "id": body.id,
+            "revised": body.revised,
+            "old": body.mapping,
+            "mapping": mapping,
+            "turns": 1 if event_ids else 0,
+            "event_ids": ",".join(map(str, event_ids)),
+            "people": ",".join(sorted({*body.people, *people})),
+        }
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                return (await connection.execute(_READ_BY, asked)).rowcount == 1
+
+    async def responses_of(self, people: Sequence[str]) -> set[ResponseName]:
+        """Name the responses of these people (HMACs), as far as bodies tell."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_RESPONSES, {"people": list(people)})
+                return {ResponseName(*row) for row in rows}
+
+    async def erase(self, people: Sequence[str], responses: Collection[ResponseName] = ()) -> int:
+        """Delete the bodies of these people (HMACs) and responses; returns how many."""
+        asked = {
+            "people": list(people),
+            "sources": [each.source for each in responses],
+            "surveys": [each.survey for each in responses],
+            "response_ids": [each.response_id for each in responses],
+        }
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                return (await connection.execute(_ERASE, asked)).rowcount
+
+    async def prune(self, before: datetime) -> int:
+        """Delete what was received before, in steps that each stay short; returns how many."""
+        return await prune(self._engine, "bodies", "received_at", before)
+
+
+def _columns(bodies: Sequence[Body]) -> dict[str, object]:
+    return {
+        "sources": [each.source for each in bodies],
+        "surveys": [each.survey for each in bodies],
+        "response_ids": [each.response_id for each in bodies],
+        "received_at": [each.received_at for each in bodies],
+        "mappings": [each.mapping for each in bodies],
+        "content_types": [clean(each.content_type, 200) for each in bodies],
+        "headers": [redacted_headers(each.headers, each.secrets) for each in bodies],
+        "queries": [redacted_text(each.query, each.secrets) for each in bodies],
+        "event_ids": [",".join(map(str, each.event_ids)) for each in bodies],
+        "people": [",".join(each.people) for each in bodies],
+        "bodies": [redacted(each.body, each.secrets) for each in bodies],
+    }

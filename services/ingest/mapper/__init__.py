@@ -1,0 +1,1 @@
+"""From a message to wire values: paths, values and times, compiled from `sources.yaml`. Pure."""

@@ -1,0 +1,1 @@
+"""POST /v1/events: what a CRM, a shop or a platform tells as CloudEvents."""

@@ -1,0 +1,266 @@
+"""A source proposed from one sample: how it is decoded, told from a stranger, and read. Pure.
+
+In: a captured message (its headers, where they were captured) and the name of the new source. Out:
+YAML that loads and maps the sample, with the reason of every line, for a person to check.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.ingest.decode.decoders import Name, Undecodable, compile_decoder, decode_json
+from services.ingest.decode.payload import Payload
+from services.ingest.mapper.compiler import inheriting
+from services.ingest.mapper.paths import compile_path
+from services.ingest.mapper.reading import says_nothing
+from services.ingest.mapper.reads import Hashed, Picked, is_shorthand
+from services.ingest.mapper.values import word
+from services.ingest.receive.inbound import Headers, Inbound
+from services.ingest.settings import SourceEntry
+from services.ingest.tryout.guesses import Candidate, best, candidates
+from services.ingest.tryout.leaves import leaves, path_of
+from services.ingest.tryout.proof import Proof, proof_of
+from services.ingest.tryout.seen import Sample, look, words_of
+
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+#: Words that say of a message that it is the last of its answer.
+_DONE: Final = frozenset(
+    {"completed", "complete", "finished", "done", "submitted", "true", "final"}
+)
+_STATE: Final = frozenset({"status", "state", "finished", "completed", "complete", "is complete"})
+#: Questions that were seen and have no canonical name: as many as one looks through.
+_MOST_OTHERS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A proposed source: its YAML, every candidate, those chosen of them, and what to look at."""
+
+    yaml: str
+    candidates: tuple[Candidate, ...]
+    chosen: tuple[Candidate, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How the sample is decoded, and its first message."""
+
+    decoder: Name
+    json_in: tuple[str, ...]
+    each: str | None
+    payload: Payload
+
+
+def suggest(inbound: Inbound, name: str) -> Suggestion:
+    """Propose a source named `name`. Raises `Undecodable` where no decoder reads the sample."""
+    shape = _shape(inbound)
+    sample = look(shape.payload.body)
+    found = candidates(sample.seen)
+    chosen = best(found)
+    proof = proof_of(inbound)
+    notes = [f"elements of {path} have no key of their own: not mapped" for path in sample.unnamed]
+    if "score" not in chosen:
+        notes.append("no score was found: put the path of the question, or fetch the response")
+    if "email" not in chosen and "external_id" not in chosen:
+        notes.append("nobody is named: customers cannot be recognised")
+    text = "\n".join(_lines(name, shape, sample, chosen, proof)) + "\n"
+    return Suggestion(text, tuple(found), tuple(chosen.values()), tuple(notes))
+
+
+def resembles(preset: SourceEntry, inbound: Inbound) -> bool:
+    """Tell whether a sample has the ids of a shipped preset where that preset has them.
+
+    Only paths that lead through a key count: `id` alone is everywhere.
+    """
+    try:
+        decoder = compile_decoder(preset.decoder, preset.json_in, preset.each)
+        payload = decoder.split(decoder.read(inbound), inbound)[0]
+    except Undecodable:
+        return False
+    ways = [inheriting(kind, preset) for kind in preset.kinds] or [preset]
+    return any(_stands(way.survey, payload) and _stands(way.response_id, payload) for way in ways)
+
+
+def _stands(spec: Picked | Hashed | None, payload: Payload) -> bool:
+    paths = spec.from_ or () if isinstance(spec, Picked) else ()
+    return any(
+        "." in path and not is_shorthand(path) and not says_nothing(compile_path(path)(payload))
+        for path in paths
+    )
+
+
+def _lines(
+    name: str,
+    shape: _Shape,
+    sample: Sample,
+    chosen: dict[str, Candidate],
+    proof: Proof,
+) -> list[str]:
+    variable = re.sub(r"[^A-Z0-9]+", "_", name.upper())
+    lines = ["sources:", f"  {name}:"]
+    if shape.decoder != "json":
+        lines.append(f"    decoder: {shape.decoder}")
+    if shape.json_in:
+        lines.append(f"    json_in: [{', '.join(map(_quoted, shape.json_in))}]")
+    if shape.each is not None:
+        lines.append(f"    each: {_quoted(shape.each)}")
+    lines += [f"    # {proof.reason}", f"    verify: {proof.verify}"]
+    lines.append(f"    secrets: [env:NPS_SECRET_{variable}]")
+    lines += _identity(name, sample, chosen)
+    lines += _complete(sample)
+    lines += _section("identifiers", chosen, ("email", "external_id", "phone"))
+    answers = _section("answers", chosen, ("score", "comment", "language"))
+    if "score" not in chosen:
+        answers = answers or ["    answers:"]
+        answers.insert(1, "      score: score  # not in this sample: put its path")
+    lines += answers + _others(sample, chosen)
+    return lines + _section("attributes", chosen, ("first_name", "last_name"))
+
+
+def _identity(name: str, sample: Sample, chosen: dict[str, Candidate]) -> list[str]:
+    lines = [
+        _line(4, "survey", chosen["survey"])
+        if "survey" in chosen
+        else f"    survey: {{constant: {_quoted(name)}}}  # not in this sample"
+    ]
+    if "response_id" in chosen:
+        lines.append(_line(4, "response_id", chosen["response_id"]))
+    else:
+        # Without a time, what she said must tell one answer of hers from the next.
+        told = ["email", "external_id", "answered_at"]
+        told += [] if "answered_at" in chosen else ["score", "comment"]
+        parts = [chosen[one].path for one in told if one in chosen]
+        parts = parts or [one.path for one in sample.seen[:3]] or ["id"]
+        listed = ", ".join(map(_quoted, parts))
+        lines.append("    # No id in this sample: it is made of these.")
+        lines.append(f"    response_id: {{hash: [{listed}]}}")
+    lines += [_line(4, one, chosen[one]) for one in ("answered_at", "revision") if one in chosen]
+    return lines
+
+
+def _complete(sample: Sample) -> list[str]:
+    for one in sample.seen:
+        if one.last in _STATE and not one.listed and word(one.value) in _DONE:
+            value = _quoted(str(word(one.value)))
+            return [f"    complete: {{from: {_quoted(one.path)}, is: [{value}]}}"]
+    return ["    complete: final  # if a partial answer may come, say how the last one is known"]
+
+
+def _section(title: str, chosen: dict[str, Candidate], names: Sequence[str]) -> list[str]:
+    lines = [_line(6, name, chosen[name]) for name in names if name in chosen]
+    return [f"    {title}:", *lines] if lines else []
+
+
+def _others(sample: Sample, chosen: dict[str, Candidate]) -> list[str]:
+    """List the other questions, for a person to take up."""
+    taken = {one.path for one in chosen.values()}
+    elements = {path.rpartition("]")[0] for path in taken}
+    lines: list[str] = []
+    for one in sample.seen:
+        element = one.path.rpartition("]")[0]
+        if one.listed and element not in elements and one.last in _SAYING:
+            elements.add(element)
+            said = element.rpartition("=")[2].lower()
+            name = re.sub(r"[^a-z0-9]+", "_", said).strip("_")[:64]
+            name = name if _NAME.fullmatch(name) else "name_it"
+            lines.append(f"      # {name}: {_quoted(one.path)}")
+    return lines[:_MOST_OTHERS]
+
+
+#: Where an element has its answer.
+_SAYING: Final = frozenset(
+    {"value", "answer", "text", "number", "choice", "response", "values", "answers", "label"}
+)
+
+
+def _line(indent: int, key: str, found: Candidate) -> str:
+    line = f"{' ' * indent}{key}: {_quoted(found.path)}"
+    reason = f"# {found.confidence:.0%}: {found.reason}"
+    # Within 80 columns the reason stands beside the path, else above it.
+    short = len(line) + len(reason) < 79
+    return f"{line}  {reason}" if short else f"{' ' * indent}{reason}\n{line}"
+
+
+def _quoted(text: str) -> str:
+    """Write a text as YAML; JSON's quoting is YAML's as well, but harder to read."""
+    reserved = text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+    if _PLAIN.fullmatch(text) and not reserved:
+        return text
+    if text.isprintable() and "'" not in text and '"' in text:
+        return f"'{text}'"
+    return "".join(map(_printable, json.dumps(text, ensure_ascii=False)))
+
+
+def _printable(one: str) -> str:
+    """Write a character that YAML takes as no text by its number."""
+    return one if one.isprintable() else f"\\U{ord(one):08x}"
+
+
+def _shape(inbound: Inbound) -> _Shape:
+    decoder = _decoder(inbound)
+    tree = compile_decoder(decoder).read(inbound)
+    json_in = () if decoder == "cloudevents" else tuple(_json_texts(tree))
+    each = _each(compile_decoder(decoder, json_in).split(tree, inbound)[0].body)
+    payload = compile_decoder(decoder, json_in, each).split(tree, inbound)[0]
+    return _Shape(decoder, json_in, each, payload)
+
+
+def _decoder(inbound: Inbound) -> Name:
+    """Choose by the content type, else by how the body begins."""
+    kind = _content_type(inbound.headers)
+    if kind.startswith("application/cloudevents") or inbound.headers.get("ce-specversion"):
+        return "cloudevents"
+    if kind == "multipart/form-data":
+        return "multipart"
+    start = inbound.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if kind == "application/x-www-form-urlencoded" or (
+        start not in (b"{", b"[") and b"=" in inbound.body
+    ):
+        return "form"
+    try:
+        tree = decode_json(inbound.body)
+    except Undecodable:
+        return "json"  # which says why it does not read
+    return "cloudevents" if isinstance(tree, dict) and "specversion" in tree else "json"
+
+
+def _content_type(headers: Headers) -> str:
+    return (headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def _json_texts(tree: object) -> list[str]:
+    """Find fields whose text is JSON of its own."""
+    found: list[str] = []
+    for leaf in leaves(tree):
+        text = leaf.value.strip() if isinstance(leaf.value, str) else ""
+        names = leaf.keys and all(isinstance(key, str) for key in leaf.keys)
+        if names and text[:1] in ("{", "["):
+            try:
+                decode_json(text.encode())
+            except Undecodable:
+                continue
+            found.append(path_of(leaf.keys))
+    return found[:5]
+
+
+def _each(tree: object) -> str | None:
+    """Find a list whose elements are messages of their own: each names an answer and a person."""
+    if not isinstance(tree, dict):
+        return None
+    for key, value in tree.items():
+        if isinstance(value, list) and value and all(_is_message(one) for one in value):
+            return path_of((key,))
+    return None
+
+
+def _is_message(node: object) -> bool:
+    if not isinstance(node, dict) or len(node) < 3:
+        return False
+    found = {one.field for one in candidates(look(node).seen) if one.confidence >= 0.4}
+    keys = {words_of(key) for key in node}
+    told = {"email", "external_id", "answered_at", "survey"} & found
+    return "response_id" in found and len(told) >= 2 and not keys & {"question", "label"}
