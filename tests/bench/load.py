@@ -44,7 +44,10 @@ class Order(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What came of it. Times in ms, `cpu_s` of this process while it sent."""
+    """What came of it. Times in ms, `cpu_s` of this process while it sent.
+
+    `longest_ms` is the longest that one request took from when it was really sent.
+    """
 
     sent: int
     seconds: float
@@ -53,6 +56,7 @@ class Outcome(BaseModel):
     p90_ms: float
     p99_ms: float
     most_ms: float
+    longest_ms: float
     broken: int
     cpu_s: float
 
@@ -60,12 +64,12 @@ class Outcome(BaseModel):
 class _Connection:
     """One keep-alive connection with at most one request under way."""
 
-    __slots__ = ("buffer", "since", "sock")
+    __slots__ = ("buffer", "sent_at", "since", "sock")
 
     def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.since = 0.0
+        self.since = self.sent_at = 0.0
         self.buffer = b""
 
     def answer(self) -> int | None:
@@ -109,6 +113,7 @@ class Load:
     def _begin(self) -> None:
         self._statuses: Counter[int] = Counter()
         self._delays: list[float] = []
+        self._longest = 0.0
         self._sent = 0
         self._broken = 0
 
@@ -144,7 +149,8 @@ class Load:
             if due > now:
                 return due
             connection = free.popleft()
-            connection.since = due if rate else time.perf_counter()
+            connection.sent_at = time.perf_counter()
+            connection.since = due if rate else connection.sent_at
             # Small enough for the socket's buffer, so a blocking `sendall` does not block.
             connection.sock.sendall(self._requests[self._next % len(self._requests)])
             self._next += 1
@@ -163,7 +169,9 @@ class Load:
             if connection in self._free:
                 self._free.remove(connection)
             return False
-        self._delays.append(time.perf_counter() - connection.since)
+        now = time.perf_counter()
+        self._delays.append(now - connection.since)
+        self._longest = max(self._longest, now - connection.sent_at)
         self._statuses[status] += 1
         self._free.append(connection)
         return True
@@ -182,6 +190,7 @@ class Load:
             p90_ms=part(0.9),
             p99_ms=part(0.99),
             most_ms=part(1),
+            longest_ms=round(self._longest * 1000, 3),
             broken=self._broken,
             cpu_s=cpu_s,
         )

@@ -44,7 +44,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The load of one phase; delays in ms from when a request was due."""
+    """The load of one phase; delays in ms from when a request was due.
+
+    `longest_ms` is the longest that one request took from when it was really sent: far below
+    `most_ms` where the machine is too slow for the rate, and requests wait for a free connection.
+    """
 
     name: str
     sent: int
@@ -53,6 +57,7 @@ class Phase:
     p50_ms: float
     p99_ms: float
     most_ms: float
+    longest_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,10 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Outage:
             after, (away_s, drained_s) = await _come_back(
                 load, plan.seconds, stage.broker, system, stopped
             )
+        tell(
+            f"during it {during.statuses}, the longest {during.longest_ms:,.0f} ms; "
+            f"back after {away_s:.0f} s, the spool empty {drained_s:.0f} s later"
+        )
         spooled = await _metric(system.ingest, "nps_ingest_spool_put_total")
         sent = sum(each.sent for each in (warm, before, during, after))
         tell("the same without an outage")
@@ -182,4 +191,5 @@ def _phase(name: str, outcome: Outcome) -> Phase:
         p50_ms=outcome.p50_ms,
         p99_ms=outcome.p99_ms,
         most_ms=outcome.most_ms,
+        longest_ms=outcome.longest_ms,
     )
