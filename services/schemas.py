@@ -49,8 +49,24 @@ def schema(name: str) -> dict[str, Any]:
     made = FILES[name].model_json_schema(by_alias=True, mode="validation")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **made,
+        **_in_order(made),
         "title": f"{name}.yaml of the NPS connector",
+    }
+
+
+def _in_order(made: Any) -> Any:
+    """Sort the values of each `enum`.
+
+    `typing` keeps one object for literals that are equal as sets, so their order would depend on
+    what was imported first.
+    """
+    if isinstance(made, list):
+        return [_in_order(item) for item in made]
+    if not isinstance(made, dict):
+        return made
+    return {
+        key: sorted(value, key=str) if key == "enum" else _in_order(value)
+        for key, value in made.items()
     }
 
 

@@ -184,10 +184,20 @@ def _plain(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        name: _joined(item) if name == "description" and isinstance(item, str) else _plain(item)
+        name: _member(name, item)
         for name, item in schema.items()
         if not (name == "discriminator" and isinstance(item, dict))
     }
+
+
+def _member(name: str, item: Any) -> Any:
+    if name == "description" and isinstance(item, str):
+        return _joined(item)
+    if name == "enum" and isinstance(item, list):
+        # `typing` keeps one object for literals that are equal as sets: sorted, the document does
+        # not depend on what was imported first.
+        return sorted(item, key=str)
+    return _plain(item)
 
 
 def _joined(lines: str) -> str:
