@@ -12,7 +12,7 @@ from datetime import UTC
 from typing import Final
 
 from services.ingest.mapper import values
-from services.ingest.mapper.moments import parse
+from services.ingest.mapper.moments import DateOrder, parse
 from services.ingest.mapper.values import Unreadable
 from services.ingest.tryout.seen import Seen
 from shared import identifiers
@@ -96,7 +96,9 @@ def _external_id(one: Seen) -> _Guess:
     return None if hit is None else (hit[0], "an id of the customer by its key")
 
 
-_SCORE_KEY: Final = _named({"nps": 0.9, "score": 0.7, "rating": 0.6, "note": 0.45, "grade": 0.45})
+_SCORE_KEY: Final = _named(
+    {"nps": 0.9, "likelihood": 0.85, "score": 0.7, "rating": 0.6, "note": 0.45, "grade": 0.45}
+)
 _SCORE_ASKED: Final = re.compile(
     r"\bnps\b|recommend|recommand|empfehl|recomend|consigl|how likely|probab", re.IGNORECASE
 )
@@ -163,10 +165,11 @@ def plain_words(text: str) -> str:
 
 _RESPONSE: Final = _named(
     {
-        "(?:response|reponse|réponse) (?:id|uuid|guid|token)": 0.95,
-        "(?:submission|answer|feedback|entry|reply|interview) (?:id|uuid|guid|token)": 0.9,
-        "(?:submission|response|answer) (?:number|reference|ref)": 0.8,
-        "(?:uuid|guid)": 0.6,
+        "(?:response|reponse|réponse) (?:id|uid|uuid|guid|token)": 0.95,
+        "(?:submission|answer|feedback|entry|reply|interview|resp) (?:id|uid|uuid|guid|token)": 0.9,
+        "(?:submission|response|answer|feedback|entry|reply|interview|resp) "
+        "(?:number|reference|ref|no|key)": 0.8,
+        "(?:uid|uuid|guid)": 0.6,
         "token": 0.65,
     }
 )
@@ -269,10 +272,11 @@ def _is_id(value: object) -> bool:
 def _is_time(value: object) -> bool:
     if isinstance(value, bool):
         return False
-    with suppress(Unreadable):
-        moment = parse(value, UTC)
-        # Other numbers read as seconds of the seventies.
-        return moment.year >= 2000
+    orders: tuple[DateOrder, ...] = ("day_first", "month_first")
+    for order in orders:
+        with suppress(Unreadable):
+            # Other numbers read as seconds of the seventies.
+            return parse(value, UTC, dates=order).year >= 2000
     return False
 
 

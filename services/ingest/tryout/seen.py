@@ -6,7 +6,7 @@ its own (`answers[ref=nps].value`), never by its place: the next message has ano
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.ingest.mapper.path_text import quote
@@ -22,6 +22,10 @@ _NAMING: Final = (
 _ASKING: Final = frozenset(
     {"label", "title", "question", "name", "text", "prompt", "question text"}
 )
+#: Keys that hold a question whatever stands around them.
+_A_QUESTION: Final = frozenset({"question", "question text", "prompt", "q"})
+#: A name as people give one: no number, no address, no sentence of a customer.
+_A_NAME: Final = re.compile(r"[^\W\d_][^@\n]{0,79}")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -29,7 +33,8 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 class Seen:
     """One value. `keys` are the words of its last two keys, `asked` the question it answers.
 
-    `listed` says that it stands in an element of a list, `at` tells how deep it is.
+    `listed` says that it stands in an element of a list, `at` tells how deep it is; `said` that
+    it is all that its element says beside its name.
     """
 
     path: str
@@ -38,6 +43,7 @@ class Seen:
     asked: str = ""
     listed: bool = False
     at: int = 0
+    said: bool = False
 
     @property
     def last(self) -> str:
@@ -84,6 +90,8 @@ class _Looking:
         if len(self.seen) >= MAX_LEAVES:
             return
         if isinstance(node, dict):
+            # A map beside its question, as in {q1: {question: …, answer: 9}}.
+            asked = asked or " ".join(_own_questions(node))
             for key, child in node.items():
                 below = f"{path}.{key_text(key)}" if path else key_text(key)
                 self.at(child, below, (*keys, words_of(key)), asked, listed=listed)
@@ -105,7 +113,10 @@ class _Looking:
             written = name if _BARE.fullmatch(name) else quote(name)
             where = f"{path}[{'.'.join(map(key_text, naming))}={written}]"
             rest = {key: value for key, value in element.items() if (key,) != naming}
+            before = len(self.seen)
             self.at(rest, where, (*keys, words_of(name)), asked, listed=True)
+            if len(self.seen) == before + 1:
+                self.seen[before] = replace(self.seen[before], said=True)
 
 
 def _naming(elements: Sequence[dict[str, object]]) -> tuple[str, ...] | None:
@@ -120,7 +131,25 @@ def _naming(elements: Sequence[dict[str, object]]) -> tuple[str, ...] | None:
         if rank is not None and len(told) == len(elements):
             # A key of the element's own field goes before one further in with the same name.
             named.setdefault(rank * 2 + len(path) - 1, path)
-    return named[min(named)] if named else None
+    return named[min(named)] if named else _pair(elements)
+
+
+def _pair(elements: Sequence[dict[str, object]]) -> tuple[str, ...] | None:
+    """Find what names the elements of a list of pairs, whatever its two keys are called.
+
+    Such as {"q": "nps", "a": "3"} or {"kind": "mail", "v": …}: of two keys that all elements have
+    and no more, the first whose values all read as names and differ.
+    """
+    keys = list(dict.fromkeys(key for element in elements for key in element))
+    if len(keys) != 2 or len(elements) < 2:
+        return None
+    for key in keys:
+        names = [element.get(key) for element in elements]
+        if all(isinstance(name, str) and _A_NAME.fullmatch(name) for name in names) and len(
+            set(names)
+        ) == len(names):
+            return (key,)
+    return None
 
 
 def _key_paths(element: dict[str, object]) -> Iterator[tuple[str, ...]]:
@@ -136,6 +165,12 @@ def _under(element: object, path: Sequence[str]) -> object:
             return None
         element = element.get(key)
     return element
+
+
+def _own_questions(node: dict[str, object]) -> Iterator[str]:
+    for key, value in node.items():
+        if words_of(key) in _A_QUESTION and isinstance(value, str):
+            yield value
 
 
 def _questions(element: dict[str, object]) -> Iterator[str]:

@@ -7,22 +7,25 @@ YAML that loads and maps the sample, with the reason of every line, for a person
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Final
 
-from services.ingest.decode.decoders import Name, Undecodable, compile_decoder, decode_json
+from services.ingest.decode.decoders import Undecodable, compile_decoder
 from services.ingest.decode.payload import Payload
 from services.ingest.mapper.compiler import inheriting
+from services.ingest.mapper.moments import DateOrder, parse
 from services.ingest.mapper.paths import compile_path
 from services.ingest.mapper.reading import says_nothing
 from services.ingest.mapper.reads import Hashed, Picked, is_shorthand
-from services.ingest.mapper.values import word
-from services.ingest.receive.inbound import Headers, Inbound
+from services.ingest.mapper.values import Unreadable, word
+from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourceEntry
 from services.ingest.tryout.guesses import Candidate, best, candidates
-from services.ingest.tryout.leaves import leaves, path_of
 from services.ingest.tryout.proof import Proof, proof_of
-from services.ingest.tryout.seen import Sample, look, words_of
+from services.ingest.tryout.seen import Sample, look
+from services.ingest.tryout.shape import Shape, shape_of
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -30,7 +33,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DONE: Final = frozenset(
     {"completed", "complete", "finished", "done", "submitted", "true", "final"}
 )
-_STATE: Final = frozenset({"status", "state", "finished", "completed", "complete", "is complete"})
+_STATE: Final = frozenset(
+    {"status", "state", "finished", "completed", "complete", "is complete", "done"}
+)
+_UNDONE: Final = frozenset({"unfinished", "incomplete", "partial", "is partial", "draft"})
 #: Questions that were seen and have no canonical name: as many as one looks through.
 _MOST_OTHERS: Final = 20
 
@@ -45,24 +51,18 @@ class Suggestion:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How the sample is decoded, and its first message."""
-
-    decoder: Name
-    json_in: tuple[str, ...]
-    each: str | None
-    payload: Payload
-
-
 def suggest(inbound: Inbound, name: str) -> Suggestion:
     """Propose a source named `name`. Raises `Undecodable` where no decoder reads the sample."""
-    shape = _shape(inbound)
+    shape = shape_of(inbound)
     sample = look(shape.payload.body)
     found = candidates(sample.seen)
     chosen = best(found)
     proof = proof_of(inbound)
     notes = [f"elements of {path} have no key of their own: not mapped" for path in sample.unnamed]
+    if shape.differing is not None:
+        path, kinds = shape.differing
+        told = ", ".join(kinds)
+        notes.append(f"messages of several kinds by {path} ({told}): see `kinds` and `ignore`")
     if "score" not in chosen:
         notes.append("no score was found: put the path of the question, or fetch the response")
     if "email" not in chosen and "external_id" not in chosen:
@@ -95,7 +95,7 @@ def _stands(spec: Picked | Hashed | None, payload: Payload) -> bool:
 
 def _lines(
     name: str,
-    shape: _Shape,
+    shape: Shape,
     sample: Sample,
     chosen: dict[str, Candidate],
     proof: Proof,
@@ -108,7 +108,7 @@ def _lines(
         lines.append(f"    json_in: [{', '.join(map(_quoted, shape.json_in))}]")
     if shape.each is not None:
         lines.append(f"    each: {_quoted(shape.each)}")
-    lines += [f"    # {proof.reason}", f"    verify: {proof.verify}"]
+    lines += [f"    # {proof.reason}", *_wrapped(f"    verify: {proof.verify}")]
     lines.append(f"    secrets: [env:NPS_SECRET_{variable}]")
     lines += _identity(name, sample, chosen)
     lines += _complete(sample)
@@ -119,6 +119,16 @@ def _lines(
         answers.insert(1, "      score: score  # not in this sample: put its path")
     lines += answers + _others(sample, chosen)
     return lines + _section("attributes", chosen, ("first_name", "last_name"))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Break a flow mapping between its keys, where it is longer than one reads."""
+    lines, rest = [""], re.split(r"(?<=,) (?=[a-z_]+: )", line)
+    for part in rest:
+        if lines[-1] and len(lines[-1]) + len(part) > 94:
+            lines.append(" " * 13)
+        lines[-1] += (" " if lines[-1].strip() else "") + part
+    return lines
 
 
 def _identity(name: str, sample: Sample, chosen: dict[str, Candidate]) -> list[str]:
@@ -139,7 +149,21 @@ def _identity(name: str, sample: Sample, chosen: dict[str, Candidate]) -> list[s
         lines.append("    # No id in this sample: it is made of these.")
         lines.append(f"    response_id: {{hash: [{listed}]}}")
     lines += [_line(4, one, chosen[one]) for one in ("answered_at", "revision") if one in chosen]
-    return lines
+    return lines + (_dates(chosen["answered_at"].value) if "answered_at" in chosen else [])
+
+
+def _dates(value: object) -> list[str]:
+    """Say what comes first in a date in figures; many a day tells it by being no month."""
+    found: list[DateOrder] = []
+    orders: tuple[DateOrder | None, ...] = (None, "day_first", "month_first")
+    for order in orders:
+        with suppress(Unreadable):
+            parse(value, UTC, dates=order)
+            if order is None:
+                return []
+            found.append(order)
+    doubt = "  # or month_first: this sample fits both" if len(found) > 1 else ""
+    return [f"    dates: {found[0]}{doubt}"] if found else []
 
 
 def _complete(sample: Sample) -> list[str]:
@@ -147,6 +171,8 @@ def _complete(sample: Sample) -> list[str]:
         if one.last in _STATE and not one.listed and word(one.value) in _DONE:
             value = _quoted(str(word(one.value)))
             return [f"    complete: {{from: {_quoted(one.path)}, is: [{value}]}}"]
+        if one.last in _UNDONE and not one.listed and word(one.value) == "false":
+            return [f"    complete: {{from: {_quoted(one.path)}, is: [false]}}"]
     return ["    complete: final  # if a partial answer may come, say how the last one is known"]
 
 
@@ -162,7 +188,7 @@ def _others(sample: Sample, chosen: dict[str, Candidate]) -> list[str]:
     lines: list[str] = []
     for one in sample.seen:
         element = one.path.rpartition("]")[0]
-        if one.listed and element not in elements and one.last in _SAYING:
+        if one.listed and element not in elements and (one.said or one.last in _SAYING):
             elements.add(element)
             said = element.rpartition("=")[2].lower()
             name = re.sub(r"[^a-z0-9]+", "_", said).strip("_")[:64]
@@ -198,69 +224,3 @@ def _quoted(text: str) -> str:
 def _printable(one: str) -> str:
     """Write a character that YAML takes as no text by its number."""
     return one if one.isprintable() else f"\\U{ord(one):08x}"
-
-
-def _shape(inbound: Inbound) -> _Shape:
-    decoder = _decoder(inbound)
-    tree = compile_decoder(decoder).read(inbound)
-    json_in = () if decoder == "cloudevents" else tuple(_json_texts(tree))
-    each = _each(compile_decoder(decoder, json_in).split(tree, inbound)[0].body)
-    payload = compile_decoder(decoder, json_in, each).split(tree, inbound)[0]
-    return _Shape(decoder, json_in, each, payload)
-
-
-def _decoder(inbound: Inbound) -> Name:
-    """Choose by the content type, else by how the body begins."""
-    kind = _content_type(inbound.headers)
-    if kind.startswith("application/cloudevents") or inbound.headers.get("ce-specversion"):
-        return "cloudevents"
-    if kind == "multipart/form-data":
-        return "multipart"
-    start = inbound.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if kind == "application/x-www-form-urlencoded" or (
-        start not in (b"{", b"[") and b"=" in inbound.body
-    ):
-        return "form"
-    try:
-        tree = decode_json(inbound.body)
-    except Undecodable:
-        return "json"  # which says why it does not read
-    return "cloudevents" if isinstance(tree, dict) and "specversion" in tree else "json"
-
-
-def _content_type(headers: Headers) -> str:
-    return (headers.get("content-type") or "").partition(";")[0].strip().lower()
-
-
-def _json_texts(tree: object) -> list[str]:
-    """Find fields whose text is JSON of its own."""
-    found: list[str] = []
-    for leaf in leaves(tree):
-        text = leaf.value.strip() if isinstance(leaf.value, str) else ""
-        names = leaf.keys and all(isinstance(key, str) for key in leaf.keys)
-        if names and text[:1] in ("{", "["):
-            try:
-                decode_json(text.encode())
-            except Undecodable:
-                continue
-            found.append(path_of(leaf.keys))
-    return found[:5]
-
-
-def _each(tree: object) -> str | None:
-    """Find a list whose elements are messages of their own: each names an answer and a person."""
-    if not isinstance(tree, dict):
-        return None
-    for key, value in tree.items():
-        if isinstance(value, list) and value and all(_is_message(one) for one in value):
-            return path_of((key,))
-    return None
-
-
-def _is_message(node: object) -> bool:
-    if not isinstance(node, dict) or len(node) < 3:
-        return False
-    found = {one.field for one in candidates(look(node).seen) if one.confidence >= 0.4}
-    keys = {words_of(key) for key in node}
-    told = {"email", "external_id", "answered_at", "survey"} & found
-    return "response_id" in found and len(told) >= 2 and not keys & {"question", "label"}

@@ -76,6 +76,31 @@ EVENT = {
     "type": "answer",
     "data": {"response_id": "r-77", "survey": "s", "nps": 9, "email": "camille@example.com"},
 }
+PAIRS = {
+    "envelope": {"uid": "rp-9", "at": 1795168800000, "poll": {"code": "PL-77"}},
+    "who": [{"kind": "mail", "v": "camille@example.com"}, {"kind": "ref", "v": "CU-88121"}],
+    "body": {"replies": [
+        {"q": "nps", "a": "9"}, {"q": "why", "a": SENTENCE}, {"q": "callback", "a": "yes"},
+    ]},
+}  # fmt: skip
+ODD_PAIRS = {
+    "entry": {"ref": "e-1", "no": 4, "questionnaire": "visit", "finished": WHEN},
+    "facts": [
+        {"x": "Would you recommend us?", "y": 9},
+        {"x": "Why?", "y": SENTENCE},
+        {"x": "Mail", "y": "camille@example.com"},
+    ],
+}
+BESIDE = {
+    "feedback_id": "f-1",
+    "survey": "s",
+    "completed": "20/11/2026 10:00",
+    "email": "camille@example.com",
+    "answers": {
+        "q1": {"question": "How likely are you to recommend us?", "answer": 9},
+        "q2": {"question": "Why?", "answer": SENTENCE},
+    },
+}
 FORM = (
     b"survey_id=12&submissionId=77&nps=9&comment=The+delivery+took+two+weeks."
     b"&contact[email]=camille%40example.com&submitted=2026-11-20+10:00:00"
@@ -114,6 +139,9 @@ def mapped(request: Inbound, suggestion: Suggestion) -> list[ResponseReceived]:
         pytest.param(BY_TEXT, "brand", "9f3c", set(), id="answers by their question"),
         pytest.param(IN_TEXT, "s-9", "r-77", set(), id="JSON in a field"),
         pytest.param(FORM, "12", "77", set(), id="a form"),
+        pytest.param(PAIRS, "PL-77", "rp-9", set(), id="pairs with keys of one letter"),
+        pytest.param(ODD_PAIRS, "visit", "e-1", set(), id="pairs with keys that tell nothing"),
+        pytest.param(BESIDE, "s", "f-1", set(), id="a question beside its answer"),
     ],
 )
 def test_the_proposed_source_maps_its_sample(
@@ -136,6 +164,72 @@ def test_a_list_of_messages_is_a_batch() -> None:
 
     assert "each: rows" in suggestion.yaml
     assert [data.response_id for data in mapped(request, suggestion)] == ["r-1", "r-2"]
+
+
+def test_a_batch_of_several_kinds_is_one_all_the_same() -> None:
+    """It is found below other keys, its fullest message is read, and the kinds are told."""
+    person = {"person": {"email": "camille@example.com"}, "survey": "s-9", "at": 1795168800}
+    events = [
+        {"type": "ping", "at": 1795168800},
+        {"type": "answer", **person, "response": {"id": "r-1", "nps": 9, "done": True}},
+        {"type": "sent", **person, "response": {"id": "r-2"}},
+    ]
+    _, suggestion = proposed({"data": {"page": {"items": events}}})
+    entry = yaml.safe_load(suggestion.yaml)["sources"]["new-tool"]
+
+    assert (entry["each"], entry["response_id"]) == ("data.page.items", "response.id")
+    assert entry["complete"] == {"from": "response.done", "is": ["true"]}
+    assert any("by type (ping, answer, sent)" in note for note in suggestion.notes)
+
+
+def test_a_multipart_body_is_known_without_its_headers() -> None:
+    """By how it begins; the JSON in its field is read."""
+    content = orjson.dumps({"response_id": "r", "survey": "s", "nps": 9, "email": "c@example.com"})
+    body = (
+        b'--Xb\r\nContent-Disposition: form-data; name="payload"\r\n\r\n'
+        + content
+        + b"\r\n--Xb--\r\n"
+    )
+    entry = yaml.safe_load(proposed(body)[1].yaml)["sources"]["new-tool"]
+
+    assert (entry["decoder"], entry["json_in"]) == ("multipart", ["payload"])
+    assert entry["answers"] == {"score": "payload.nps"}
+
+
+@pytest.mark.parametrize(
+    ("written", "order"),
+    [
+        pytest.param("20/11/2026 10:00", "day_first", id="no month is the 20th"),
+        pytest.param("11/20/2026 10:00 AM", "month_first", id="neither is this"),
+        pytest.param("03/04/2026", "day_first", id="both fit: one is proposed"),
+        pytest.param(WHEN, None, id="no date in figures"),
+    ],
+)
+def test_what_comes_first_in_a_date_is_proposed(written: str, order: str | None) -> None:
+    """Where the sample fits both orders, the line says so."""
+    _, suggestion = proposed({**BARE, "completed": written})
+    entry = yaml.safe_load(suggestion.yaml)["sources"]["new-tool"]
+
+    assert entry["answered_at"] == "completed"
+    assert entry.get("dates") == order
+    assert ("or month_first" in suggestion.yaml) == (written == "03/04/2026")
+
+
+def test_an_answer_that_says_it_is_unfinished_is_not_taken_as_whole() -> None:
+    """The other way round of a state that says done."""
+    _, suggestion = proposed({**BARE, "unfinished": False})
+    entry = yaml.safe_load(suggestion.yaml)["sources"]["new-tool"]
+
+    assert entry["complete"] == {"from": "unfinished", "is": [False]}
+
+
+def test_a_secret_in_the_query_is_seen() -> None:
+    """By its name, or by its looks."""
+    for query in ("token=abc", "k=quill7quill7quill7quill7"):
+        target = f"https://nps.example.com/v1/webhooks/x?page=2&{query}"
+        found = suggest(inbound(orjson.dumps(BARE), [], target=target), "new-tool")
+        entry = yaml.safe_load(found.yaml)["sources"]["new-tool"]
+        assert entry["verify"] == {"kind": "token", "query": query.partition("=")[0]}
 
 
 def test_a_cloud_event_is_read_as_one() -> None:
@@ -182,10 +276,11 @@ def test_questions_without_a_name_of_ours_are_left_for_a_person() -> None:
 
 def test_elements_that_nothing_names_are_not_mapped_by_their_place() -> None:
     """The next message would have another order."""
-    _, suggestion = proposed({"id": "r", "email": "c@example.com", "list": [{"v": 9}, {"v": 3}]})
+    for elements in ([{"v": 9}, {"v": 3}], [{"n": 1, "v": 9}, {"n": 2, "v": 3}]):
+        _, suggestion = proposed({"id": "r", "email": "c@example.com", "list": elements})
 
-    assert "[0]" not in suggestion.yaml
-    assert any(note.startswith("elements of list") for note in suggestion.notes)
+        assert "[0]" not in suggestion.yaml
+        assert any(note.startswith("elements of list") for note in suggestion.notes)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +305,11 @@ def test_elements_that_nothing_names_are_not_mapped_by_their_place() -> None:
             [("Tool-Signature", "t=1795255200,v1=" + "f" * 64)],
             {"timestamp_prefix": "t=", "prefix": "v1=", "separator": ","},
             id="elements",
+        ),
+        pytest.param(
+            [("X-Tool-Auth", "ts=1795255200|mac=" + "A" * 86 + "==")],
+            {"timestamp_prefix": "ts=", "prefix": "mac=", "separator": "|", "algorithm": "sha512"},
+            id="elements with marks of its own",
         ),
         pytest.param(
             [("webhook-id", "m"), ("webhook-timestamp", "1"), ("webhook-signature", "v1,x")],
