@@ -22,7 +22,7 @@ from services.ingest.mapper.mapping import (
 )
 from services.ingest.mapper.needs import Fault, Location, MappingErrors, lacking, unreached
 from services.ingest.mapper.paths import Pick, compile_path, quote
-from services.ingest.mapper.picks import converted, first_said, translated
+from services.ingest.mapper.picks import converted, first_said, parted, translated
 from services.ingest.mapper.reads import (
     Condition,
     ConsentField,
@@ -233,6 +233,8 @@ class _Compiler:
             constant = spec.constant
             return Reader("constant", lambda _payload: constant)
         pick = self._first(at, spec.from_)
+        if spec.after is not None or spec.before is not None:
+            pick = parted(pick, spec.after, spec.before)
         if spec.values:
             pick = translated(pick, {str(values.word(k)): v for k, v in spec.values.items()})
         if spec.as_:

@@ -2,6 +2,7 @@
 
     2026-03-02T09:14:57.123Z   2026-03-02 10:14:57 +01:00   2026-03-02 10:14 CET   2026-03-02
     Mon, 02 Mar 2026 09:14:57 GMT                           1772442897   "1772442897123"
+    Mar 2, 2026 9:14 AM                                     2 March 2026, 09:14
     02/03/2026 10:14   3/2/2026 10:14:57 AM                 where the source says which is the day
 
 In: a value of the payload, the source's zone and its words for zones, the receipt time. Out: a
@@ -27,6 +28,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: As seconds this is the year 5138, as milliseconds March 1973: nobody answered before.
 _MILLISECONDS_FROM: Final = 100_000_000_000
 
+_NO_TIME: Final = "not a time: ISO 8601, RFC 5322, or unix seconds or milliseconds"
 _CLOCK = r"(?P<clock>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
 _ZONE = r"(?: ?(?P<zone>[+-][0-9]{2}(?::?[0-9]{2})?|[A-Za-z]{1,5}(?:[+-][0-9]{2}:?[0-9]{2})?))?"
 #: How nearly every platform writes it; the standard library reads this form in a third of the time.
@@ -41,17 +43,33 @@ _MAIL = re.compile(
 )
 #: Day and month in figures: which is which is the source's to say. Clocks of twelve hours go with
 #: it, and hours of one digit.
+_LOOSE_CLOCK = (
+    r"(?P<clock>[0-9]{1,2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?:[ \u202f]?(?P<half>[AaPp])[Mm])?"
+)
 _FIGURES = re.compile(
     r"(?P<one>[0-9]{1,2})(?P<mark>[/.-])(?P<two>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
-    r"(?:,?[T ](?P<clock>[0-9]{1,2}:[0-9]{2})"
-    r"(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
-    rf"(?: ?(?P<half>[AaPp])[Mm])?)?{_ZONE}"
+    rf"(?:,?[T ]{_LOOSE_CLOCK})?{_ZONE}"
+)
+#: As English is written, in either order: it is the month's name that tells which is the day.
+_WORDS = tuple(
+    re.compile(rf"(?:[A-Za-z]{{3,9}}, )?{date}(?:,? (?:at )?{_LOOSE_CLOCK})?{_ZONE}")
+    for date in (
+        r"(?P<month>[A-Za-z]{3,9})\.? (?P<day>[0-9]{1,2}),? (?P<year>[0-9]{4})",
+        r"(?P<day>[0-9]{1,2}) (?P<month>[A-Za-z]{3,9})\.? (?P<year>[0-9]{4})",
+    )
 )
 _UNIX = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,9})?")
-_MONTHS: Final = (
-    *("jan", "feb", "mar", "apr", "may", "jun"),
-    *("jul", "aug", "sep", "oct", "nov", "dec"),
+_NAMES: Final = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
 )
+#: Each by its name and by three letters; September by four as well.
+_MONTHS: Final = {
+    name[:size]: number
+    for number, name in enumerate(_NAMES, start=1)
+    for size in (3, len(name), *((4,) if name == "september" else ()))
+}
 
 
 def parse(
@@ -60,7 +78,8 @@ def parse(
     zones: Mapping[str, tzinfo] = NO_ZONES,
     dates: DateOrder | None = None,
 ) -> datetime:
-    """Read ISO 8601, RFC 5322 (0 to 9 fraction digits each), or unix seconds or milliseconds.
+    """Read ISO 8601, RFC 5322 (0 to 9 fraction digits each), unix seconds or milliseconds, or
+    a date with the English name of its month.
 
     A time without a zone is local time in `zone`. `zones` says what an abbreviation means here;
     without it only those are read that mean one offset in the world. Digits beyond microseconds
@@ -81,9 +100,22 @@ def parse(
             return _moment(match["date"], match["clock"], match, zone, zones)
         if match := _MAIL.fullmatch(text):
             return _moment(_date(match), match["clock"], match, zone, zones)
-        if dates and (match := _FIGURES.fullmatch(text)):
-            return _moment(_in_order(match, dates), _of_24(match), match, zone, zones)
-    raise Unreadable("not a time: ISO 8601, RFC 5322, or unix seconds or milliseconds")
+        return _by_hand(text, zone, zones, dates)
+    raise Unreadable(_NO_TIME)
+
+
+def _by_hand(
+    text: str, zone: tzinfo, zones: Mapping[str, tzinfo], dates: DateOrder | None
+) -> datetime:
+    """Read a date as people write it, in figures or with the name of the month."""
+    if match := _FIGURES.fullmatch(text):
+        if dates is None:
+            raise Unreadable("not a time before the source says `dates`: day_first or month_first")
+        return _moment(_in_order(match, dates), _of_24(match), match, zone, zones)
+    for words in _WORDS:
+        if match := words.fullmatch(text):
+            return _moment(_date(match), _of_24(match), match, zone, zones)
+    raise Unreadable(_NO_TIME)
 
 
 def _usual(text: str) -> datetime:
@@ -108,8 +140,7 @@ def milliseconds(moment: datetime) -> int:
 
 
 def _date(match: re.Match[str]) -> str:
-    month = match["month"].lower()
-    number = _MONTHS.index(month) + 1 if month in _MONTHS else 0  # a month 0 does not exist
+    number = _MONTHS.get(match["month"].lower(), 0)  # a month 0 does not exist
     return f"{match['year']}-{number:02}-{match['day'].zfill(2)}"
 
 

@@ -1,4 +1,4 @@
-"""What is done with what paths find, before it is read: the first that speaks, `values:`, `as:`.
+"""What is done with what paths find, before it is read: the first that speaks, a part, another.
 
 In: picks. Out: picks. Pure.
 """
@@ -24,6 +24,27 @@ def first_said(picks: tuple[Pick, ...]) -> Pick:
         return found
 
     return pick
+
+
+def parted(pick: Pick, after: str | None, before: str | None) -> Pick:
+    """Take of a text, of a list each, what stands after one mark and before the other.
+
+    A text without a mark stays whole: `8` is `8 / 10` as some send it.
+    """
+
+    def one_of(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if after is not None:
+            _, mark, rest = value.partition(after)
+            value = rest if mark else value
+        return (value if before is None else value.partition(before)[0]).strip()
+
+    def part(payload: Payload) -> object:
+        value = pick(payload)
+        return [one_of(one) for one in value] if isinstance(value, list) else one_of(value)
+
+    return part
 
 
 def translated(pick: Pick, table: Mapping[str, object]) -> Pick:

@@ -49,6 +49,7 @@ PathText = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_r
 Template = Annotated[str, AfterValidator(_readable_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 ZoneWord = Annotated[str, Field(pattern=r"^[A-Z]{2,5}$")]
+Mark = Annotated[str, Field(min_length=1, max_length=64)]
 Scalar = str | bool | int | float
 #: How a value may be converted; see `values.CONVERSIONS`.
 Conversion = Literal["text", "number", "whole", "flag", "list", "lower", "upper"]
@@ -87,8 +88,10 @@ def _texts_of_keys(value: Any) -> Any:
 class Picked(_WithFrom):
     """Where a value is: `from` one path or several (the first that says something), or a constant.
 
-    `values` translates: a value found (of a list: each) is replaced by the one beside it, others
-    stay. `as` then converts it; what cannot be converted is refused with the path.
+    `after` and `before` take a part of a text: what stands after the first such mark, before the
+    next one; a text without the mark stays whole. `values` translates: a value found (of a list:
+    each) is replaced by the one beside it, others stay. `as` then converts it; what cannot be
+    converted is refused with the path.
     """
 
     from_: Paths | None = Field(default=None, alias="from")
@@ -97,6 +100,8 @@ class Picked(_WithFrom):
         default_factory=dict
     )
     as_: Conversion | None = Field(default=None, alias="as")
+    after: Mark | None = None
+    before: Mark | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Picked":

@@ -38,6 +38,13 @@ PARIS = ZoneInfo("Europe/Paris")
         pytest.param("Mon, 02 Mar 2026 09:14:57 GMT", "2026-03-02T09:14:57", id="mail"),
         pytest.param("2 mar 2026 10:14 +0100", "2026-03-02T09:14:00", id="mail, short"),
         pytest.param("02 Jul 2026 11:14:57", "2026-07-02T09:14:57", id="mail, zone-less"),
+        pytest.param("Mon, 02 Mar 2026", "2026-03-01T23:00:00", id="mail, date alone"),
+        pytest.param("Mar 2, 2026 10:14 AM", "2026-03-02T09:14:00", id="month first, by its name"),
+        pytest.param(
+            "Monday, March 2, 2026 at 9:14:57 pm UTC", "2026-03-02T21:14:57", id="in words"
+        ),
+        pytest.param("2 March 2026, 10:14", "2026-03-02T09:14:00", id="day first, by its name"),
+        pytest.param("Sept. 2, 2026", "2026-09-01T22:00:00", id="a month of four letters"),
         pytest.param("2026-03-02T10:14:57", "2026-03-02T09:14:57", id="zone-less, winter"),
         pytest.param("2026-07-02 11:14:57", "2026-07-02T09:14:57", id="zone-less, summer"),
         pytest.param("2026-10-25T02:30:00", "2026-10-25T00:30:00", id="twice: the first"),
@@ -61,8 +68,8 @@ def test_a_time_is_read_in_every_form(text: object, expected: str) -> None:
      "2026-03-02T25:00:00Z", "2026-03-02T09:14:57+99:00", "2026-03-02T09:14:57.1234567890Z",
      "2026-03-02T09:14:57 PST", "2026-03-02T09:14:57 XYZ", "2026-03-02T09:14:57 UTCX",
      "2026-03-02T09:14:57 GMT+9900", "Mon, 02 Foo 2026 09:14:57 GMT", "31 Feb 2026 09:14 GMT",
-     "Mon, 02 Mar 2026", "2026-03-02T09:14:57+01:99", "1772442897Z", -1e300, float("nan"),
-     "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", 1e300, "9" * 17, "٢٠٢٦-03-02"],
+     "Feb 31, 2026", "Mon, 02 Mar 26", "2026-03-02T09:14:57+01:99", "1772442897Z", -1e300,
+     float("nan"), "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", 1e300, "9" * 17, "٢٠٢٦-03-02"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused_by_rule(value: object) -> None:
     """A wrong time is Unreadable, with a text that holds nothing of it."""

@@ -331,3 +331,29 @@ def test_a_blank_is_not_converted() -> None:
     source = mapping(PLAIN.replace("wait: wait", "wait: {from: wait, as: number}"))
 
     assert data(said(score=0, wait="  "), source=source).answers == {"score": 0}
+
+
+@pytest.mark.parametrize(
+    ("spec", "sent", "told"),
+    [
+        pytest.param('{from: wait, before: "/", as: number}', "8 / 10", 8, id="before a mark"),
+        pytest.param('{from: wait, before: "/", as: number}', "8", 8, id="without the mark: whole"),
+        pytest.param('{from: wait, before: " ", as: number}', "4,5 stars", 4.5, id="a unit"),
+        pytest.param('{from: wait, after: "#", before: "-"}', "a#b-c", "b", id="between two"),
+        pytest.param('{from: wait, after: ":"}', ["x: a", "y: b"], ["a", "b"], id="of each"),
+        pytest.param('{from: wait, before: "/"}', 8, 8, id="no text"),
+        pytest.param('{from: wait, before: "/", values: {a: A}}', "a / b", "A", id="then values"),
+    ],
+)
+def test_a_part_of_a_text_is_taken(spec: str, sent: object, told: object) -> None:
+    """A number beside its unit or scale, an address beside its name."""
+    source = mapping(PLAIN.replace("wait: wait", f"wait: {spec}"))
+
+    assert data(said(score=0, wait=sent), source=source).answers["wait"] == told
+
+
+def test_a_part_that_is_empty_is_not_said() -> None:
+    """It neither fails to convert nor stands as an empty answer."""
+    source = mapping(PLAIN.replace("wait: wait", 'wait: {from: wait, before: "/", as: number}'))
+
+    assert data(said(score=0, wait=" / 10"), source=source).answers == {"score": 0}
