@@ -25,7 +25,7 @@ _PARTIAL_IS_WHOLE = (
     "the preset knows which message is the last"
 )
 _NEVER_WHOLE = (
-    "not said: customers wait until the policy takes an answer as settled; write final, or the "
+    "not said: no answer counts as whole, so no customer is written to; write final, or the "
     "condition by which the last message is known"
 )
 
