@@ -37,7 +37,7 @@ from services.ingest.mapper.reads import (
 from services.ingest.settings import SourceEntry
 
 #: How the canonical names are read; any other question takes what `values.answer` takes.
-_ANSWERS: MappingOf[str, Reading] = {
+ANSWERS: MappingOf[str, Reading] = {
     "comment": values.text_answer,
     "liked_least": values.text_answer,
     "improve": values.text_answer,
@@ -95,7 +95,7 @@ def inheriting(reads: Reads, entry: SourceEntry) -> Reads:
 
 
 def _answers(score: ScoreModel) -> MappingOf[str, Reading]:
-    return {**_ANSWERS, "score": values.score if score.plain else values.measured}
+    return {**ANSWERS, "score": values.score if score.plain else values.measured}
 
 
 class _Compiler:

@@ -30,7 +30,11 @@ NEEDS: Final[Mapping[Becomes, tuple[str, ...]]] = {
     "action_completed": ("what",),
     "customer_update": (),
 }
-_MISSING: Final = {"answers": "missing: say where the score is"}
+_MISSING: Final = {
+    "answers": "missing: say where the score is",
+    "channel": "missing: say where the channel is, or which: {constant: email}",
+    "survey": "missing: say where the survey is, or which: {constant: a-name}",
+}
 #: These find whom they are about by the response or the case that they name.
 _ABOUT_NOBODY: Final = frozenset({"response", "thin", "case_resolved", "case_reopened"})
 

@@ -5,10 +5,12 @@ to do about it.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
-from services.ingest.mapper.compiler import inheriting
+from services.ingest.mapper.compiler import ANSWERS, inheriting
 from services.ingest.mapper.needs import Location
 from services.ingest.mapper.reads import Condition, Reads
+from services.ingest.mapper.values import word
 from services.ingest.settings import SourceEntry
 
 Warned = tuple[Location, str]
@@ -29,10 +31,12 @@ _NEVER_WHOLE = (
     "condition by which the last message is known"
 )
 
+_CANONICAL = ("score", *ANSWERS)
+
 
 def warnings(written: SourceEntry, entry: SourceEntry, preset: SourceEntry | None) -> list[Warned]:
     """Look at one source: `entry` is `written` over `preset`."""
-    found = [*_trust(entry), *_completeness(written, preset)]
+    found = [*_trust(entry), *_completeness(written, preset), *_taken(entry)]
     for at, reads in _ways(entry):
         found += [((*at, key), text) for key, text in _reading(entry, reads)]
     return found
@@ -67,6 +71,21 @@ def _completeness(written: SourceEntry, preset: SourceEntry | None) -> Iterator[
         yield ("complete",), _PARTIAL_IS_WHOLE
 
 
+def _taken(entry: SourceEntry) -> Iterator[Warned]:
+    """Find words of a kind that go to another above it."""
+    above: dict[tuple[tuple[str, ...], str | None], int] = {}
+    for place, kind in enumerate(entry.kinds):
+        if len(kind.when) != 1:
+            continue
+        (condition,) = kind.when
+        words = [(condition.from_, word(one)) for one in condition.is_]
+        for key in words:
+            if key in above:
+                text = f"{key[1]!r} never comes here: the kind at {above[key]} takes it"
+                yield ("kinds", place, "when"), text
+        above |= {key: place for key in words if key not in above}
+
+
 def _reading(entry: SourceEntry, reads: Reads) -> Iterator[tuple[str, str]]:
     if reads.answered_at is None:
         yield "answered_at", "not said: the time of receipt is taken"
@@ -74,6 +93,10 @@ def _reading(entry: SourceEntry, reads: Reads) -> Iterator[tuple[str, str]]:
         return
     if reads.answers.get("score") is None:
         yield "answers", "no score: answers are kept, and nobody gets a segment by them"
+    for name in reads.answers:
+        meant = get_close_matches(name, _CANONICAL, n=1, cutoff=0.8)
+        if meant and name not in _CANONICAL:
+            yield "answers", f"{name!r} is a question of its own: do you mean {meant[0]!r}?"
     if not any(reads.identifiers.values()):
         yield "identifiers", "none: an answer belongs to no customer, so nobody is written to"
     if not reads.consents:

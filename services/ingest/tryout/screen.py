@@ -75,8 +75,13 @@ def show_sources(
             console.print(Text(f"\n{title}", style=style))
             for line in told[title]:
                 console.print(Text(line), soft_wrap=True)
-    counts = [f"{len(lines)} {title}" for title, lines in told.items() if title != "notes"]
-    console.print(Text(f"\n{len(sources)} sources: {', '.join(counts)}"))
+    counts = [counted(len(lines), title) for title, lines in told.items() if title != "notes"]
+    console.print(Text(f"\n{counted(len(sources), 'sources')}: {', '.join(counts)}"))
+
+
+def counted(number: int, things: str) -> str:
+    """Write how many there are: 1 error, 2 errors."""
+    return f"{number} {things.removesuffix('s') if number == 1 else things}"
 
 
 def show_trial(console: Console, source: str, trial: Trial) -> None:

@@ -105,11 +105,23 @@ def test_a_file_of_another_shape_is_told_as_at_the_start(folder: Path) -> None:
         pytest.param("    answers: {score: null}\n", "no score", id="no score"),
         pytest.param("    answered_at: null\n", "time of receipt", id="no time"),
         pytest.param("    consents: []\n", "none read", id="no consents"),
-        pytest.param("    complete: unknown\n", "not said: customers wait", id="never whole"),
+        pytest.param(
+            "    complete: unknown\n", "not said: no answer counts as whole", id="never whole"
+        ),
         pytest.param(
             "    secrets: [env:NPS_SECRET_SHOP, env:NPS_SECRET_SHOP]\n", "two are active", id="two"
         ),
         pytest.param("    secrets: []\n    unsigned: true\n", "whoever knows", id="unsigned"),
+        pytest.param(
+            "    answers: {comments: text}\n", "do you mean 'comment'?", id="nearly a known name"
+        ),
+        pytest.param(
+            "    kinds:\n"
+            "      - {when: {from: type, is: [a, B]}, becomes: response}\n"
+            "      - {when: {from: type, is: [b, c]}, becomes: decline}\n",
+            "sources.shop.kinds.1.when: 'b' never comes here: the kind at 0 takes it",
+            id="a kind behind another",
+        ),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(folder: Path, more: str, warning: str) -> None:
