@@ -1,6 +1,6 @@
 """`nps quarantine …`: what was not understood, and reading it again, at a running instance.
 
-In: the instance's address and a token from NPS_TOKEN. Out: tables, or with `--json` one JSON object
+In: the instance's address and a token from NPS_TOKEN. Out: lines, or with `--json` one JSON object
 on standard output. Exit codes: 0 done, 1 something is not understood still or was refused, 2 a
 setting or an option is wrong, 75 no instance answers.
 """
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from services.ingest.correct.screen import cell, table_of, time_of, write_json
+from services.ingest.correct.screen import time_of, why, write_json
 from services.ingest.correct.server import HERE, Json, Server, Url, explained, server
 from shared.errors import ConfigError
 
@@ -48,11 +48,13 @@ def list_rows(
     if json:
         write_json({"rows": rows})
         return
-    table = table_of("id", "source", "received", "path", "rule")
+    console = Console(highlight=False)
+    if not rows:
+        console.print("nothing is in quarantine")
     for row in rows:
-        shown = (row["id"], row["source"], row["received_at"][:16], row["path"], row["rule"])
-        table.add_row(*map(cell, shown))
-    Console(highlight=False).print(table if rows else "nothing is in quarantine")
+        received = f"{row['received_at'][:16].replace('T', ' ')}"
+        console.print(Text(f"{row['id']}  {received}  {row['source']}"), soft_wrap=True)
+        console.print(why(row["path"], row["rule"]), soft_wrap=True)
 
 
 @quarantine.command()
@@ -164,12 +166,14 @@ def _end(rows: Sequence[dict[str, Any]], *, published: bool, json: bool) -> None
     if json:
         write_json({"published": published, "counts": counts, "rows": rows})
     else:
-        table = table_of("id", "source", "state", "path", "rule")
+        console = Console(highlight=False)
+        if not rows:
+            console.print("no row is chosen")
         for row in rows:
             state = row["state"] if published else _WOULD[row["state"]]
-            table.add_row(*map(cell, (row["id"], row["source"], state, row["path"], row["rule"])))
-        console = Console(highlight=False)
-        console.print(table if rows else "no row is chosen")
+            console.print(Text(f"{row['id']}  {row['source']}  {state}"), soft_wrap=True)
+            if row["rule"]:
+                console.print(why(row["path"], row["rule"]), soft_wrap=True)
         console.print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
         if rows and not published:
             console.print("Nothing was changed: add --publish to tell them.")

@@ -118,6 +118,10 @@ def _show(console: Console, body: Mapping[str, Any]) -> None:
             console.print(Text(f"  {one['field']}: {' → '.join(sides)}{kept}"), soft_wrap=True)
 
 
+def _bodies_in(number: int) -> str:
+    return "1 body" if number == 1 else f"{number} bodies"
+
+
 def _tell(console: Console, tally: _Tally, *, published: bool) -> None:
     if tally.fields:
         table = table_of("field", "bodies", "")
@@ -126,8 +130,10 @@ def _tell(console: Console, tally: _Tally, *, published: bool) -> None:
             table.add_row(*map(cell, (name, count, note)))
         console.print(table)
     done = "told anew" if published else "would be told anew"
-    console.print(f"{tally.read} bodies of another mapping read; {tally.changed} bodies {done}")
+    told = _bodies_in(tally.changed)
+    console.print(f"{_bodies_in(tally.read)} of another mapping read; {told} {done}")
     for reason, count in tally.refused.most_common():
-        console.print(Text(f"{count} bodies stay: {reason}"), soft_wrap=True)
+        stays = "stays" if count == 1 else "stay"
+        console.print(Text(f"{_bodies_in(count)} {stays}: {reason}"), soft_wrap=True)
     if tally.changed and not published:
         console.print("Nothing was changed: add --publish to tell them.")

@@ -35,6 +35,12 @@ def table_of(*columns: str) -> Table:
     return table
 
 
+def why(path: object, rule: object) -> Text:
+    """Write where and why a message was not understood, on a line of its own below its row."""
+    text = f"  {path}: {rule}" if path else f"  {rule or ''}"
+    return Text(text.rstrip(), style="dim")
+
+
 def cell(value: object) -> Text:
     """Take a value as plain text: what a platform sent is no markup."""
     return Text("" if value is None else str(value))

@@ -121,7 +121,8 @@ def server(
     token = environ.get(TOKEN, "").strip() or _made_up(context, url)
     if not token:
         raise ConfigError(
-            f"{TOKEN} is not set: give a token of access.yaml with the scopes read and operate"
+            f"{TOKEN} is not set: give a token of access.yaml with the scopes read and operate "
+            "(`make run` prints one)"
         )
     if not token.isascii() or not token.isprintable():
         raise ConfigError(f"{TOKEN} holds characters that a header cannot take")
