@@ -157,5 +157,15 @@ See what became of it:
 
   curl -sS {url}/v1/deliveries -H 'Authorization: Bearer {token}'
 
-A few hundred more: make demo
+A few hundred more, in a second terminal: {demo_command(port, data)}
 """
+
+
+def demo_command(port: int, data: Path) -> str:
+    """Write how the demo finds this instance: what is the default, `make` need not be told."""
+    words = ["make"]
+    if port != 8080:
+        words.append(f"PORT={port}")
+    if data != Path("data"):
+        words.append(f"DATA={shlex.quote(str(data))}")
+    return " ".join([*words, "demo"])
