@@ -14,6 +14,7 @@ from typing import Final
 from services.ingest.mapper import values
 from services.ingest.mapper.moments import DateOrder, parse
 from services.ingest.mapper.values import Unreadable
+from services.ingest.tryout.parts import parts_of
 from services.ingest.tryout.seen import Seen
 from shared import identifiers
 
@@ -25,13 +26,14 @@ _Guess = tuple[float, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One guess: what field, where, why, how sure."""
+    """One guess: what field, where, why, how sure; `part` are the keys that take it of a text."""
 
     field: str
     path: str
     value: object
     reason: str
     confidence: float
+    part: str = ""
 
 
 def candidates(seen: Sequence[Seen]) -> list[Candidate]:
@@ -39,9 +41,11 @@ def candidates(seen: Sequence[Seen]) -> list[Candidate]:
     found: list[tuple[int, Candidate]] = []
     for one in seen:
         for field, guess in _GUESSES.items():
-            told = guess(one)
-            if told is not None and told[0] >= LEAST:
-                found.append((one.at, Candidate(field, one.path, one.value, told[1], told[0])))
+            for part, keys in parts_of(one, field):
+                told = guess(part)
+                if told is not None and told[0] >= LEAST:
+                    made = Candidate(field, one.path, part.value, told[1], told[0], keys)
+                    found.append((one.at, made))
     order = list(_GUESSES)
     found.sort(key=lambda pair: (order.index(pair[1].field), -pair[1].confidence, pair[0]))
     return [candidate for _, candidate in found]
@@ -210,7 +214,7 @@ def _survey(one: Seen) -> _Guess:
 
 _WHEN: Final = _named(
     {
-        "(?:answered|submitted|completed|finished|responded|ended|closed)": 0.9,
+        "(?:answered|submitted|completed|finished|responded|ended|closed|recorded)": 0.9,
         "(?:submission|completion|response|answer|end) (?:date|time|at)": 0.9,
         "created": 0.7,
         "(?:date|time|timestamp|datetime|ts|when|horodatage)": 0.6,

@@ -23,6 +23,7 @@ from services.ingest.mapper.values import Unreadable, word
 from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourceEntry
 from services.ingest.tryout.guesses import Candidate, best, candidates
+from services.ingest.tryout.kinds import OtherKind, other_kind
 from services.ingest.tryout.proof import Proof, proof_of
 from services.ingest.tryout.seen import Sample, look
 from services.ingest.tryout.shape import Shape, shape_of
@@ -63,11 +64,15 @@ def suggest(inbound: Inbound, name: str) -> Suggestion:
         path, kinds = shape.differing
         told = ", ".join(kinds)
         notes.append(f"messages of several kinds by {path} ({told}): see `kinds` and `ignore`")
-    if "score" not in chosen:
+    other = other_kind(sample.seen, chosen)
+    if other is not None:
+        notes.append(f"no score was found: taken as {other.becomes} for what {other.path} says")
+    elif "score" not in chosen:
         notes.append("no score was found: put the path of the question, or fetch the response")
     if "email" not in chosen and "external_id" not in chosen:
         notes.append("nobody is named: customers cannot be recognised")
-    text = "\n".join(_lines(name, shape, sample, chosen, proof)) + "\n"
+    lines = [*_head(name, shape, proof), *_body(name, sample, chosen, other)]
+    text = "\n".join(lines) + "\n"
     return Suggestion(text, tuple(found), tuple(chosen.values()), tuple(notes))
 
 
@@ -93,13 +98,7 @@ def _stands(spec: Picked | Hashed | None, payload: Payload) -> bool:
     )
 
 
-def _lines(
-    name: str,
-    shape: Shape,
-    sample: Sample,
-    chosen: dict[str, Candidate],
-    proof: Proof,
-) -> list[str]:
+def _head(name: str, shape: Shape, proof: Proof) -> list[str]:
     variable = re.sub(r"[^A-Z0-9]+", "_", name.upper())
     lines = ["sources:", f"  {name}:"]
     if shape.decoder != "json":
@@ -109,8 +108,15 @@ def _lines(
     if shape.each is not None:
         lines.append(f"    each: {_quoted(shape.each)}")
     lines += [f"    # {proof.reason}", *_wrapped(f"    verify: {proof.verify}")]
-    lines.append(f"    secrets: [env:NPS_SECRET_{variable}]")
-    lines += _identity(name, sample, chosen)
+    return [*lines, f"    secrets: [env:NPS_SECRET_{variable}]"]
+
+
+def _body(
+    name: str, sample: Sample, chosen: dict[str, Candidate], other: OtherKind | None
+) -> list[str]:
+    if other is not None:
+        return _of_another_kind(other, chosen)
+    lines = _identity(name, sample, chosen)
     lines += _complete(sample)
     lines += _section("identifiers", chosen, ("email", "external_id", "phone"))
     answers = _section("answers", chosen, ("score", "comment", "language"))
@@ -119,6 +125,21 @@ def _lines(
         answers.insert(1, "      score: score  # not in this sample: put its path")
     lines += answers + _others(sample, chosen)
     return lines + _section("attributes", chosen, ("first_name", "last_name"))
+
+
+def _of_another_kind(other: OtherKind, chosen: dict[str, Candidate]) -> list[str]:
+    key, where = other.needs
+    more = "Other states are other steps of the case: see `kinds`."
+    if other.becomes == "message_bounced":
+        more = "A bounce that passes must not close the address: see `ignore`."
+    return [
+        f"    # By its looks. {more}",
+        f"    becomes: {other.becomes}",
+        f"    {key}: {where if where.startswith('{') else _quoted(where)}",
+        _line(4, "answered_at", chosen["answered_at"]),
+        *_dates(chosen["answered_at"].value),
+        *_section("identifiers", chosen, ("email", "external_id", "phone")),
+    ]
 
 
 def _wrapped(line: str) -> list[str]:
@@ -204,7 +225,8 @@ _SAYING: Final = frozenset(
 
 
 def _line(indent: int, key: str, found: Candidate) -> str:
-    line = f"{' ' * indent}{key}: {_quoted(found.path)}"
+    where = f"{{from: {_quoted(found.path)}, {found.part}}}" if found.part else _quoted(found.path)
+    line = f"{' ' * indent}{key}: {where}"
     reason = f"# {found.confidence:.0%}: {found.reason}"
     # Within 80 columns the reason stands beside the path, else above it.
     short = len(line) + len(reason) < 79

@@ -182,6 +182,55 @@ def test_a_batch_of_several_kinds_is_one_all_the_same() -> None:
     assert any("by type (ping, answer, sent)" in note for note in suggestion.notes)
 
 
+def test_a_part_of_a_text_is_proposed() -> None:
+    """The score before its scale, the address beside its name; another scale is none of NPS."""
+    body = {"response_id": "r", "survey": "s", "who": "Jon Bauer <c@example.com>", "at": WHEN}
+    request, suggestion = proposed({**body, "nps": "8 / 10", "rating": "4 / 5"})
+    (data,) = mapped(request, suggestion)
+
+    assert data.answers["score"] == 8
+    assert "c@example.com" in {one.value for one in data.identifiers}
+    assert "score: {" not in proposed({**body, "nps": "4 / 5"})[1].yaml
+
+
+@pytest.mark.parametrize(
+    ("body", "becomes", "needs"),
+    [
+        pytest.param(
+            {"ticket": {"number": "T-1", "state": {"old": "open", "new": "solved"},
+                        "requester": "c@example.com", "changed": WHEN}},
+            "case_resolved", ("case", "ticket.number"), id="a ticket that was solved",
+        ),
+        pytest.param(
+            {"issue": {"id": 7, "status": "open", "mail": "c@example.com", "created": WHEN}},
+            "case_opened", ("case", "issue.id"), id="an issue that was opened",
+        ),
+        pytest.param(
+            [{"rcpt": "c@example.com", "smtp": "550 5.1.1 no such user", "when": WHEN}],
+            "message_bounced", ("channel", {"constant": "email"}), id="what a mail server said",
+        ),
+        pytest.param(
+            {"event": "hard_bounce", "email": "c@example.com", "date": WHEN},
+            "message_bounced", ("channel", {"constant": "email"}), id="a bounce by its name",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_taken_by_its_looks(
+    body: object, becomes: str, needs: tuple[str, object]
+) -> None:
+    """The entry loads and maps the sample, and a note says what was assumed."""
+    request, suggestion = proposed(body)
+    file = SourcesFile.model_validate(yaml.safe_load(suggestion.yaml))
+    entry = yaml.safe_load(suggestion.yaml)["sources"]["new-tool"]
+    decoder = decoder_of(file.sources["new-tool"], 1 << 20)
+    (payload,) = decoder.split(decoder.read(request), request)
+
+    assert (entry["becomes"], entry[needs[0]]) == (becomes, needs[1])
+    mapping = compile_mapping("new-tool", file.sources["new-tool"])
+    assert isinstance(translate(mapping, payload, NOW), Translated)
+    assert any(f"taken as {becomes}" in note for note in suggestion.notes)
+
+
 def test_a_multipart_body_is_known_without_its_headers() -> None:
     """By how it begins; the JSON in its field is read."""
     content = orjson.dumps({"response_id": "r", "survey": "s", "nps": 9, "email": "c@example.com"})
