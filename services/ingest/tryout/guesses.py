@@ -195,7 +195,7 @@ def _response_id(one: Seen) -> _Guess:
 _SURVEY: Final = _named(
     {
         "(?:survey|form|questionnaire|poll|enquete|enquête) (?:id|uuid|key|code|slug)": 0.95,
-        "(?:survey|form|questionnaire|enquete|enquête)": 0.8,
+        "(?:survey|form|questionnaire|poll|enquete|enquête)": 0.8,
         "(?:survey|form) (?:name|title)": 0.6,
         "(?:campaign|project|touchpoint) (?:id|key|code)": 0.5,
         "(?:campaign|touchpoint)": 0.4,
