@@ -54,6 +54,9 @@ class KafkaConsumer:
             max_poll_interval_ms=_ms(poll_interval),
             fetch_max_wait_ms=_POLL_MS,
             request_timeout_ms=10_000,
+            # A broker may not know yet a topic that was just made: whoever joined then has no
+            # partitions until it looks again, which by default is after five minutes.
+            metadata_max_age_ms=5_000,
         )
         self._fetch: asyncio.Task[Mapping[TopicPartition, list[Any]]] | None = None
         self._paused: set[TopicPartition] = set()

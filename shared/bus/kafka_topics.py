@@ -14,6 +14,7 @@ from shared.bus.topics import Topic
 from shared.errors import ConfigError, DependencyAway
 
 _DEADLINE: Final = 20.0
+_LOOK_AGAIN_S: Final = 0.05
 
 
 def wanted_configs(topic: Topic) -> dict[str, str]:
@@ -71,11 +72,15 @@ async def create_missing(
                 for topic in missing
             ]
         )
-    for error in answer.topic_errors:
-        name, kind = error[0], for_code(error[1])
-        if error[1] and kind is not TopicAlreadyExistsError:
-            raise ConfigError(f"cannot create topic {name}: {kind.__name__}: {error[2]}")
-    return [prefix + topic.name for topic in missing]
+        for error in answer.topic_errors:
+            name, kind = error[0], for_code(error[1])
+            if error[1] and kind is not TopicAlreadyExistsError:
+                raise ConfigError(f"cannot create topic {name}: {kind.__name__}: {error[2]}")
+        made = [prefix + topic.name for topic in missing]
+        # The controller answers before every broker has heard of it.
+        while not set(made) <= set(await admin.list_topics()):  # noqa: ASYNC110 - of another machine
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    return made
 
 
 async def compare(servers: str, client_id: str, prefix: str, topics: Sequence[Topic]) -> None:

@@ -72,6 +72,19 @@ async def delete(buses: Buses, topic: str) -> None:
         await admin.close()
 
 
+async def test_who_joined_before_a_topic_was_known_is_given_it_soon(buses: Buses) -> None:
+    """A broker hears of a new topic after its maker does; the consumer does not wait for minutes."""
+    bus = await buses.open()
+    await delete(buses, FEEDBACK)
+    early = await bus.subscribe("g", [FEEDBACK])
+    assert await early.poll(1) == ()
+    assert isinstance(bus, KafkaBus)
+    await bus.create_topics()
+    await bus.publisher.publish([Message(FEEDBACK, "key", b"value")])
+    (record,) = await take(early, 1)
+    assert record.value == b"value"
+
+
 async def test_a_rebalance_in_mid_batch_loses_and_skips_nothing(buses: Buses) -> None:
     """A member joins while another works on a batch: all is handled, all is committed."""
     first_bus, second_bus = await buses.open(), await buses.open()
