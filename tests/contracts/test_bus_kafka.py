@@ -73,7 +73,7 @@ async def delete(buses: Buses, topic: str) -> None:
 
 
 async def test_who_joined_before_a_topic_was_known_is_given_it_soon(buses: Buses) -> None:
-    """A broker hears of a new topic after its maker does; the consumer does not wait for minutes."""
+    """A broker hears of a topic after its maker does; the consumer does not wait for minutes."""
     bus = await buses.open()
     await delete(buses, FEEDBACK)
     early = await bus.subscribe("g", [FEEDBACK])
