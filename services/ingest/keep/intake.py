@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from services.ingest.keep.breaker import Breaker
 from services.ingest.keep.people import people
 from services.ingest.keep.spool import Spool, SpoolFull
 from services.ingest.keep.spool_table import Entry
+from services.ingest.receive.asgi import read_body
+from services.ingest.receive.inbound import SentHeaders
 from services.ingest.told import Told, message
 from shared.bus.port import Message, Publisher
 from shared.errors import DependencyAway
@@ -75,23 +76,15 @@ class Intake:
 
     async def body(self, request: Request) -> bytes:
         """Read the whole body, chunked or not. Raises the problems 413, 408 and 400."""
-        announced = request.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and _exceeds(announced, self._body_bytes):
-            raise self._too_large()
-        body = bytearray()
         try:
             async with asyncio.timeout(self._body_deadline_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > self._body_bytes:
-                        raise self._too_large()
+                return await read_body(
+                    SentHeaders(request.scope["headers"]), request.receive, self._body_bytes
+                )
         except TimeoutError:
             raise Problem(
                 408, "too-slow", f"send the whole body within {self._body_deadline_s:g} s"
             ) from None
-        except ClientDisconnect:
-            raise Problem(400, "disconnected", "the sender went away") from None
-        return bytes(body)
 
     async def publish(self, told: Sequence[Told]) -> None:
         """Return when every event is durable. Raises `RecordTooLarge`, and the 503 problem."""
@@ -196,14 +189,6 @@ class Intake:
 
         task.add_done_callback(ended)
         task.cancel()
-
-    def _too_large(self) -> Problem:
-        return Problem(413, "too-large", f"send at most {self._body_bytes} bytes")
-
-
-def _exceeds(digits: str, limit: int) -> bool:
-    # Python refuses to read a number of thousands of digits; fifteen say enough.
-    return len(digits) > 15 or int(digits) > limit
 
 
 def come_again() -> Problem:

@@ -23,16 +23,13 @@ async def read_body(headers: SentHeaders, receive: Receive, limit: int) -> bytes
     How long it may take is the protocol's matter (`shared.http.protocol`).
     """
     announced = headers.get("content-length", "") or ""
-    # Python refuses to read a number of thousands of digits; fifteen say enough.
-    if announced.isascii() and announced.isdigit() and len(announced) > 15:
-        raise too_large(limit)
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
-        raise too_large(limit)
+    if announced.isascii() and announced.isdigit() and _exceeds(announced, limit):
+        raise _too_large(limit)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         whole: bytes = message.get("body", b"")
         if len(whole) > limit:
-            raise too_large(limit)
+            raise _too_large(limit)
         return whole
     body = bytearray()
     while True:
@@ -40,14 +37,18 @@ async def read_body(headers: SentHeaders, receive: Receive, limit: int) -> bytes
             raise Problem(400, "disconnected", "the sender went away")
         body += message.get("body", b"")
         if len(body) > limit:
-            raise too_large(limit)
+            raise _too_large(limit)
         if not message.get("more_body", False):
             return bytes(body)
         message = await receive()
 
 
-def too_large(limit: int) -> Problem:
-    """Build the 413."""
+def _exceeds(digits: str, limit: int) -> bool:
+    # Python refuses to read a number of thousands of digits; fifteen say enough.
+    return len(digits) > 15 or int(digits) > limit
+
+
+def _too_large(limit: int) -> Problem:
     return Problem(413, "too-large", f"send at most {limit} bytes")
 
 
