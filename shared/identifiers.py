@@ -95,10 +95,16 @@ def route(key: bytes, identifiers: Sequence[Identifier]) -> str:
         if len(identifiers) == 1
         else min(identifiers, key=lambda i: (ORDER.index(i.kind), i.value))
     )
-    return _hmac(key, f"{first.kind}:{first.value}")
+    return hashed(key, first)
 
 
-#: One message asks twice: for its route, and for whom it concerns.
-@lru_cache(maxsize=64)
+def hashed(key: bytes, identifier: Identifier) -> str:
+    """Derive the HMAC-SHA-256 (hex) under which one identifier may be kept or compared."""
+    return _hmac(key, f"{identifier.kind}:{identifier.value}")
+
+
+#: One message asks twice: for its route, and for whom it concerns once it is published. Hundreds
+#: of others come in between.
+@lru_cache(maxsize=1024)
 def _hmac(key: bytes, identifier: str) -> str:
     return hmac.digest(key, identifier.encode(), "sha256").hex()

@@ -3,12 +3,11 @@
 Labels are bounded: a source that is not configured is `unknown`. Nothing personal enters here.
 """
 
-from typing import Any
-
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from services.ingest.told import Receipt
 from shared.observe import Lines
+from shared.tally import Spread, Tally
 
 #: From a broker that answers at once to the 5 s after which a sender is told to come again.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -21,48 +20,44 @@ class Sight:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lines = Lines(__name__)
-        self._children: dict[tuple[object, ...], Any] = {}
-        self._requests = Counter(
+        self._requests = Tally(
             "nps_ingest_requests",
             "Requests by source (`events` for POST /v1/events) and what became of them",
             ("source", "outcome"),
-            registry=registry,
+            registry,
         )
-        self._seconds = Histogram(
+        self._seconds = Spread(
             "nps_ingest_seconds",
             "Seconds from the request's head to its answer",
             ("route",),
-            buckets=_BUCKETS,
-            registry=registry,
+            registry,
+            bounds=_BUCKETS,
         )
-        self._quarantined = Counter(
-            "nps_ingest_quarantined",
-            "Messages put into quarantine",
-            ("source",),
-            registry=registry,
+        self._quarantined = Tally(
+            "nps_ingest_quarantined", "Messages put into quarantine", ("source",), registry
         )
-        self._secrets = Counter(
+        self._secrets = Tally(
             "nps_ingest_secret_used",
             "Messages by the secret that vouched for them: when `old` stands still, remove it",
             ("source", "secret"),
-            registry=registry,
+            registry,
         )
 
     def has_two_secrets(self, source: str) -> None:
         """Show both secrets of a source from the start: what was never used stands at 0."""
-        self._secrets.labels(source, "newest")
-        self._secrets.labels(source, "old")
+        self._secrets.add((source, "newest"), 0)
+        self._secrets.add((source, "old"), 0)
 
     def vouched(self, source: str, place: int) -> None:
         """Count which secret vouched for a message (0: the newest)."""
-        self._child(self._secrets, (source, "old" if place else "newest")).inc()
+        self._secrets.add((source, "old" if place else "newest"))
 
     def received(
         self, *, source: str, outcome: str, status: int, seconds: float, receipt: Receipt
     ) -> None:
         """Count and log one webhook."""
         if receipt.quarantined:
-            self._quarantined.labels(source).inc(receipt.quarantined)
+            self._quarantined.add((source,), receipt.quarantined)
         ids = receipt.event_ids
         self.told(
             route="webhooks",
@@ -88,8 +83,8 @@ class Sight:
         **more: object,
     ) -> None:
         """Count and log one request. `more` holds ids and words of ours, never of the payload."""
-        self._child(self._requests, (source, outcome)).inc()
-        self._child(self._seconds, (route,)).observe(seconds)
+        self._requests.add((source, outcome))
+        self._seconds.observe((route,), seconds)
         self._lines.info(
             "ingest.request",
             {
@@ -101,11 +96,3 @@ class Sight:
                 **more,
             },
         )
-
-    def _child(self, metric: Counter | Histogram, labels: tuple[str, ...]) -> Any:
-        """Find a metric's child without the lock and the checks of `labels`."""
-        key = (metric, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        return child

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 
 from shared.bus.port import Message
 from shared.bus.topics import Topic, refuse_too_large
+from shared.deadlines import Deadlines
 from shared.errors import BusAway, RecordTooLarge
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
+        self._deadlines = Deadlines(_DEADLINE)
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -55,7 +57,7 @@ class KafkaPublisher:
         sent: list[asyncio.Future[Any]] = []
         errors: list[KafkaError] = []
         try:
-            async with asyncio.timeout(_DEADLINE):
+            with self._deadlines.start():
                 producer = await self._connected()
                 for message in batch:
                     sent.append(await self._send(producer, message))

@@ -26,6 +26,7 @@ from shared.http.limits import (
     Limits,
     Refusal,
 )
+from shared.http.one_piece import in_one_piece
 from shared.http.sweep import Sweep
 
 #: Bytes that are no body, beside the fixed allowance, for each byte that is: chunks of one byte
@@ -164,6 +165,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._give_up(MALFORMED)
             return
         super().on_headers_complete()
+        # Its task has not begun yet, whoever is before it.
+        self.cycle.send = in_one_piece(self.cycle)  # type: ignore[method-assign,assignment]
         self._stage = _BODY
         self._head = self._body = self._around = 0
         if len(self.pipeline) > self.limits.pipelined:

@@ -47,7 +47,7 @@ def read_profile(file: Path) -> Profile:
 
 def _inside_the_loop(frames: Sequence[Frame]) -> list[Frame]:
     for place, (_, name, _) in enumerate(frames):
-        if name == "BaseEventLoop._run_once":
+        if name == "Runner.run":  # the loop itself is C
             return list(frames[place:])
     return []
 

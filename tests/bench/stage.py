@@ -64,7 +64,10 @@ class Stage:
 
     def bare(self, *arguments: str, count: int) -> list[Process]:
         """Make processes of a bare limit; see `tests.bench.bare`."""
-        environ = {"NPS_KAFKA_BOOTSTRAP_SERVERS": self.system.kafka}
+        environ = {
+            "NPS_KAFKA_BOOTSTRAP_SERVERS": self.system.kafka,
+            "NPS_BENCH_SECRET": self.system.shop_secret,
+        }
         return [
             Process(
                 "tests.bench.bare",

@@ -15,16 +15,17 @@ from tests.bench.stage import Plan, open_stage_on
 async def test_every_figure_of_the_ingest_scenario_stands_beside_its_bare_limits(
     server: str, kafka: str, tmp_path: Path
 ) -> None:
-    """All three kinds of server answer the load, and the written figures tell their ratios."""
+    """All four kinds of server answer the load, and the written figures tell their ratios."""
     plan = Plan((2,), (1,), seconds=0.2, rounds=1, distinct=50)
     told: list[Row] = []
 
     async with open_stage_on(tmp_path / "system", server, kafka) as stage:
         rows = await ingest.rows(stage, plan, told.append)
 
-    assert [row.what for row in rows] == [ingest.ANSWER, ingest.KAFKA, ingest.INGEST]
+    bare = [ingest.ANSWER, ingest.KAFKA, ingest.PROTOTYPE]
+    assert [row.what for row in rows] == [*bare, ingest.INGEST]
     assert told == list(rows)
     assert all(row.answered > 0 and row.failed == 0 for row in rows), rows
     written = json.loads(table.as_json({"cores": 2}, {"ingest": rows}))
     (*_, ours) = written["scenarios"]["ingest"]["medians"]
-    assert set(ours["of_the_bare_limits"]) == {ingest.ANSWER, ingest.KAFKA}
+    assert set(ours["of_the_bare_limits"]) == set(bare)

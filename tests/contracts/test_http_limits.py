@@ -422,9 +422,8 @@ async def test_whatever_is_sent_every_connection_ends_and_nothing_breaks(
     loop.set_exception_handler(lambda _loop, context: broken.append(context))
     try:
         await said(fuzzed, sent[:cut], sent[cut:])
-        async with line(fuzzed) as good:
-            await good.send(request(body=b"good"))
-            assert (await good.answer())[2] == b"4"
+        # A busy machine may need longer than these limits allow even a good client.
+        await eventually(lambda: _is_served(fuzzed), within=10, what="a good client's answer")
 
         async def nobody() -> bool:
             return not fuzzed.open
@@ -433,6 +432,15 @@ async def test_whatever_is_sent_every_connection_ends_and_nothing_breaks(
     finally:
         loop.set_exception_handler(None)
     assert broken == []
+
+
+async def _is_served(fuzzed: Served) -> bool:
+    try:
+        async with line(fuzzed) as good:
+            await good.send(request(body=b"good"))
+            return (await good.answer())[2] == b"4"
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
 
 
 def test_every_refusal_is_a_whole_answer() -> None:

@@ -21,6 +21,7 @@ from services.ingest.receive.asgi import read_body
 from services.ingest.receive.inbound import SentHeaders
 from services.ingest.told import Told, message
 from shared.bus.port import Message, Publisher
+from shared.deadlines import Deadlines
 from shared.errors import DependencyAway
 from shared.http.problems import Problem
 
@@ -69,6 +70,7 @@ class Intake:
         self._breaker = breaker or Breaker()
         self._store_deadline_s = store_deadline_s
         self._bus_deadline_s = bus_deadline_s if spool else store_deadline_s
+        self._bus_deadlines = Deadlines(self._bus_deadline_s)
         self.request_deadline_s = store_deadline_s + _MARGIN_S
         self._failed_at: float | None = None
         self._left_behind: set[asyncio.Future[Any]] = set()
@@ -115,7 +117,7 @@ class Intake:
     async def _on_the_bus(self, messages: Sequence[Message]) -> bool:
         """Tell whether the bus acknowledged in time. Both publishers stop at once when asked."""
         try:
-            async with asyncio.timeout(self._bus_deadline_s):
+            with self._bus_deadlines.start():
                 await self._publisher.publish(messages)
         except (DependencyAway, TimeoutError):
             self._breaker.failed()

@@ -12,7 +12,7 @@ def people(route_key: bytes, known: Sequence[Identifier]) -> tuple[str, ...]:
     The identity of a response is left out: it concerns no person.
     """
     return tuple(
-        identifiers.route(route_key, [identifier])
+        identifiers.hashed(route_key, identifier)
         for identifier in known
         if identifier.kind != "response"
     )

@@ -25,10 +25,12 @@ class Headers(Protocol):
 class SentHeaders:
     """Headers as the server has them: pairs of bytes with lower-case names, read when asked for."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_first", "_pairs")
 
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         self._pairs = pairs
+        # Of a name that was sent twice, the first stays.
+        self._first = dict(reversed(pairs))
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> "SentHeaders":
@@ -38,15 +40,16 @@ class SentHeaders:
     def getlist(self, key: str) -> list[str]:
         """Return all values sent under this name, in order."""
         name = key.lower().encode("latin-1")
+        if name not in self._first:
+            return []
+        if len(self._first) == len(self._pairs):
+            return [self._first[name].decode("latin-1")]
         return [value.decode("latin-1") for sent, value in self._pairs if sent == name]
 
     def get(self, key: str, default: str | None = None) -> str | None:
         """Return the first value sent under this name."""
-        name = key.lower().encode("latin-1")
-        for sent, value in self._pairs:
-            if sent == name:
-                return value.decode("latin-1")
-        return default
+        value = self._first.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
 
     def keys(self) -> list[str]:
         """Return the names that were sent, in lower case; one sent twice comes twice."""

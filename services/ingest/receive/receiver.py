@@ -4,7 +4,7 @@ In: the source, the request, the time. Out: `Receipt`, once everything it names 
 problems 401, 400, 429 and 503. What a sender repeats after a 503 makes the same events again.
 """
 
-import asyncio
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -103,8 +103,7 @@ class Receiver:
         now: datetime,
     ) -> Receipt:
         only = outcomes[0]
-        clock = asyncio.get_running_loop().time
-        ends = clock() + self._intake.request_deadline_s
+        started = time.monotonic()
         if len(outcomes) == 1 and isinstance(only, Translated):
             try:  # nearly every message: no lists, and the deadline is that of publishing
                 await self._intake.publish([only.told])
@@ -114,8 +113,9 @@ class Receiver:
                 if self._bodies.on:
                     self._bodies.keep(self._body(source, inbound, (only.told,), now))
                 return Receipt(event_ids=(only.told.event.id,), unread=only.unread)
+        left_s = self._intake.request_deadline_s - (time.monotonic() - started)
         work = self._apply_each(source, inbound, payloads, outcomes, now)
-        return await self._intake.in_time(work, ends - clock())
+        return await self._intake.in_time(work, left_s)
 
     async def _apply_each(
         self,

@@ -16,6 +16,7 @@ ABOUT = "signed webhook → mapped → acknowledged by Kafka → 202"
 
 ANSWER = "bare: answer 202"
 KAFKA = "bare: Kafka, then 202"
+PROTOTYPE = "prototype"
 INGEST = "ingest"
 
 #: What the project wants of itself: 1 process at 32 connections, and 2 processes at 128.
@@ -33,8 +34,9 @@ async def rows(stage: Stage, plan: Plan, tell: Callable[[Row], None]) -> Sequenc
         ingest = [stage.system.process("services.ingest") for _ in range(count)]
         answer = stage.bare("answer", count=count)
         kafka = stage.bare("kafka", topic, count=count)
-        async with stage.running([*ingest, *answer, *kafka]):
-            contestants = ((ANSWER, answer), (KAFKA, kafka), (INGEST, ingest))
+        least = stage.bare("prototype", topic, count=count)
+        async with stage.running([*ingest, *answer, *kafka, *least]):
+            contestants = ((ANSWER, answer), (KAFKA, kafka), (PROTOTYPE, least), (INGEST, ingest))
             for connections, _, (what, processes) in product(
                 plan.connections, range(plan.rounds), contestants
             ):

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -194,28 +195,31 @@ async def test_a_killed_server_recovers_every_acknowledged_row(
     assert len(rows) >= acknowledged
 
 
-async def test_a_recycled_pid_is_not_taken_for_the_server(own_postgres: EmbeddedPostgres) -> None:
+@pytest.fixture
+def innocent() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the server's own account that is nobody's business."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, **choose(None).run_as) as cat:
+        yield cat
+        cat.kill()
+
+
+async def test_a_recycled_pid_is_not_taken_for_the_server(
+    own_postgres: EmbeddedPostgres, innocent: subprocess.Popen[bytes]
+) -> None:
     """A note left by a dead server whose pid another process has now neither stops the start
     nor costs that process its life."""
     folder = own_postgres.folder
     await own_postgres.start()
     note = (folder / "pgdata" / "postmaster.pid").read_text()
     await own_postgres.stop()
-    innocent = await asyncio.create_subprocess_exec(
-        "/bin/cat", stdin=asyncio.subprocess.PIPE, **choose(None).run_as
-    )
-    try:
-        lines = note.splitlines()
-        recycled = "\n".join([str(innocent.pid), *lines[1:]]) + "\n"
-        (folder / "pgdata" / "postmaster.pid").write_text(recycled)
-        (folder / "socket" / ".s.PGSQL.5432.lock").write_text(recycled)
-        url = await own_postgres.start()
-        assert await read_sql(url, "SELECT 1") == [(1,)]
-        await own_postgres.stop()
-        assert innocent.returncode is None
-    finally:
-        innocent.kill()
-        await innocent.wait()
+    lines = note.splitlines()
+    recycled = "\n".join([str(innocent.pid), *lines[1:]]) + "\n"
+    (folder / "pgdata" / "postmaster.pid").write_text(recycled)
+    (folder / "socket" / ".s.PGSQL.5432.lock").write_text(recycled)
+    url = await own_postgres.start()
+    assert await read_sql(url, "SELECT 1") == [(1,)]
+    await own_postgres.stop()
+    assert innocent.poll() is None
 
 
 async def test_an_interrupted_first_start_is_begun_anew(own_postgres: EmbeddedPostgres) -> None:
