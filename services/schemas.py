@@ -23,7 +23,7 @@ from services.ingest.__main__ import build as build_ingest
 from services.ingest.settings import SourcesFile
 from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.themes import ThemeFinder
 from shared.bus.postgres import PostgresBus
 from shared.database import connect

@@ -8,7 +8,7 @@ from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.progress import ProgressTeller
 from services.segmenter.themes import ThemeFinder
 from services.segmenter.timers import Timers

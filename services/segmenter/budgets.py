@@ -9,7 +9,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.segmenter.echoes import foreign
-from services.segmenter.policy import BudgetRule, CalendarRule, Policy
+from services.segmenter.policy.budgets import BudgetRule, CalendarRule
+from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Contact, Profile
 from shared.events.decisions import Budget
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.segmenter.echoes import foreign
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
 from services.segmenter.state import Contact, Profile
 from shared.events.decisions import Hold, TraceLine

@@ -14,7 +14,7 @@ from services.segmenter.budgets import budgets
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.permits import permits
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import move_of
 from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder

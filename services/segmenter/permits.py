@@ -7,7 +7,8 @@ not. An address that bounced is closed.
 from functools import lru_cache
 
 from services.segmenter.consents import consent
-from services.segmenter.policy import PermitRule, Policy
+from services.segmenter.policy.permits import PermitRule
+from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import ADDRESS
 from services.segmenter.state import Profile
 from shared.events.decisions import Permit

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Response
 from shared.events.decisions import Move
 from shared.events.vocabulary import Segment

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from services.segmenter.facts import ORDER
 from services.segmenter.permits import bounced
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
 from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder

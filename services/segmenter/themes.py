@@ -16,7 +16,7 @@ from typing import Final
 
 import snowballstemmer
 
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from shared.events.vocabulary import Value
 
 #: The answers that may say why, in the order asked.

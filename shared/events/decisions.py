@@ -16,7 +16,11 @@ from shared.events.vocabulary import (
     Value,
 )
 
-MoveKind = Literal["first", "up", "down", "same"]
+MoveKind = Literal["first", "up", "down", "same", "lapsed", "churned"]
+#: What a customer is to the house: declared by its systems, else told by orders and dates.
+Lifecycle = Literal[
+    "cold_prospect", "hot_prospect", "active", "sleeping", "churned", "ambassador", "partner"
+]
 Trigger = Literal[
     "received",
     "settled",
@@ -28,11 +32,39 @@ Trigger = Literal[
     "case_resolved",
     "case_reopened",
     "action_completed",
+    "resurvey_due",
+    "lapsed",
 ]
 
 
+class MaturityFactor(Fact):
+    """One reason for or against a promoter's readiness to be an ambassador, and its points."""
+
+    name: str
+    points: int
+    reason: str
+
+
+class Maturity(Fact):
+    """Whether a promoter is ready to be an ambassador: points, and what stands in the way.
+
+    `gates` names what refuses her whatever the points; `ready` only with none of them.
+    """
+
+    points: int
+    ready: bool
+    gates: tuple[str, ...] = ()
+    factors: tuple[MaturityFactor, ...] = ()
+
+
 class Snapshot(Fact):
-    """The customer as the decision sees her: all that a play or a campaign platform may need."""
+    """The customer as the decision sees her: all that a play or a campaign platform may need.
+
+    `theme` is the first of what the newest answer names; `pains` and `strengths` list all themes
+    with their polarity, `escalations` the topics that beat the band. `streak` counts the newest
+    answers in a row in the present segment. `fatigue_threshold` is how many marketing messages a
+    week she bears at most now (0: none).
+    """
 
     score: int | None = None
     segment: Segment | None = None
@@ -42,6 +74,15 @@ class Snapshot(Fact):
     last_answered_at: Moment | None = None
     comment: str | None = None
     theme: str | None = None
+    theme_confidence: float | None = None
+    pains: tuple[str, ...] = ()
+    strengths: tuple[str, ...] = ()
+    escalations: tuple[str, ...] = ()
+    streak: int = 0
+    maturity: Maturity | None = None
+    lifecycle: Lifecycle | None = None
+    called_by: str | None = None
+    fatigue_threshold: int | None = None
     language: str | None = None
     tone: Tone | None = None
     title: str | None = None
@@ -143,10 +184,13 @@ class TraceLine(Fact):
 
 
 class CustomerDecided(Fact):
-    """One decision. State is taken only from a higher `version`; planned once per `decision_id`."""
+    """One decision. State is taken only from a higher `version`; planned once per `decision_id`.
+
+    `test`: she is staff or a test respondent, and only the sandbox target may hear of it.
+    """
 
     TYPE: ClassVar[str] = "customer.decided"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     decision_id: UUID
     customer_id: UUID
@@ -163,6 +207,7 @@ class CustomerDecided(Fact):
     holds: tuple[Hold, ...]
     trace: tuple[TraceLine, ...]
     policy: str
+    test: bool = False
 
 
 class CustomerMerged(Fact):

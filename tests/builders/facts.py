@@ -13,7 +13,7 @@ from services.segmenter.decide import Rulebook
 from services.segmenter.facts import Fact, fact_of
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Step
 from services.segmenter.themes import ThemeFinder
 from shared import identifiers

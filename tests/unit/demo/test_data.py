@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.demo.data import Counts, Response, cases, expected, responses
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.themes import ThemeFinder
 from shared.settings import load_yaml
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.segmenter.budgets import budgets, reach
-from services.segmenter.policy import BudgetRule, CalendarRule, RollingRule
+from services.segmenter.policy.budgets import BudgetRule, CalendarRule, RollingRule
 from services.segmenter.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event

@@ -7,7 +7,8 @@ import pytest
 
 from services.segmenter import clocks
 from services.segmenter.clocks import asked, holds, moment, next_survey_at, standing, trace
-from services.segmenter.policy import Clocks, Policy, Rests
+from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import rebuild
 from services.segmenter.state import Profile
 from shared.events import outcomes

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.segmenter.policy import Policy
+from services.segmenter.policy.whole import Policy
 from shared.errors import ConfigError
 from shared.settings import load_yaml
 from tests.builders.facts import SHIPPED, shipped_policy

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.segmenter.policy import ThemeRule
+from services.segmenter.policy.themes import ThemeRule
 from services.segmenter.themes import ThemeFinder
 from shared.events.vocabulary import Value
 from tests.builders.facts import shipped_policy

@@ -1,0 +1,21 @@
+"""The whole policy: every section of `policy.yaml`."""
+
+from services.segmenter.policy.bands import Bands
+from services.segmenter.policy.budgets import Budgets
+from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.permits import Permits
+from services.segmenter.policy.themes import Themes
+from services.segmenter.policy.zones import Zones
+from shared.settings import Strict
+
+
+class Policy(Strict):
+    """The whole file."""
+
+    bands: Bands
+    clocks: Clocks = Clocks()
+    rests: Rests = Rests()
+    permits: Permits
+    budgets: Budgets = ()
+    zones: Zones
+    themes: Themes = ()
