@@ -23,6 +23,7 @@ from services.ingest.correct.remap_cli import remap_source
 from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
+from services.segmenter.customer_cli import customer
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
 from shared.errors import ConfigError
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.add_typer(source)
 app.add_typer(quarantine)
+app.add_typer(customer)
 app.command(name="import")(import_rows)
 source.command(name="remap")(remap_source)
 

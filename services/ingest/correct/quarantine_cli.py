@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from services.ingest.correct.screen import time_of, why, write_json
-from services.ingest.correct.server import HERE, Json, Server, Url, explained, server
+from services.ingest.correct.screen import time_of, why
 from shared.errors import ConfigError
+from shared.instance import HERE, Json, Server, Url, explained, server
+from shared.screen import write_json
 
 quarantine = typer.Typer(
     name="quarantine",

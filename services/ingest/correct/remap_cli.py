@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from services.ingest.correct.screen import cell, table_of, time_of, write_json
-from services.ingest.correct.server import HERE, Json, Server, Url, explained, server
+from services.ingest.correct.screen import time_of
+from shared.instance import HERE, Json, Server, Url, explained, server
+from shared.screen import cell, table_of, write_json
 
 _NOT_SAID: Final = "(not said)"
 

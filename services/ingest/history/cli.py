@@ -23,12 +23,12 @@ from rich.progress import (
 from rich.prompt import Prompt
 from rich.text import Text
 
-from services.ingest.correct.screen import cell, table_of, write_json
-from services.ingest.correct.server import HERE, Json, Url, explained, server
 from services.ingest.history.file import Format, RowsFile, look_at
 from services.ingest.history.importing import Importing, Tally, refused_path
 from shared.errors import ConfigError
 from shared.events.feedback import Provenance
+from shared.instance import HERE, Json, Url, explained, server
+from shared.screen import cell, table_of, write_json
 
 _MOST_RULES: Final = 10
 

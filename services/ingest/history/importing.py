@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from services.ingest.correct.server import Refused, Server
 from services.ingest.history.file import Row, RowsFile
+from shared.instance import Refused, Server
 
 _MOST_ROWS: Final = 500
 #: Half of what a body may hold by default; an installation may allow less.

@@ -1,4 +1,4 @@
-"""The running ingest as a command sees it: its address, a token, and answers or clear words.
+"""A running instance as a command sees it: its address, a token, and answers or clear words.
 
 In: an address and a token from the environment (never an argument: other users of the machine could
 read it there). Out: decoded JSON. A server that asks to come again is asked again for a while.
