@@ -15,6 +15,7 @@ from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
+from services.segmenter.respondents import rule_for
 from services.segmenter.segments import move_of
 from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder
@@ -68,6 +69,7 @@ def decide(
     answers = clocks.asked(after, rulebook.policy)
     found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
+    test = rule_for(after, rulebook.policy)
     seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, clocks.next_survey_at(found))
     return CustomerDecided(
         decision_id=ids.name_id("decision", event.event_id, customer_id, version),
@@ -88,10 +90,12 @@ def decide(
             *_answered(event, after),
             *_unbelieved(event),
             *_done(event),
+            *_tested(test),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
             *clocks.trace(answers, now),
         ),
         policy=rulebook.version,
+        test=test is not None,
     )
 
 
@@ -160,6 +164,13 @@ def _unbelieved(event: Fact | Due) -> tuple[TraceLine, ...]:
         return ()
     reason = "the address was bought: a consent that came with it is not known to be hers"
     return (TraceLine(rule="provenance", outcome="unknown", reason=reason),)
+
+
+def _tested(rule: str | None) -> tuple[TraceLine, ...]:
+    """Tell why she counts as a test respondent."""
+    if rule is None:
+        return ()
+    return (TraceLine(rule="test_respondent", outcome="sandbox only", reason=rule),)
 
 
 def _done(event: Fact | Due) -> tuple[TraceLine, ...]:

@@ -12,6 +12,7 @@ from services.segmenter import clocks, consents, snapshot
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
 from services.segmenter.permits import permits
+from services.segmenter.respondents import is_test
 from services.segmenter.rows import Decision
 from services.segmenter.segments import move_of, segment_of
 from services.segmenter.state import Profile, Step
@@ -105,6 +106,7 @@ class CustomerView(View):
     identifiers: tuple[Identifier, ...]
     group: str | None
     zone: str
+    test: bool
     profile: Snapshot
     responses: tuple[ResponseView, ...]
     consents: tuple[ConsentView, ...]
@@ -153,6 +155,7 @@ def customer_view(
         identifiers=snapshot.identifiers(profile),
         group=snapshot.group(profile),
         zone=snapshot.zone(profile, policy)[0],
+        test=is_test(profile, policy),
         profile=snapshot.snapshot(profile, policy, rulebook.themes, clocks.next_survey_at(found)),
         responses=_responses(profile, rulebook),
         consents=tuple(

@@ -4,6 +4,7 @@ from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.budgets import Budgets
 from services.segmenter.policy.clocks import Clocks, Rests
 from services.segmenter.policy.permits import Permits
+from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.themes import Themes
 from services.segmenter.policy.zones import Zones
 from shared.settings import Strict
@@ -19,3 +20,4 @@ class Policy(Strict):
     budgets: Budgets = ()
     zones: Zones
     themes: Themes = ()
+    test_respondents: Respondents = Respondents()
