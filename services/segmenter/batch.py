@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter import clocks
+from services.segmenter import moments
 from services.segmenter.decide import Due, Rulebook, decide, silence
 from services.segmenter.facts import Fact
 from services.segmenter.identity import Assignment, Candidate, survivor
@@ -66,6 +66,7 @@ class _Work:
         self._rulebook = rulebook
         self._now = now
         self._touched: dict[UUID, datetime] = {}
+        self._gone: set[UUID] = set()
         self.changes = Changes()
 
     def fact(self, fact: Fact) -> None:
@@ -117,7 +118,7 @@ class _Work:
         if customer is None:
             self._note_unknown(due)
             return
-        timer = self._gathered.timers.get(named)
+        timer = self._gathered.timers.get((due.data.kind, named, due.data.subject))
         if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
             self._keep(customer, due, None, "stale: this timer was set anew meanwhile")
             return
@@ -125,23 +126,18 @@ class _Work:
         self._decide(customer, customer.profile, customer.profile, due, ())
 
     def set_timers(self) -> None:
-        """Let the timer of every customer touched ring when her next hold ends."""
+        """Let the timers of every customer touched ring when time brings something to her."""
+        known: dict[UUID, list[Timer]] = {}
+        for timer in self._gathered.timers.values():
+            known.setdefault(timer.customer_id, []).append(timer)
         for customer_id, now in self._touched.items():
             profile = self._customers[customer_id].profile
-            timer = self._gathered.timers.get(customer_id)
-            found = clocks.standing(clocks.holds(profile, self._rulebook.policy), now)
-            end = min((hold.until for hold in found), default=None)
-            if not profile.known or end is None:
-                self._close(timer)
-            elif timer is None:
-                self.changes.timers[customer_id] = Timer(customer_id, 1, end, open=True)
-            elif not timer.open or timer.due_at != end:
-                self.changes.timers[customer_id] = Timer(customer_id, timer.arm + 1, end, open=True)
-
-    def _close(self, timer: Timer | None) -> None:
-        if timer is not None and timer.open:
-            closed = Timer(timer.customer_id, timer.arm, timer.due_at, open=False)
-            self.changes.timers[timer.customer_id] = closed
+            wanted = moments.wanted(profile, self._rulebook.policy, now)
+            changed = moments.changed(customer_id, known.get(customer_id, ()), wanted)
+            self.changes.timers.update((timer.key, timer) for timer in changed)
+        for customer_id in self._gone:
+            changed = moments.changed(customer_id, known.get(customer_id, ()), {})
+            self.changes.timers.update((timer.key, timer) for timer in changed)
 
     def _merge(self, linked: set[UUID], event_id: UUID) -> tuple[UUID, ...]:
         """Make several customers one; return those whose end the world must be told."""
@@ -155,9 +151,8 @@ class _Work:
             self.changes.customers[customer.customer_id] = Customer(
                 customer.customer_id, customer.created_at, customer.version, Profile()
             )
-            self._close(self._gathered.timers.get(customer.customer_id))
+            self._gone.add(customer.customer_id)
             self._touched.pop(customer.customer_id, None)
-            self.changes.timers.pop(customer.customer_id, None)
             del self._customers[customer.customer_id]
         for named, found in self._survivors.items():
             if found in linked:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from services.segmenter.facts import Fact
 from services.segmenter.state import Profile
+from shared.events.feedback import TimerKind
 
-#: The first kind of timer: a hold of hers ends.
-HOLD_END: Final = "hold_end"
+#: Kind, customer and subject of a timer.
+TimerKey = tuple[TimerKind, UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,19 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A row of `timers` (kind `hold_end`)."""
+    """A row of `timers`; `arm` counts how often it was set."""
 
+    kind: TimerKind
     customer_id: UUID
+    subject: str
     arm: int
     due_at: datetime
     open: bool
+
+    @property
+    def key(self) -> TimerKey:
+        """What it is known by."""
+        return self.kind, self.customer_id, self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Gathered:
     done: dict[UUID, Decision]
     received: dict[UUID, datetime]
     facts: dict[UUID, list[Fact]]
-    timers: dict[UUID, Timer]
+    timers: dict[TimerKey, Timer]
 
 
 @dataclass(slots=True)
@@ -70,5 +77,5 @@ class Changes:
     customers: dict[UUID, Customer] = field(default_factory=dict)
     aliases: list[tuple[UUID, UUID, UUID]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    timers: dict[UUID, Timer] = field(default_factory=dict)
+    timers: dict[TimerKey, Timer] = field(default_factory=dict)
     answers: dict[UUID, Decision] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.facts import Fact
 from services.segmenter.profile import trim
-from services.segmenter.rows import HOLD_END, Changes, Decision, Timer
+from services.segmenter.rows import Changes, Decision, Timer, TimerKey
 from services.segmenter.state import dump
 
 _SAVE_FACTS = text("""
@@ -50,11 +50,11 @@ _SAVE_DECISIONS = text("""
         payload = excluded.payload, note = excluded.note
 """)
 _SAVE_TIMERS = text("""
-    INSERT INTO timers (kind, customer_id, arm, due_at, state)
-    SELECT :kind, id, a, d, s FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:arms AS bigint[]), CAST(:dues AS timestamptz[]),
-        CAST(:states AS text[])) AS new (id, a, d, s)
-    ON CONFLICT (kind, customer_id) DO UPDATE SET
+    INSERT INTO timers (kind, customer_id, subject, arm, due_at, state)
+    SELECT * FROM unnest(
+        CAST(:kinds AS text[]), CAST(:ids AS uuid[]), CAST(:subjects AS text[]),
+        CAST(:arms AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:states AS text[]))
+    ON CONFLICT (customer_id, kind, subject) DO UPDATE SET
         arm = excluded.arm, due_at = excluded.due_at, state = excluded.state
 """)
 _KEEP_POLICY = text("""
@@ -124,15 +124,16 @@ async def _save_decisions(connection: AsyncConnection, decisions: Sequence[Decis
     )
 
 
-async def _save_timers(connection: AsyncConnection, changed: Mapping[UUID, Timer]) -> None:
+async def _save_timers(connection: AsyncConnection, changed: Mapping[TimerKey, Timer]) -> None:
     if not changed:
         return
     ordered = [changed[key] for key in sorted(changed)]
     await connection.execute(
         _SAVE_TIMERS,
         {
-            "kind": HOLD_END,
+            "kinds": [timer.kind for timer in ordered],
             "ids": [timer.customer_id for timer in ordered],
+            "subjects": [timer.subject for timer in ordered],
             "arms": [timer.arm for timer in ordered],
             "dues": [timer.due_at for timer in ordered],
             "states": ["open" if timer.open else "closed" for timer in ordered],

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.facts import MODELS, Fact, Key, make
-from services.segmenter.rows import HOLD_END, Customer, Decision, Timer
+from services.segmenter.rows import Customer, Decision, Timer, TimerKey
 from services.segmenter.state import load
 
 _KNOWN = text("""
@@ -52,8 +52,8 @@ _FACTS = text("""
     ORDER BY f.occurred_at, f.event_id
 """)
 _TIMERS = text("""
-    SELECT customer_id, arm, due_at, state FROM timers
-    WHERE kind = :kind AND customer_id = ANY(CAST(:ids AS uuid[]))
+    SELECT kind, customer_id, subject, arm, due_at, state = 'open' AS open FROM timers
+    WHERE customer_id = ANY(CAST(:ids AS uuid[]))
 """)
 
 
@@ -131,10 +131,8 @@ async def facts(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID
     return found
 
 
-async def timers(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Timer]:
+async def timers(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[TimerKey, Timer]:
     """Read the timers of these customers."""
-    rows = await connection.execute(_TIMERS, {"kind": HOLD_END, "ids": sorted(set(ids))})
-    return {
-        row.customer_id: Timer(row.customer_id, row.arm, row.due_at, row.state == "open")
-        for row in rows
-    }
+    rows = await connection.execute(_TIMERS, {"ids": sorted(set(ids))})
+    found = (Timer(*row) for row in rows)
+    return {timer.key: timer for timer in found}

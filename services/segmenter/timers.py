@@ -8,14 +8,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.metrics import Metrics
-from services.segmenter.rows import HOLD_END
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -32,14 +30,15 @@ _EVERY_S: Final = 1.0
 _MOST: Final = 500
 
 _DUE = text("""
-    SELECT customer_id, arm, due_at FROM timers
-    WHERE state = 'open' AND due_at <= :now AND kind = :kind
+    SELECT kind, customer_id, subject, arm, due_at FROM timers
+    WHERE state = 'open' AND due_at <= :now
     ORDER BY due_at LIMIT :most
 """)
 _CLOSE = text("""
     UPDATE timers SET state = 'closed'
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:arms AS bigint[])) AS told (id, armed)
-    WHERE kind = :kind AND customer_id = id AND arm = armed
+    FROM unnest(CAST(:kinds AS text[]), CAST(:ids AS uuid[]), CAST(:subjects AS text[]),
+                CAST(:arms AS bigint[])) AS told (k, id, s, armed)
+    WHERE kind = k AND customer_id = id AND subject = s AND arm = armed
 """)
 
 
@@ -64,21 +63,20 @@ class Timers:
     async def tell_due(self) -> int:
         """Tell what is due now and close it; returns how many. Raises `DependencyAway`."""
         now = self._clock()
-        parameters = {"now": now, "kind": HOLD_END, "most": _MOST}
+        parameters = {"now": now, "most": _MOST}
         with away_as_dependency():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(_DUE, parameters)).all()
         if not rows:
             return 0
-        await self._publisher.publish(
-            [_message(row.customer_id, row.arm, row.due_at, now) for row in rows]
-        )
-        # In id order, as every other writer of these rows.
-        told = sorted(rows, key=lambda row: row.customer_id)
+        await self._publisher.publish([_message(row, now) for row in rows])
+        # In the order of their key, as every other writer of these rows.
+        told = sorted(rows, key=lambda row: (row.kind, row.customer_id, row.subject))
         closed = {
+            "kinds": [row.kind for row in told],
             "ids": [row.customer_id for row in told],
+            "subjects": [row.subject for row in told],
             "arms": [row.arm for row in told],
-            "kind": HOLD_END,
         }
         with away_as_dependency():
             async with self._engine.begin() as connection:
@@ -101,11 +99,18 @@ class Timers:
                 await pause(stopping, _EVERY_S)
 
 
-def _message(customer_id: UUID, arm: int, due_at: datetime, now: datetime) -> Message:
+def _message(row: Row[tuple[object, ...]], now: datetime) -> Message:
+    data = TimerDue(
+        kind=row.kind,
+        customer_id=row.customer_id,
+        subject=row.subject,
+        arm=row.arm,
+        due_at=row.due_at,
+    )
     event = Event(
-        id=ids.timer_event(HOLD_END, customer_id, arm),
+        id=ids.timer_event(data.kind, data.customer_id, data.subject, data.arm),
         source="nps/segmenter",
         time=now,
-        data=TimerDue(kind=HOLD_END, customer_id=customer_id, arm=arm, due_at=due_at),
+        data=data,
     )
-    return Message(topic=FEEDBACK, key=str(customer_id), value=encode(event))
+    return Message(topic=FEEDBACK, key=str(data.customer_id), value=encode(event))

@@ -15,7 +15,8 @@ from shared.events.vocabulary import (
 )
 
 TimeOrigin = Literal["platform", "receipt", "future"]
-TimerKind = Literal["hold_end"]
+#: A hold ends; an answer counts as complete; a resolved case is asked about; nobody answered.
+TimerKind = Literal["hold_end", "settle", "resurvey", "lapse"]
 #: `nps` alone makes a segment; the others are kept and count as answers.
 Metric = Literal["nps", "csat", "ces", "stars"]
 #: Where data about people comes from. Bought addresses carry no consent, whatever the seller says.
@@ -166,13 +167,18 @@ class CustomerUpdated(Fact):
 
 
 class TimerDue(Fact):
-    """A moment the segmenter waited for has come. `arm` counts how often this timer was set."""
+    """A moment the segmenter waited for has come. `arm` counts how often this timer was set.
+
+    `subject` says which of her timers of one kind it is: the hash of an answer or of a case; empty
+    where she has one of the kind.
+    """
 
     TYPE: ClassVar[str] = "timer.due"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     kind: TimerKind
     customer_id: UUID
+    subject: str = ""
     arm: int
     due_at: Moment
 

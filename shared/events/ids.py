@@ -43,9 +43,9 @@ def event_cause(event_id: UUID) -> UUID:
     return name_id("cause", "event", event_id)
 
 
-def timer_event(kind: str, customer_id: UUID, arm: int) -> UUID:
-    """Name a due timer: kind, subject and how often it was set."""
-    return name_id("timer.due", kind, customer_id, arm)
+def timer_event(kind: str, customer_id: UUID, subject: str, arm: int) -> UUID:
+    """Name a due timer: kind, whose, about what, and how often it was set."""
+    return name_id("timer.due", kind, customer_id, *((subject,) if subject else ()), arm)
 
 
 def delivery_id(cause: UUID, play: str, action: str) -> UUID:

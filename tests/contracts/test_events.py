@@ -105,7 +105,7 @@ EXAMPLES: tuple[EventData, ...] = (
         consents=(CONSENT,),
         provenance="partner",
     ),
-    feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, arm=2, due_at=AT),
+    feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, subject="5d0c", arm=2, due_at=AT),
     decisions.CustomerDecided(
         decision_id=DECISION,
         customer_id=CUSTOMER,

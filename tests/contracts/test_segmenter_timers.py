@@ -59,7 +59,7 @@ async def test_each_hold_that_ends_is_decided_anew(engine: AsyncEngine) -> None:
     left = []
     for arm, end in ((1, 14), (2, 30), (3, 90)):
         (due,) = await rung(engine, day(end))
-        assert due.id == ids.timer_event("hold_end", shelf.decided()[0].customer_id, arm)
+        assert due.id == ids.timer_event("hold_end", shelf.decided()[0].customer_id, "", arm)
         # The handler's clock may be a little behind the one that told the timer.
         await handler(engine, shelf, now=day(end - 0.001))(received(due))
         decided = shelf.decided()[-1]

@@ -230,7 +230,7 @@ def test_a_hold_that_ends_brings_no_imported_answer_up() -> None:
     """A year of imported answers does not become a year of reactions when the clocks run out."""
     profile = rebuild([fact(answered("r1", 9, history=True))])
     data = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=day(30))
-    due = Due(ids.timer_event("hold_end", SHE, 1), data)
+    due = Due(ids.timer_event("hold_end", SHE, "", 1), data)
     found = decide(profile, profile, due, rulebook(), day(30), customer_id=SHE, version=2)
     assert (found.cause.kind, found.cause.triggers) == ("timer", ())
     assert "history" in {line.rule for line in found.trace}
@@ -302,7 +302,7 @@ def test_a_timer_brings_the_newest_answer_up_again() -> None:
     """Its cause is the answer and its age counts from it, so that nobody is told twice."""
     profile = rebuild([fact(answered("r1", 3))])
     data = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=day(14))
-    due = Due(ids.timer_event("hold_end", SHE, 1), data)
+    due = Due(ids.timer_event("hold_end", SHE, "", 1), data)
     found = decide(profile, profile, due, rulebook(), day(13.9), customer_id=SHE, version=2)
     assert found.cause.id == ids.response_cause("demo", "nps", "r1")
     assert (found.cause.triggers, found.cause.deadline_from) == (("timer",), NOON)
