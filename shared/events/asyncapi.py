@@ -31,6 +31,12 @@ _TOPICS: Final = {
     DECISIONS: "Who the customer is now, what may be done, and why.",
     OUTCOMES: "What became of our deliveries, and what platforms report of messages and actions.",
 }
+#: What the segmenter tells itself: its timers, and the commands of its API.
+_OWN: Final = (
+    feedback.TimerDue.TYPE,
+    feedback.MergeRequested.TYPE,
+    feedback.UnmergeRequested.TYPE,
+)
 #: Who publishes what, and who reads it: (service, action, topic, the types it publishes itself).
 _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
     (
@@ -38,12 +44,10 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
         "send",
         FEEDBACK,
         tuple(
-            type_
-            for type_, (_, topic) in TYPES.items()
-            if topic == FEEDBACK and type_ != feedback.TimerDue.TYPE
+            type_ for type_, (_, topic) in TYPES.items() if topic == FEEDBACK and type_ not in _OWN
         ),
     ),
-    ("segmenter", "send", FEEDBACK, (feedback.TimerDue.TYPE,)),
+    ("segmenter", "send", FEEDBACK, _OWN),
     ("segmenter", "receive", FEEDBACK, None),
     ("segmenter", "send", DECISIONS, None),
     ("dispatcher", "receive", DECISIONS, None),
@@ -169,7 +173,7 @@ def _message(type_: str) -> dict[str, Any]:
 def _key(type_: str, topic: str) -> str:
     if type_ == decisions.SegmenterProgressed.TYPE:
         return _PARTITION
-    ours = topic == DECISIONS or type_ in {feedback.TimerDue.TYPE, outcomes.DeliverySettled.TYPE}
+    ours = topic == DECISIONS or type_ in {*_OWN, outcomes.DeliverySettled.TYPE}
     return _CUSTOMER if ours else _ROUTE
 
 

@@ -224,6 +224,23 @@ class CustomerMerged(Fact):
     merged_at: Moment
 
 
+class CustomerUnmerged(Fact):
+    """A merge is undone: `customer_id` is somebody of her own again, apart from `survivor_id`.
+
+    Of what is told of one customer's merges the latest moment counts, in whatever order it comes.
+    `causes` are those of what was said under her own identifiers since the merge: what still waits
+    because of them is hers. The state of both follows in a `customer.decided` of each.
+    """
+
+    TYPE: ClassVar[str] = "customer.unmerged"
+    VERSION: ClassVar[str] = "1.0"
+
+    customer_id: UUID
+    survivor_id: UUID
+    unmerged_at: Moment
+    causes: tuple[UUID, ...] = ()
+
+
 class SegmenterProgressed(Fact):
     """How far the segmenter is on one of its input partitions: handled everything up to `upto`."""
 
@@ -236,4 +253,4 @@ class SegmenterProgressed(Fact):
     upto: Moment
 
 
-DecisionData = CustomerDecided | CustomerMerged | SegmenterProgressed
+DecisionData = CustomerDecided | CustomerMerged | CustomerUnmerged | SegmenterProgressed

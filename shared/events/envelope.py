@@ -38,6 +38,8 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             feedback.CaseResolved,
             feedback.CaseReopened,
             feedback.CustomerUpdated,
+            feedback.MergeRequested,
+            feedback.UnmergeRequested,
             feedback.TimerDue,
         )
     },
@@ -46,6 +48,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
         for model in (
             decisions.CustomerDecided,
             decisions.CustomerMerged,
+            decisions.CustomerUnmerged,
             decisions.SegmenterProgressed,
         )
     },

@@ -183,6 +183,36 @@ class TimerDue(Fact):
     due_at: Moment
 
 
+class MergeRequested(Fact):
+    """A person says that two customers are one. Whose id stays is decided when it is handled.
+
+    `asked_by` is the name of the token that asked.
+    """
+
+    TYPE: ClassVar[str] = "customer.merge_requested"
+    VERSION: ClassVar[str] = "1.0"
+
+    customer_id: UUID
+    other_id: UUID
+    asked_by: str
+    asked_at: Moment
+
+
+class UnmergeRequested(Fact):
+    """A person says that a customer who was merged into another is somebody of her own.
+
+    `customer_id` is hers, as it was before the merge; whoever had been merged into her comes along.
+    """
+
+    TYPE: ClassVar[str] = "customer.unmerge_requested"
+    VERSION: ClassVar[str] = "1.0"
+
+    customer_id: UUID
+    asked_by: str
+    asked_at: Moment
+
+
+MergeCommand = MergeRequested | UnmergeRequested
 CaseStep = CaseOpened | CaseResolved | CaseReopened
 FeedbackData = (
     ResponseReceived
@@ -192,5 +222,6 @@ FeedbackData = (
     | SurveyOptedOut
     | CaseStep
     | CustomerUpdated
+    | MergeCommand
     | TimerDue
 )

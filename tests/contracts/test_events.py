@@ -105,6 +105,8 @@ EXAMPLES: tuple[EventData, ...] = (
         consents=(CONSENT,),
         provenance="partner",
     ),
+    feedback.MergeRequested(customer_id=CUSTOMER, other_id=OTHER, asked_by="operator", asked_at=AT),
+    feedback.UnmergeRequested(customer_id=OTHER, asked_by="operator", asked_at=AT),
     feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, subject="5d0c", arm=2, due_at=AT),
     decisions.CustomerDecided(
         decision_id=DECISION,
@@ -183,6 +185,9 @@ EXAMPLES: tuple[EventData, ...] = (
         policy="0123456789abcdef",
     ),
     decisions.CustomerMerged(customer_id=CUSTOMER, merged_id=OTHER, merged_at=AT),
+    decisions.CustomerUnmerged(
+        customer_id=OTHER, survivor_id=CUSTOMER, unmerged_at=LATER, causes=(CAUSE,)
+    ),
     decisions.SegmenterProgressed(topic="nps.feedback", partition=3, partitions=12, upto=AT),
     outcomes.DeliverySettled(
         delivery_id=DELIVERY,
