@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.segmenter.echoes import foreign
+from services.segmenter.policy.clocks import Clock, Family
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
 from services.segmenter.state import Contact, Profile
@@ -28,17 +29,19 @@ CONTACT_HOLD: Final = "contact_hold_until"
 CUSTOMER_SINCE: Final = "customer_since"
 
 
-def relational(profile: Profile, policy: Policy) -> Hold | None:
-    """Space out surveys about the relationship: sent, shown, declined and answered all count."""
-    moments = _surveyed(profile, lambda survey: not _transactional(survey, policy))
-    return _survey_clock("relational", moments, policy.clocks.relational_days)
+def survey_family(profile: Profile, policy: Policy) -> Hold | None:
+    """Space out the surveys of the family that the date told to platforms is about."""
+    general = policy.clocks.general
+    return None if general is None else of_family(profile, policy, _named(general, policy))
 
 
 def any_survey(profile: Profile, policy: Policy) -> Hold | None:
     """Space out surveys of whatever kind; a message that carried one need not say which."""
-    moments = _surveyed(profile, lambda _survey: True)
-    moments += [c.at for c in _contacts(profile) if c.contact_class == "survey"]
-    return _survey_clock("any_survey", moments, policy.clocks.any_survey_days)
+    clock = policy.clocks.any_survey
+    starts = _starts(profile, clock, lambda _survey: True)
+    if "sent" in clock.counts:
+        starts += [c.at for c in _contacts(profile) if c.contact_class == "survey"]
+    return _survey_clock("any_survey", "of a survey", starts, clock.days)
 
 
 def after_contact(profile: Profile, policy: Policy) -> Hold | None:
@@ -103,13 +106,38 @@ def contact_hold(profile: Profile, _policy: Policy) -> Hold | None:
 #: In the order asked.
 RULES: Final[tuple[Rule, ...]] = (
     contact_hold,
-    relational,
+    survey_family,
     any_survey,
     after_contact,
     new_customer,
     marketing_rest,
     open_case,
 )
+
+
+def family_of(survey: str, policy: Policy) -> Family | None:
+    """Find the family of a survey: the first with a pattern that fits; None: it has none."""
+    return next((f for f in policy.clocks.families if _fits(survey, f.surveys)), None)
+
+
+def of_family(profile: Profile, policy: Policy, family: Family) -> Hold | None:
+    """Tell the hold of one family's clock: all its surveys start it, and it is one for all."""
+
+    def fits(survey: str) -> bool:
+        found = family_of(survey, policy)
+        return found is not None and found.name == family.name
+
+    starts = _starts(profile, family, fits)
+    return _survey_clock("survey_family", f"in the family {family.name}", starts, family.days)
+
+
+def of_survey(profile: Profile, policy: Policy, survey: str) -> Hold | None:
+    """Tell the hold of one survey's own clock, which no other survey starts."""
+    clock = next((c for c in policy.clocks.this_survey if _fits(survey, c.surveys)), None)
+    if clock is None:
+        return None
+    starts = _starts(profile, clock, lambda other: other == survey)
+    return _survey_clock("this_survey", "of this survey", starts, clock.days)
 
 
 def asked(profile: Profile, policy: Policy) -> dict[str, Hold | None]:
@@ -169,23 +197,37 @@ def moment(value: object) -> datetime | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def _named(name: str, policy: Policy) -> Family:
+    return next(family for family in policy.clocks.families if family.name == name)
+
+
 def _contacts(profile: Profile) -> tuple[Contact, ...]:
     return (*profile.own.values(), *foreign(profile))
 
 
-def _surveyed(profile: Profile, counts: Callable[[str], bool]) -> list[datetime]:
-    asked = [at for survey, at in profile.asked.items() if counts(survey)]
-    return asked + [r.answered_at for r in profile.responses.values() if counts(r.survey)]
+def _starts(profile: Profile, clock: Clock, fits: Callable[[str], bool]) -> list[datetime]:
+    found = [
+        at
+        for survey, ways in profile.asked.items()
+        if fits(survey)
+        for way, at in ways.items()
+        if way == "asked" or way in clock.counts
+    ]
+    if "answered" in clock.counts:
+        found += [r.answered_at for r in profile.responses.values() if fits(r.survey)]
+    return found
 
 
-def _survey_clock(rule: str, moments: list[datetime], days: int) -> Hold | None:
-    if not days or not moments:
+def _survey_clock(rule: str, what: str, starts: list[datetime], days: int) -> Hold | None:
+    if not days or not starts:
         return None
-    return _hold(rule, max(moments), days, f"asked or answered less than {days} days ago")
+    return _hold(rule, max(starts), days, f"asked or answered {what} less than {days} days ago")
 
 
-def _transactional(survey: str, policy: Policy) -> bool:
-    return any(fnmatchcase(survey, name) for name in policy.clocks.transactional_surveys)
+# Surveys' names come from outside: as many are remembered as any house has, and not all there are.
+@lru_cache(maxsize=4096)
+def _fits(survey: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(survey, pattern) for pattern in patterns)
 
 
 def _hold(rule: str, since: datetime, days: int, reason: str) -> Hold:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, get_args
 from services.segmenter.facts import PERSONAL, Fact, SurveyContact
 from services.segmenter.state import (
     Answer,
+    Asking,
     Attribute,
     Case,
     Contact,
@@ -35,6 +36,7 @@ KEPT_CONTACTS: Final = 200
 KEPT_CASES: Final = 100
 
 _T = TypeVar("_T")
+_Name = TypeVar("_Name", bound=str)
 #: Told of two metrics, a response is not one of NPS: it makes no segment.
 _METRICS: Final = get_args(feedback.Metric)
 #: Which identifier is the address of a channel.
@@ -43,6 +45,13 @@ _STEPS: Final[dict[type[feedback.CaseStep], Step]] = {
     feedback.CaseOpened: "opened",
     feedback.CaseResolved: "resolved",
     feedback.CaseReopened: "reopened",
+}
+#: Who opts out has closed a survey that was before her.
+_WAYS: Final[dict[type[SurveyContact], Asking]] = {
+    feedback.InvitationSent: "sent",
+    feedback.SurveyShown: "shown",
+    feedback.SurveyDeclined: "declined",
+    feedback.SurveyOptedOut: "declined",
 }
 #: "Everything that is not needed" is what an opt-out stops, whichever tool it was told to.
 _OPT_OUT: Final[tuple[Purpose, ...]] = ("marketing", "survey")
@@ -54,6 +63,8 @@ def step(profile: Profile, fact: Fact) -> Profile | None:
     if profile.forgotten.responses and isinstance(data, feedback.ResponseReceived):
         return None
     if profile.forgotten.deliveries and isinstance(data, outcomes.DeliverySettled):
+        return None
+    if profile.forgotten.cases and isinstance(data, feedback.CaseStep):
         return None
     return _add(profile, fact)
 
@@ -72,19 +83,20 @@ def trim(profile: Profile) -> Profile:
         profile = replace(profile, own=own, forgotten=forgotten)
     if len(reported) < len(profile.reported):
         profile = replace(profile, reported=reported)
-    # Of these only the last is kept for each name, so an older step told later changes nothing.
     if len(profile.cases) > KEPT_CASES:
         cases = _newest(profile.cases, KEPT_CASES, lambda case: case.rank)
-        profile = replace(profile, cases=cases)
+        forgotten = replace(profile.forgotten, cases=True)
+        profile = replace(profile, cases=cases, forgotten=forgotten)
+    # Of these only the last is kept for each name, so an older one told later changes nothing.
     if len(profile.completed) > KEPT_CASES:
         profile = replace(profile, completed=_newest(profile.completed, KEPT_CASES, lambda at: at))
     if len(profile.responses) <= KEPT_RESPONSES:
         return profile
     ordered = sorted(profile.responses.values(), key=lambda response: response.place)
     old, kept = ordered[:-KEPT_RESPONSES], ordered[-KEPT_RESPONSES:]
-    asked = dict(profile.asked)
+    asked = profile.asked
     for response in old:
-        _latest(asked, response.survey, response.answered_at)
+        asked = _asked(asked, response.survey, "answered", response.answered_at)
     return replace(
         profile,
         responses={response.identity: response for response in kept},
@@ -133,8 +145,7 @@ def _add_reaction(
         _latest(completed, data.what, data.occurred_at)
         return replace(profile, completed=completed)
     if isinstance(data, SurveyContact):
-        asked = dict(profile.asked)
-        _latest(asked, data.survey, data.occurred_at)
+        asked = _asked(profile.asked, data.survey, _WAYS[type(data)], data.occurred_at)
         profile = replace(profile, asked=asked)
     if isinstance(data, feedback.SurveyOptedOut | outcomes.MessageUnsubscribed):
         refusals = tuple(
@@ -171,6 +182,7 @@ def _add_response(profile: Profile, fact: Fact, data: feedback.ResponseReceived)
         platform=(revision, data.answered_at) if data.answered_at_origin == "platform" else None,
         complete=data.complete,
         answers={name: Answer(revision, value) for name, value in data.answers.items()},
+        receipts=(data.received_at, data.received_at),
         metric=data.metric,
         history=data.history,
     )
@@ -192,6 +204,10 @@ def _merge(one: Response, other: Response) -> Response:
         platform=max(times, default=None),
         complete=one.complete or other.complete,
         answers=answers,
+        receipts=(
+            min(one.receipts[0], other.receipts[0]),
+            max(one.receipts[1], other.receipts[1]),
+        ),
         metric=max(one.metric, other.metric, key=_METRICS.index),
         history=one.history and other.history,
     )
@@ -218,9 +234,21 @@ def _believed(
 
 
 def _add_case(profile: Profile, fact: Fact, data: feedback.CaseStep) -> Profile:
-    told = Case(data.occurred_at, _STEPS[type(data)], str(fact.event_id))
+    at, event_id, link = data.occurred_at, str(fact.event_id), data.response
+    told = Case(
+        at,
+        _STEPS[type(data)],
+        event_id,
+        first_at=at,
+        about=(at, event_id, f"{link.source}/{link.survey}/{link.response_id}") if link else None,
+    )
     known = profile.cases.get(data.case_id, told)
-    last = max(known, told, key=lambda case: case.rank)
+    links = [case.about for case in (known, told) if case.about is not None]
+    last = replace(
+        max(known, told, key=lambda case: case.rank),
+        first_at=min(known.opened_at, told.at),
+        about=min(links, default=None),
+    )
     return replace(profile, cases={**profile.cases, data.case_id: last})
 
 
@@ -283,6 +311,15 @@ def _newest(found: dict[str, _T], most: int, place: Callable[[_T], Any]) -> dict
     return dict(ordered[-most:])
 
 
-def _latest(moments: dict[str, datetime], name: str, at: datetime) -> None:
+def _asked(
+    known: Mapping[str, dict[Asking, datetime]], survey: str, way: Asking, at: datetime
+) -> dict[str, dict[Asking, datetime]]:
+    """Join one asking: of one survey and way, the last counts."""
+    ways = dict(known.get(survey, {}))
+    _latest(ways, way, at)
+    return {**known, survey: ways}
+
+
+def _latest(moments: dict[_Name, datetime], name: _Name, at: datetime) -> None:
     known = moments.get(name)
     moments[name] = at if known is None else max(known, at)

@@ -5,11 +5,11 @@ here depends on the policy or on the time, so neither ever makes a stored profil
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from shared.events.feedback import Metric, TimeOrigin
 from shared.events.vocabulary import Channel, ContactClass, Value
@@ -19,8 +19,12 @@ Revision = tuple[int, datetime, str]
 #: The steps of a case, as they follow each other.
 Step = Literal["opened", "resolved", "reopened"]
 _STEPS: Final = get_args(Step)
+#: How she was asked. `answered` is kept here of answers that were trimmed; `asked` is what older
+#: versions stored, which did not keep the ways apart: it stands for each of them.
+Asking = Literal["sent", "shown", "declined", "answered", "asked"]
 #: Place of a fact among all: see `facts.Fact.order`.
 Order = tuple[datetime, str, int, datetime, str]
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Response:
     """One answered survey: all messages about it, merged field by field in revision order.
 
     `platform` is the newest revision's time by the platform, `earliest` the least of all times
-    told, with its origin. `history`: every message about it was imported.
+    told, with its origin; `receipts` are the first and the last message's. `history`: every message
+    about it was imported.
     """
 
     source: str
@@ -46,6 +51,8 @@ class Response:
     platform: tuple[Revision, datetime] | None
     complete: bool
     answers: dict[str, Answer]
+    #: Long ago: an answer stored before these were kept has settled.
+    receipts: tuple[datetime, datetime] = (_LONG_AGO, _LONG_AGO + timedelta(days=1))
     metric: Metric = "nps"
     history: bool = False
 
@@ -127,16 +134,32 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case as its last step left it; a case resolved is over."""
+    """A case as its last step left it; a case resolved is over.
+
+    `first_at` is the time of its first step; `about` the answer that it is about (its identity), by
+    the first step that names one, with that step's time and event.
+    """
 
     at: datetime
     step: Step
     event_id: str
+    first_at: datetime | None = None
+    about: tuple[datetime, str, str] | None = None
 
     @property
     def open(self) -> bool:
         """Tell whether somebody still works on it."""
         return self.step != "resolved"
+
+    @property
+    def opened_at(self) -> datetime:
+        """Since when it is known."""
+        return self.at if self.first_at is None else self.first_at
+
+    @property
+    def answer(self) -> str | None:
+        """The identity of the answer that it is about."""
+        return self.about[2] if self.about else None
 
     @property
     def rank(self) -> tuple[datetime, int, str]:
@@ -152,6 +175,17 @@ class Forgotten:
     scored: int = 0
     first_answered_at: datetime | None = None
     deliveries: bool = False
+    cases: bool = False
+
+
+def _by_way(asked: object) -> object:
+    """Read also what older versions stored: survey → when she was last asked, in whichever way."""
+    if not isinstance(asked, dict):
+        return asked
+    return {
+        survey: ways if isinstance(ways, dict) else {"asked": ways}
+        for survey, ways in asked.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -167,8 +201,10 @@ class Profile:
     consents: dict[str, Statement] = field(default_factory=dict)
     #: `channel|kind:value`, or `channel|` where the report named no address → the newest bounce.
     bounces: dict[str, datetime] = field(default_factory=dict)
-    #: Survey → when she was last asked (sent, shown, declined).
-    asked: dict[str, datetime] = field(default_factory=dict)
+    #: Survey → how she was asked → when last.
+    asked: Annotated[dict[str, dict[Asking, datetime]], BeforeValidator(_by_way)] = field(
+        default_factory=dict
+    )
     #: Delivery id → our own contact.
     own: dict[str, Contact] = field(default_factory=dict)
     #: Event id → a send that a platform reported without a delivery id of ours.

@@ -1,10 +1,15 @@
 """The whole policy: every section of `policy.yaml`."""
 
+from services.segmenter.policy.asking import WorthAsking
 from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.budgets import Budgets
+from services.segmenter.policy.cases import Cases
 from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.fatigue import Fatigue
+from services.segmenter.policy.moves import Moves
 from services.segmenter.policy.permits import Permits
 from services.segmenter.policy.respondents import Respondents
+from services.segmenter.policy.settle import Settle
 from services.segmenter.policy.themes import Themes
 from services.segmenter.policy.zones import Zones
 from shared.settings import Strict
@@ -14,8 +19,13 @@ class Policy(Strict):
     """The whole file."""
 
     bands: Bands
+    settle: Settle = Settle()
+    moves: Moves = Moves()
+    cases: Cases = Cases()
     clocks: Clocks = Clocks()
+    worth_asking: WorthAsking = ()
     rests: Rests = Rests()
+    fatigue: Fatigue = Fatigue()
     permits: Permits
     budgets: Budgets = ()
     zones: Zones

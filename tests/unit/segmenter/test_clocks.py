@@ -7,7 +7,7 @@ import pytest
 
 from services.segmenter import clocks
 from services.segmenter.clocks import asked, holds, moment, next_survey_at, standing, trace
-from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.clocks import Clock, Clocks, Family, Rests
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import rebuild
 from services.segmenter.state import Profile
@@ -37,7 +37,7 @@ def told(*events: Event) -> Profile:
 @pytest.mark.parametrize(
     ("events", "rule", "until"),
     [
-        pytest.param([invited()], "relational", 90, id="an invitation starts the quarter"),
+        pytest.param([invited()], "survey_family", 90, id="an invitation starts the quarter"),
         pytest.param([answered("r1", 9)], "any_survey", 30, id="an answer counts like an asking"),
         pytest.param(
             [invited(), invited(at=day(5))], "any_survey", 35, id="the newest asking counts"
@@ -100,7 +100,7 @@ def test_a_hold_has_a_reason_and_an_end(events: list[Event], rule: str, until: f
 @pytest.mark.parametrize(
     ("events", "rule"),
     [
-        pytest.param([], "relational", id="never asked"),
+        pytest.param([], "survey_family", id="never asked"),
         pytest.param(
             [answered("r1", 6), answered("r2", 9, at=day(1))],
             "marketing_rest",
@@ -131,10 +131,8 @@ def test_without_cause_there_is_no_hold(events: list[Event], rule: str) -> None:
 
 
 def test_a_survey_about_one_experience_does_not_block_the_quarterly() -> None:
-    """A transactional survey runs on the clock of any survey only."""
-    clock = Clocks(transactional_surveys=("after-delivery-*",))
-    policy = POLICY.model_copy(update={"clocks": clock})
-    found = holds(told(invited(survey="after-delivery-fr")), policy)
+    """A transactional survey runs on the clock of its own family, and on that of any survey."""
+    found = holds(told(invited(survey="after-delivery-fr")), POLICY)
     assert [(hold.rule, hold.until) for hold in found] == [("any_survey", day(30))]
 
 
@@ -145,7 +143,10 @@ def test_zero_days_switch_a_rule_off() -> None:
         zones=POLICY.zones,
         permits=POLICY.permits,
         clocks=Clocks(
-            relational_days=0, any_survey_days=0, after_contact_days=0, new_customer_days=0
+            families=(Family(name="relational", surveys=("*",), days=0),),
+            any_survey=Clock(days=0),
+            after_contact_days=0,
+            new_customer_days=0,
         ),
         rests=Rests(marketing_after_detractor_days=0),
     )
@@ -167,7 +168,7 @@ def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
     lines = trace(asked(told(answered("r1", 9)), POLICY), day(40))
     assert [(line.rule, line.outcome, line.until) for line in lines] == [
         ("contact_hold", "open", None),
-        ("relational", "holds", day(90)),
+        ("survey_family", "holds", day(90)),
         ("any_survey", "open", day(30)),
         ("after_contact", "open", None),
         ("new_customer", "open", None),

@@ -222,7 +222,7 @@ def test_an_imported_answer_builds_the_profile_and_nobody_reacts() -> None:
     found = decided(answered("r1", 3, history=True))
     assert (found.snapshot.segment, found.cause.triggers) == ("detractor", ())
     assert found.move is not None
-    assert "relational" in {hold.rule for hold in found.holds}
+    assert "survey_family" in {hold.rule for hold in found.holds}
     assert ("history", "no reaction") in {(line.rule, line.outcome) for line in found.trace}
 
 

@@ -28,11 +28,11 @@ def test_the_shipped_policy_is_the_reference() -> None:
         "other",
     ]
     clocks = policy.clocks
-    assert (clocks.relational_days, clocks.any_survey_days, clocks.after_contact_days) == (
-        90,
-        30,
-        7,
-    )
+    assert [(family.name, family.days) for family in clocks.families] == [
+        ("transactional", 30),
+        ("relational", 90),
+    ]
+    assert (clocks.any_survey.days, clocks.after_contact_days) == (30, 7)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_shipped_policy_is_the_reference() -> None:
         pytest.param("default: Europe/Paris", "default: Paris", "zones.default", "IANA", id="zone"),
         pytest.param("    FR: E", "    fr: E", "zones.countries.fr.[key]", "capital", id="country"),
         pytest.param(
-            "any_survey_days:", "any_survey:", "clocks.any_survey", "unknown key", id="misspelt"
+            "any_survey:", "any_surveys:", "clocks.any_surveys", "unknown key", id="misspelt"
         ),
         pytest.param(
             "name: sms-24h", "name: email-16h", "budgets", "email-16h is given twice", id="twice"
