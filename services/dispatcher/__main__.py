@@ -51,6 +51,7 @@ def target_rules(target: Target) -> TargetRules:
         in_messages=tuple(dict.fromkeys([*settings.attributes, *settings.message])),
         on_unknown=settings.on_unknown,
         skip_delay_and_quiet_hours=settings.skip_delay_and_quiet_hours,
+        sandbox=settings.sandbox,
     )
 
 

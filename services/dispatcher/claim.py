@@ -40,7 +40,8 @@ _PUSHES = text(f"""
         SELECT p.customer_id, p.wanted, p.wanted_hash, p.wanted_version, p.attempts
         FROM pushes p
         WHERE p.target = :target AND p.state = 'due' AND p.due <= :now
-            AND (SELECT r.version FROM recipients r WHERE r.customer_id = p.customer_id) > 0
+            AND (SELECT r.version FROM recipients r WHERE r.customer_id = p.customer_id
+                 AND (:sandbox OR NOT r.test)) > 0
             AND {_FREE.format("p")}
         ORDER BY p.due, p.customer_id LIMIT :most FOR UPDATE OF p SKIP LOCKED
     )
@@ -64,7 +65,7 @@ _DELIVERIES = text(f"""
             ) = 0
         ORDER BY d.due, d.customer_id LIMIT :most FOR UPDATE OF d SKIP LOCKED
     )
-    SELECT due.*, r.version, r.group_key, r.state AS recipient_state, r.merged_into
+    SELECT due.*, r.version, r.group_key, r.test, r.state AS recipient_state, r.merged_into
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608
@@ -132,7 +133,8 @@ async def _claim_pushes(
 ) -> tuple[ClaimedPush, ...]:
     name = desk.rules.name
     await connection.execute(_WALK)
-    found = await connection.execute(_PUSHES, {"target": name, "now": now, "most": most})
+    values = {"target": name, "sandbox": desk.rules.sandbox, "now": now, "most": most}
+    found = await connection.execute(_PUSHES, values)
     rows = {row.customer_id: row for row in found}
     tokens = await _call(connection, desk, dict.fromkeys(rows))
     if tokens:

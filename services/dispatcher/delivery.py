@@ -116,6 +116,7 @@ class TargetRules:
 
     `attributes` are the canonical names that its profiles take, `in_messages` its messages.
     `skip_delay_and_quiet_hours` is for targets that reach nobody (a sandbox): plays act at once.
+    `sandbox`: it takes what test respondents lead to, which no other target hears of.
     """
 
     name: str
@@ -124,3 +125,4 @@ class TargetRules:
     in_messages: tuple[str, ...] = ()
     on_unknown: OnUnknown | None = None
     skip_delay_and_quiet_hours: bool = False
+    sandbox: bool = False

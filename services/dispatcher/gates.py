@@ -14,7 +14,7 @@ from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.hours import quiet_until, zone_of
 from services.dispatcher.judge import repeatable
-from services.dispatcher.plan import permit_of, too_soon
+from services.dispatcher.plan import permit_of, too_soon, withheld
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.recipients import PushState, Recipient
 from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
@@ -67,11 +67,17 @@ def release(
     return released
 
 
-def standing(delivery: Delivery, recipient: Recipient) -> Delivery | None:
-    """Refuse what her present state rules out for good: the permit, then the segment.
+def standing(
+    delivery: Delivery, recipient: Recipient, target: TargetRules | None
+) -> Delivery | None:
+    """Refuse what her present state rules out for good: a test, the permit, then the segment.
 
-    Asked at once when a decision changes her state, so that slots come free early.
+    `target` is the delivery's (None: configured no more). Asked at once when a decision changes her
+    state, so that slots come free early.
     """
+    test = withheld(delivery, target, test=recipient.test)
+    if test is not None:
+        return _ended(delivery, test)
     state = recipient.state
     if state is None or not delivery.customer_facing:
         return None
@@ -136,7 +142,7 @@ def _known(delivery: Delivery, scene: Scene) -> Delivery | None:
 
 
 def _standing(delivery: Delivery, scene: Scene) -> Delivery | None:
-    return standing(delivery, scene.recipient)
+    return standing(delivery, scene.recipient, scene.rules)
 
 
 def _stale(delivery: Delivery, scene: Scene) -> Delivery | None:

@@ -8,6 +8,7 @@ not match leaves nothing. Slots are taken afterwards, under locks.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
@@ -17,6 +18,8 @@ from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
 from shared.times import iso
 
+_TEST: Final = "test respondent"
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
@@ -25,6 +28,16 @@ class Rulebook:
     playbook: Playbook
     version: str
     targets: Mapping[str, TargetRules]
+
+    def target_of(self, play: Play, *, test: bool) -> TargetRules:
+        """Return where a play's delivery goes: a test respondent's to a sandbox, if there is one.
+
+        Of several sandboxes the play's own, else the first of the configuration.
+        """
+        own = self.targets[play.do.target]
+        if not test or own.sandbox:
+            return own
+        return next((target for target in self.targets.values() if target.sandbox), own)
 
 
 def plan(
@@ -51,7 +64,9 @@ def plan(
         delivery = _draft(
             play, decision, rules, customer_id=customer_id, event_id=event_id, now=now
         )
-        delivery = _on_a_permitted_channel(delivery, play, decision.permits)
+        delivery = withheld(delivery, rules.targets[delivery.target], test=decision.test) or (
+            _on_a_permitted_channel(delivery, play, decision.permits)
+        )
         refused = _refused(delivery, play, losers, now)
         refused = refused or too_soon(delivery, play, history, delivery.send_at)
         planned.append(refused or delivery)
@@ -114,7 +129,7 @@ def _draft(
 ) -> Delivery:
     """Write the delivery that this play wants, as if nothing stood against it."""
     do, cause = play.do, decision.cause
-    target = rules.targets[do.target]
+    target = rules.target_of(play, test=decision.test)
     identity = delivery_id(cause.id, play.name, do.action)
     variant, template = _variant(play, decision)
     unhurried = do.contact_class == "internal" or target.skip_delay_and_quiet_hours
@@ -132,7 +147,7 @@ def _draft(
         channel=do.channels[0],
         contact_class=do.contact_class,
         legal_basis=do.legal_basis,
-        target=do.target,
+        target=target.name,
         context=_context(play),
         segments=play.when.segment,
         on_unknown=target.on_unknown or do.on_unknown or _on_unknown(do.contact_class),
@@ -143,8 +158,17 @@ def _draft(
         moment=now + delay,
         deadline=cause.deadline_from + rules.playbook.max_age_of(play),
         state="planned",
-        reason="planned",
+        reason="planned" if target.name == do.target else f"{_TEST}: instead of {do.target}",
         due=now + delay,
+    )
+
+
+def withheld(delivery: Delivery, target: TargetRules | None, *, test: bool) -> Delivery | None:
+    """Refuse what a test respondent leads to anywhere but at a sandbox; None: it may go on."""
+    if not test or (target is not None and target.sandbox):
+        return None
+    return delivery.to(
+        "suppressed", f"{_TEST}: no target but one with `sandbox: true` hears of her"
     )
 
 

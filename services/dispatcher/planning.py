@@ -56,7 +56,7 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
         if after is not before:
             plans.recipients[customer] = after
             plans.changed.add(customer)
-            _end_what_no_longer_stands(plans, after)
+            _end_what_no_longer_stands(plans, after, rules)
         # Until the survivor's first state comes, the merged one's is all there is to count by.
         seen = after if after.state else decided(Recipient(customer), decision)
         history = plans.book.history(customer)
@@ -68,11 +68,11 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
                 _create(plans, delivery, seen, rules)
 
 
-def _end_what_no_longer_stands(plans: Plans, recipient: Recipient) -> None:
+def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebook) -> None:
     """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
     still = []
     for delivery in plans.pending.get(recipient.customer_id, []):
-        ended = standing(delivery, recipient)
+        ended = standing(delivery, recipient, rules.targets.get(delivery.target))
         if ended is None:
             still.append(delivery)
             continue
@@ -84,11 +84,11 @@ def _end_what_no_longer_stands(plans: Plans, recipient: Recipient) -> None:
 
 def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
     """Give a new delivery its slot, or its refusal."""
+    target = rules.targets[delivery.target]
     if delivery.state == "planned":
-        delivery = standing(delivery, recipient) or delivery
+        delivery = standing(delivery, recipient, target) or delivery
     if delivery.state == "planned":
         budgets = recipient.state.budgets if recipient.state else ()
-        target = rules.targets[delivery.target]
         released = release(delivery, recipient, rules.playbook, target)
         taken = plans.book.taken(delivery.customer_id, recipient.group)
         delivery = take(delivery, budgets, taken, released)
@@ -105,16 +105,18 @@ def wanted(recipients: Iterable[Recipient], rules: Rulebook) -> list[pushes.Want
         identifiers = recipient.state.identifiers if recipient.state else ()
         for target in rules.targets.values():
             attributes = chosen(recipient.attributes, target.attributes)
-            if attributes:
-                found.append(
-                    pushes.Wanted(
-                        customer_id=recipient.customer_id,
-                        target=target.name,
-                        version=recipient.version,
-                        attributes=attributes,
-                        hash=push_hash(attributes, identifiers),
-                    )
+            if not attributes:
+                continue
+            shown = target.sandbox or not recipient.test
+            found.append(
+                pushes.Wanted(
+                    customer_id=recipient.customer_id,
+                    target=target.name,
+                    version=recipient.version,
+                    attributes=attributes if shown else {},
+                    hash=push_hash(attributes, identifiers) if shown else pushes.WITHHELD,
                 )
+            )
     return found
 
 

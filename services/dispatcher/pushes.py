@@ -1,12 +1,14 @@
 """Profile pushes: per customer and target, the state that is wanted and the one that was reached.
 
 A newer decision overwrites `wanted`; equal hashes push nothing. While a call is out, and after one
-without a clear answer, nothing counts as reached: the next equal `wanted` is pushed again.
+without a clear answer, nothing counts as reached: the next equal `wanted` is pushed again. What is
+`withheld` is a test respondent's at a target that must not hear of her.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,10 +19,16 @@ from services.dispatcher.recipients import PushState
 from services.dispatcher.rows import as_json
 from shared.events.vocabulary import Value
 
+#: Instead of a hash: nothing is wanted of a test respondent, whatever was before.
+WITHHELD: Final = "withheld"
+_WHY: Final = "test respondent: only targets with `sandbox: true` hear of her"
+
 _WANT = text("""
     INSERT INTO pushes AS p (customer_id, target, wanted_version, wanted, wanted_hash, wanted_at,
                              state, reason, due)
-    SELECT customer_id, target, version, attributes, hash, :now, 'due', 'wanted', :now
+    SELECT customer_id, target, version, attributes, hash, :now,
+           CASE WHEN hash = 'withheld' THEN 'withheld' ELSE 'due' END,
+           CASE WHEN hash = 'withheld' THEN :why ELSE 'wanted' END, :now
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS x(customer_id uuid, target text, version bigint, attributes jsonb, hash text)
     ORDER BY customer_id, target
@@ -31,7 +39,10 @@ _WANT = text("""
         wanted_at = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.wanted_at ELSE :now END,
         attempts = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.attempts ELSE 0 END,
         due = CASE WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.due ELSE :now END,
+        reason = CASE WHEN EXCLUDED.state = 'withheld' OR p.state = 'withheld'
+                      THEN EXCLUDED.reason ELSE p.reason END,
         state = CASE WHEN p.state = 'sending' THEN 'sending'
+                     WHEN EXCLUDED.state = 'withheld' THEN 'withheld'
                      WHEN EXCLUDED.wanted_hash = p.reached_hash THEN 'reached'
                      WHEN EXCLUDED.wanted_hash = p.wanted_hash THEN p.state
                      ELSE 'due' END
@@ -40,9 +51,11 @@ _WANT = text("""
 # Whatever came in during the call, and a merge, differ from what was sent: then it is due again.
 _DONE = text("""
     UPDATE pushes p SET
-        state = CASE WHEN p.wanted_hash = x.sent THEN x.state ELSE 'due' END,
+        state = CASE WHEN p.wanted_hash = x.sent THEN x.state
+                     WHEN p.wanted_hash = 'withheld' THEN 'withheld'
+                     ELSE 'due' END,
         due = CASE WHEN p.wanted_hash <> x.sent AND x.state <> 'due' THEN x.now ELSE x.due END,
-        reason = x.reason,
+        reason = CASE WHEN p.wanted_hash = 'withheld' THEN p.reason ELSE x.reason END,
         reached_hash = CASE WHEN x.state = 'reached' THEN x.sent END,
         reached_version = CASE WHEN x.state = 'reached' THEN x.version ELSE p.reached_version END,
         reached_at = CASE WHEN x.state = 'reached' THEN x.now ELSE p.reached_at END
@@ -53,7 +66,10 @@ _DONE = text("""
     RETURNING p.customer_id, EXTRACT(EPOCH FROM x.now - p.wanted_at) AS seconds
 """)
 _LAPSED = text("""
-    UPDATE pushes SET state = 'due', due = :due, reason = 'no answer: the worker was lost'
+    UPDATE pushes SET due = :due,
+        state = CASE WHEN wanted_hash = 'withheld' THEN 'withheld' ELSE 'due' END,
+        reason = CASE WHEN wanted_hash = 'withheld' THEN reason
+                      ELSE 'no answer: the worker was lost' END
     WHERE target = :target AND state = 'sending' AND customer_id = ANY(CAST(:customers AS uuid[]))
 """)
 _STATES = text("""
@@ -66,13 +82,13 @@ _TO_SURVIVOR = text("""
     INSERT INTO pushes AS p (customer_id, target, wanted_version, wanted, wanted_hash, wanted_at,
                              state, reason, due)
     SELECT :survivor, target, 0, wanted, :hash, wanted_at, 'due', 'merged', :now FROM merged
-    ORDER BY target
+    WHERE wanted_hash <> 'withheld' ORDER BY target
     ON CONFLICT (customer_id, target) DO UPDATE SET
         wanted_hash = EXCLUDED.wanted_hash,
         reached_hash = NULL,
         wanted_at = :now,
         due = :now,
-        state = CASE WHEN p.state = 'sending' THEN 'sending' ELSE 'due' END
+        state = CASE WHEN p.state IN ('sending', 'withheld') THEN p.state ELSE 'due' END
 """)
 
 
@@ -91,7 +107,7 @@ async def want(connection: AsyncConnection, wanted: Sequence[Wanted], now: datet
     """Overwrite what is wanted with newer versions."""
     if wanted:
         rows = as_json(wanted)
-        await connection.execute(_WANT, {"rows": rows, "now": now})
+        await connection.execute(_WANT, {"rows": rows, "now": now, "why": _WHY})
 
 
 async def done(

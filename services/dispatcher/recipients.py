@@ -34,13 +34,17 @@ _IDENTIFIERS: TypeAdapter[tuple[Identifier, ...]] = TypeAdapter(tuple[Identifier
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One customer; `state` is None while only a merge has named her (`version` 0)."""
+    """One customer; `state` is None while only a merge has named her (`version` 0).
+
+    `test`: she is staff or a test respondent; only sandbox targets hear of her.
+    """
 
     customer_id: UUID
     version: int = 0
     group: str | None = None
     state: State | None = None
     merged_into: UUID | None = None
+    test: bool = False
 
     @property
     def attributes(self) -> Mapping[str, Value]:
@@ -77,6 +81,7 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         group=decision.group,
         state=state,
         merged_into=before.merged_into,
+        test=decision.test,
     )
 
 

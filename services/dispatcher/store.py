@@ -27,13 +27,14 @@ _MERGED_INTO = text("""
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND merged_into IS NOT NULL
 """)
 _LOCK = text("""
-    SELECT customer_id, version, group_key, state, merged_into FROM recipients
+    SELECT customer_id, version, group_key, test, state, merged_into FROM recipients
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id FOR UPDATE
 """)
 _SAVE = text("""
-    UPDATE recipients r SET version = x.version, group_key = x.group_key, state = x.state
+    UPDATE recipients r
+    SET version = x.version, group_key = x.group_key, test = x.test, state = x.state
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS x(customer_id uuid, version bigint, group_key text, state jsonb)
+        AS x(customer_id uuid, version bigint, group_key text, test boolean, state jsonb)
     WHERE r.customer_id = x.customer_id
 """)
 _ADD_GROUPS = text("""
@@ -85,6 +86,7 @@ def recipient(row: Any, state: Any) -> Recipient:
         group=row.group_key,
         state=read_state(state),
         merged_into=row.merged_into,
+        test=row.test,
     )
 
 
@@ -95,6 +97,7 @@ async def save(connection: AsyncConnection, recipients: Iterable[Recipient]) -> 
             "customer_id": r.customer_id,
             "version": r.version,
             "group_key": r.group,
+            "test": r.test,
             "state": orjson.Fragment(write_state(r.state) or "null"),
         }
         for r in recipients

@@ -72,6 +72,9 @@ class TargetSettings(Strict):
         None, description="an unanswered call; else the play's, else by class of contact"
     )
     skip_delay_and_quiet_hours: bool = Field(False, description="send at once, at any hour")
+    sandbox: bool = Field(
+        False, description="reaches nobody: takes all that test respondents lead to"
+    )
     allow_private: bool = Field(False, description="addresses of this machine and network")
     allow_http: bool = Field(False, description="without TLS")
 

@@ -77,6 +77,7 @@ def decision(
     attributes: dict[str, Value] | None = None,
     address: str | None = None,
     snapshot: Snapshot | None = None,
+    test: bool = False,
 ) -> CustomerDecided:
     """One decision about one customer."""
     customer = customer or uuid.uuid4()
@@ -116,6 +117,7 @@ def decision(
         holds=holds,
         trace=(),
         policy="test",
+        test=test,
     )
 
 

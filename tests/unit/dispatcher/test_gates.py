@@ -84,6 +84,22 @@ def test_a_delivery_that_is_still_right_goes() -> None:
             id="unknown-consent-is-no",
         ),
         pytest.param(
+            {},
+            scene(recipient(test=True)),
+            "suppressed",
+            "test respondent: no target but one with `sandbox: true`",
+            None,
+            id="she-turned-out-to-be-a-test",
+        ),
+        pytest.param(
+            INTERNAL,
+            scene(recipient(test=True)),
+            "suppressed",
+            "test respondent",
+            None,
+            id="nor-does-an-alert-tell-of-a-test",
+        ),
+        pytest.param(
             {}, scene(recipient(segment="passive")), "superseded", "passive", None, id="segment"
         ),
         pytest.param(
@@ -268,8 +284,8 @@ def test_what_does_not_stand_in_the_way(changes: dict[str, Any], situation: Scen
 
 def test_what_was_never_hers_is_not_ended_by_her_state() -> None:
     """Without a state, and for alerts, nothing is superseded."""
-    assert standing(delivery(), Recipient(uuid.uuid4())) is None
-    assert standing(delivery(**INTERNAL), recipient(permits=())) is None
+    assert standing(delivery(), Recipient(uuid.uuid4()), None) is None
+    assert standing(delivery(**INTERNAL), recipient(permits=()), None) is None
 
 
 @pytest.mark.parametrize(
