@@ -7,13 +7,13 @@ to its partition. So each publish has a deadline, and a producer that reported a
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
-from zlib import crc32
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
+from shared.bus.kafka_batches import Batch, Batches
 from shared.bus.port import Message
 from shared.bus.topics import Topic, refuse_too_large
 from shared.deadlines import Deadlines
@@ -22,8 +22,6 @@ from shared.errors import BusAway, RecordTooLarge
 _log = structlog.get_logger(__name__)
 
 _DEADLINE: Final = 5.0
-#: Measured with 512 waiters: 50 000 records/s; a lone waiter pays the linger.
-_LINGER_MS: Final = 5
 _BATCH_BYTES: Final = 128 << 10
 #: How long a stopping producer may flush, and then to fall down; together below the port's 5 s.
 _FLUSH: Final = 3.0
@@ -39,7 +37,7 @@ class KafkaPublisher:
         self._prefix = prefix
         self._topics = {topic.name: topic for topic in topics}
         self._largest = max(topic.max_message_bytes for topic in topics)
-        self._producer: AIOKafkaProducer | None = None
+        self._batches: Batches | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
         self._deadlines = Deadlines(_DEADLINE)
@@ -53,50 +51,55 @@ class KafkaPublisher:
             return
         if self._closed:
             raise BusAway("the bus is closed")
-        producer: AIOKafkaProducer | None = None
-        sent: list[asyncio.Future[Any]] = []
+        batches: Batches | None = None
+        waiters: list[asyncio.Future[None]] = []
         errors: list[KafkaError] = []
         try:
             with self._deadlines.start():
-                producer = await self._connected()
-                for message in batch:
-                    sent.append(await self._send(producer, message))
-                for future in sent:
+                batches = await self._connected()
+                waiters = await self._add(batches, batch)
+                for waiter in waiters:
                     try:
-                        await future
+                        await waiter
                     except KafkaError as error:
                         errors.append(error)
         except TimeoutError:
             raise BusAway("Kafka did not acknowledge in time") from None
         except KafkaError as error:
-            self._discard(producer)
+            self._discard(batches)
             raise BusAway(f"Kafka: {type(error).__name__}") from None
         finally:
-            for future in sent:
+            for waiter in waiters:
                 # Whoever gave up does not ask for the outcome any more; the record may still go.
-                if future.done():
-                    _outcome(future)
+                if waiter.done():
+                    _outcome(waiter)
                 else:
-                    future.add_done_callback(_outcome)
+                    waiter.cancel()
         if errors:
-            self._discard(producer)
+            self._discard(batches)
             self._judge(batch, errors[0])
 
     async def close(self) -> None:
         """Flush what can be flushed; takes at most 4 s."""
         self._closed = True
-        self._discard(self._producer)
+        self._discard(self._batches)
         if self._stopping:
             await asyncio.wait(self._stopping)
 
-    async def _send(self, producer: AIOKafkaProducer, message: Message) -> "asyncio.Future[Any]":
-        future: asyncio.Future[Any] = await producer.send(
-            self._prefix + message.topic,
-            key=message.key.encode(),
-            value=message.value,
-            headers=list(message.headers),
-        )
-        return future
+    async def _add(
+        self, batches: Batches, messages: Sequence[Message]
+    ) -> "list[asyncio.Future[None]]":
+        """Put the records into batches; returns a waiter for each batch that got some."""
+        waiters: dict[Batch, asyncio.Future[None]] = {}
+        for message in messages:
+            topic = self._prefix + message.topic
+            if not batches.knows(topic):
+                await batches.learn(topic)
+            used = batches.add(topic, message.key.encode(), message.value, message.headers)
+            if used not in waiters:
+                # At once: while another topic is learnt, this batch may come to its end.
+                waiters[used] = used.waiter()
+        return list(waiters.values())
 
     def _judge(self, batch: Sequence[Message], refused: KafkaError) -> None:
         largest = max(len(message.value) for message in batch)
@@ -105,21 +108,20 @@ class KafkaPublisher:
             raise RecordTooLarge("the broker refused a record for its size")
         raise BusAway(f"Kafka: {type(refused).__name__}")
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is not None:
-            return self._producer
+    async def _connected(self) -> Batches:
+        if self._batches is not None:
+            return self._batches
         async with self._connecting:
-            if self._producer is None:
+            if self._batches is None:
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._servers,
                     client_id=self._client_id,
                     enable_idempotence=True,  # and acks=all
-                    linger_ms=_LINGER_MS,
+                    linger_ms=0,  # what is handed over has waited for company already
                     max_batch_size=_BATCH_BYTES,
                     # Ours is the size check; this one only must not be narrower.
                     max_request_size=2 * self._largest,
                     request_timeout_ms=10_000,
-                    partitioner=_partition,
                 )
                 try:
                     await producer.start()
@@ -128,34 +130,27 @@ class KafkaPublisher:
                     # Its clean-up would wait for a sender that never started.
                     producer._closed = True
                     raise
-                self._producer = producer
-            return self._producer
+                self._batches = Batches(producer)
+            return self._batches
 
-    def _discard(self, producer: AIOKafkaProducer | None) -> None:
+    def _discard(self, batches: Batches | None) -> None:
         """Stop a producer in the background; the next publish makes another."""
-        if producer is None or self._producer is not producer:
+        if batches is None or self._batches is not batches:
             return
-        self._producer = None
-        task = asyncio.create_task(_stop(producer), name="bus-producer-stop")
+        self._batches = None
+        task = asyncio.create_task(_stop(batches), name="bus-producer-stop")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
 
 
-def _partition(key: bytes, every: Sequence[int], _available: Sequence[int]) -> int:
-    """Spread by CRC-32: aiokafka's murmur2 is Python, and costs 8 µs for each of our keys.
-
-    Another client may spread otherwise: order never decides what is right, a key is no promise.
-    """
-    return every[crc32(key) % len(every)]
-
-
-def _outcome(done: "asyncio.Future[Any]") -> BaseException | None:
+def _outcome(done: "asyncio.Future[None]") -> BaseException | None:
     return None if done.cancelled() else done.exception()
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def _stop(batches: Batches) -> None:
     """Stop within the deadline; `producer.stop` alone hangs while the broker is away."""
-    stop = asyncio.create_task(producer.stop())
+    producer = batches.producer
+    stop = asyncio.create_task(_flush(batches))
     done, _ = await asyncio.wait({stop}, timeout=_FLUSH)
     if not done:
         _log.warning("bus.producer_stopped_unflushed")
@@ -167,3 +162,8 @@ async def _stop(producer: AIOKafkaProducer) -> None:
         await producer.client.close()
     with suppress(asyncio.CancelledError, KafkaError):
         await stop
+
+
+async def _flush(batches: Batches) -> None:
+    await batches.hand_over()
+    await batches.producer.stop()
