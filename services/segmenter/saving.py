@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.facts import Fact
+from services.segmenter.figures.keeping import keep_answers
 from services.segmenter.profile import trim
 from services.segmenter.rows import Changes, Decision, Timer, TimerKey
 from services.segmenter.state import dump
@@ -81,6 +82,7 @@ async def save(connection: AsyncConnection, changes: Changes, now: datetime) -> 
                 "states": [dump(trim(customer.profile)) for customer in customers],
             },
         )
+    await keep_answers(connection, changes)
     await _save_decisions(connection, changes.decisions)
     await _save_timers(connection, changes.timers)
 

@@ -1,5 +1,6 @@
 """The whole policy: every section of `policy.yaml`."""
 
+from services.segmenter.policy.alerts import FigureAlerts
 from services.segmenter.policy.asking import WorthAsking
 from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.budgets import Budgets
@@ -7,9 +8,11 @@ from services.segmenter.policy.cases import Cases
 from services.segmenter.policy.clocks import Clocks, Rests
 from services.segmenter.policy.fatigue import Fatigue
 from services.segmenter.policy.moves import Moves
+from services.segmenter.policy.objectives import Objectives
 from services.segmenter.policy.permits import Permits
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.settle import Settle
+from services.segmenter.policy.statistics import Statistics
 from services.segmenter.policy.themes import Themes
 from services.segmenter.policy.zones import Zones
 from shared.settings import Strict
@@ -31,3 +34,6 @@ class Policy(Strict):
     zones: Zones
     themes: Themes = ()
     test_respondents: Respondents = Respondents()
+    statistics: Statistics = Statistics()
+    objectives: Objectives = ()
+    alerts: FigureAlerts = ()

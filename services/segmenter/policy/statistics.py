@@ -1,0 +1,19 @@
+"""Section `statistics`: how figures are counted."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.settings import Strict
+
+MinimumN = Annotated[int, Field(ge=2, le=1_000_000, strict=True)]
+_Window = Annotated[int, Field(ge=1, le=366, strict=True)]
+
+
+class Statistics(Strict):
+    """Below how many answers nothing is concluded, and how long a reaction counts, in days."""
+
+    minimum_n: MinimumN = 30
+    response_days: _Window = 30
+    contact_days: _Window = 30
+    recovery_days: _Window = 45
