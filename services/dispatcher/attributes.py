@@ -31,6 +31,7 @@ def attributes_of(decision: CustomerDecided, before: Mapping[str, Value]) -> dic
         "nps_comment": snapshot.comment,
         "nps_theme": snapshot.theme,
         "nps_next_survey_at": _moment(snapshot.next_survey_at),
+        "nps_fatigue_threshold": snapshot.fatigue_threshold,
         "language": snapshot.language,
         "tone": snapshot.tone,
         "title": snapshot.title,

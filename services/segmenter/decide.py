@@ -13,6 +13,7 @@ from services.segmenter import clocks, snapshot
 from services.segmenter.budgets import budgets
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
+from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.respondents import rule_for
@@ -70,7 +71,14 @@ def decide(
     found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
-    seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, clocks.next_survey_at(found))
+    standing = clocks.standing(found, now)
+    seen = snapshot.snapshot(
+        after,
+        rulebook.policy,
+        rulebook.themes,
+        clocks.next_survey_at(found),
+        fatigue_threshold=fatigue_threshold(after, rulebook.policy, standing),
+    )
     return CustomerDecided(
         decision_id=ids.name_id("decision", event.event_id, customer_id, version),
         customer_id=customer_id,
@@ -84,7 +92,7 @@ def decide(
         move=move,
         permits=permits(after, rulebook.policy),
         budgets=budgets(after, rulebook.policy, zone, now),
-        holds=clocks.standing(found, now),
+        holds=standing,
         trace=(
             *_told(before, seen, cause),
             *_answered(event, after),

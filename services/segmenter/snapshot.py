@@ -30,7 +30,12 @@ _CHANNEL_OF: Final[dict[str, tuple[Channel, ...]]] = {"email": ("email",), "phon
 
 
 def snapshot(
-    profile: Profile, policy: Policy, themes: ThemeFinder, next_survey_at: datetime | None
+    profile: Profile,
+    policy: Policy,
+    themes: ThemeFinder,
+    next_survey_at: datetime | None,
+    *,
+    fatigue_threshold: int | None = None,
 ) -> Snapshot:
     """Build the snapshot; segment and theme are read under this policy."""
     scored = profile.scored
@@ -56,6 +61,7 @@ def snapshot(
         first_name=_text(profile, "first_name"),
         last_name=_text(profile, "last_name"),
         next_survey_at=next_survey_at,
+        fatigue_threshold=fatigue_threshold,
         attributes=attributes(profile),
     )
 

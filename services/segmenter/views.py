@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from services.segmenter import clocks, consents, snapshot
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
+from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.permits import permits
 from services.segmenter.respondents import is_test
 from services.segmenter.rows import Decision
@@ -147,6 +148,7 @@ def customer_view(
     """Show one customer as of `now`."""
     policy = rulebook.policy
     found = clocks.holds(profile, policy)
+    standing = clocks.standing(found, now)
     return CustomerView(
         customer_id=customer_id,
         aliases=tuple(aliases),
@@ -156,7 +158,13 @@ def customer_view(
         group=snapshot.group(profile),
         zone=snapshot.zone(profile, policy)[0],
         test=is_test(profile, policy),
-        profile=snapshot.snapshot(profile, policy, rulebook.themes, clocks.next_survey_at(found)),
+        profile=snapshot.snapshot(
+            profile,
+            policy,
+            rulebook.themes,
+            clocks.next_survey_at(found),
+            fatigue_threshold=fatigue_threshold(profile, policy, standing),
+        ),
         responses=_responses(profile, rulebook),
         consents=tuple(
             _consent(profile, channel, purpose) for purpose in _PURPOSES for channel in _CHANNELS
@@ -165,7 +173,7 @@ def customer_view(
         contacts=_contacts(profile),
         cases=_cases(profile),
         completed=profile.completed,
-        holds=clocks.standing(found, now),
+        holds=standing,
         next=clocks.trace(clocks.asked(profile, policy), now),
         decisions=tuple(decision_view(decision) for decision in decisions),
         policy=rulebook.version,

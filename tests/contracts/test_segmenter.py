@@ -56,7 +56,7 @@ async def test_an_answer_becomes_one_decision(engine: AsyncEngine) -> None:
     assert decided.move.kind == "first"
     assert decided.cause.triggers == ("received", "settled")
     assert decided.identifiers == ids_of(ANNA)
-    assert {hold.rule for hold in decided.holds} == {"relational", "any_survey", "marketing_rest"}
+    assert {hold.rule for hold in decided.holds} == {"survey_family", "any_survey", "marketing_rest"}
     assert await rows(engine, "SELECT count(*) FROM facts") == [(1,)]
     assert shelf.messages[0].key == str(decided.customer_id)
 

@@ -66,7 +66,7 @@ async def test_each_hold_that_ends_is_decided_anew(engine: AsyncEngine) -> None:
         assert (decided.cause.triggers, decided.cause.deadline_from) == (("timer",), NOON)
         assert decided.cause.id == ids.response_cause("demo", "nps", "r1")
         left.append({hold.rule for hold in decided.holds})
-    assert left == [{"relational", "any_survey"}, {"relational"}, set()]
+    assert left == [{"survey_family", "any_survey"}, {"survey_family"}, set()]
     assert await timer_rows(engine) == [(3, day(90), "closed")]
 
 

@@ -25,6 +25,7 @@ def test_every_canonical_attribute_has_its_value() -> None:
         first_name="Ada",
         last_name="Exemple",
         next_survey_at=NOW,
+        fatigue_threshold=2,
         attributes={"tier": "gold"},
     )
     move = Move(kind="down", before="promoter", after="detractor")
@@ -40,6 +41,7 @@ def test_every_canonical_attribute_has_its_value() -> None:
         "nps_comment": "trop cher",
         "nps_theme": "price",
         "nps_next_survey_at": at,
+        "nps_fatigue_threshold": 2,
         "language": "fr",
         "tone": "vous",
         "title": "Mme",
