@@ -1,8 +1,9 @@
-"""`python -m tests.bench run|outage|hostile|profile`: measure the product.
+"""`python -m tests.bench run|fold|outage|hostile|profile`: measure the product.
 
 `run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
-too); `outage` stops Kafka under load, `hostile` sends hostile clients beside good ones; `profile`
-tells where ingest's CPU goes. A new scenario is a file in `scenarios/` and a line in `SCENARIOS`.
+too); `fold` gives the segmenter a backlog on a large base; `outage` stops Kafka under load,
+`hostile` sends hostile clients beside good ones; `profile` tells where ingest's CPU goes. A new
+scenario is a file in `scenarios/` and a line in `SCENARIOS`.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from rich.table import Table
 from tests.bench import machine, table
 from tests.bench.measure import Row, measure
 from tests.bench.profile import read_profile
-from tests.bench.scenarios import hostile, ingest, outage
+from tests.bench.scenarios import fold, hostile, ingest, outage
 from tests.bench.show import show
 from tests.bench.stage import Plan, open_stage
 
@@ -92,6 +93,19 @@ def play_outage(
 ) -> None:
     """Stop Kafka under an even load; compare every profile with that of a run without."""
     _play(outage, outage.Plan(outage_s, rate, seconds), json, own_broker=True)
+
+
+@app.command("fold")
+def play_fold(
+    customers: Annotated[int, typer.Option(min=1, help="in the base before the first event")] = (
+        1_000_000
+    ),
+    events: Annotated[int, typer.Option(min=1000, help="of each backlog")] = 20_000,
+    rounds: Annotated[int, typer.Option(min=1, help="backlogs of each contestant")] = 2,
+    json: Json = None,
+) -> None:
+    """Let the segmenter work off backlogs on a large base, beside what has no rules."""
+    _play(fold, fold.Plan(customers, events, rounds), json)
 
 
 @app.command("hostile")

@@ -78,6 +78,14 @@ class Stage:
             for place in range(count)
         ]
 
+    def bare_fold(self, *arguments: str) -> Process:
+        """Make the process of the segmenter's bare limit; see `tests.bench.bare_fold`."""
+        environ = {
+            "NPS_KAFKA_BOOTSTRAP_SERVERS": self.system.kafka,
+            "NPS_BENCH_DATABASE": self.system.database.replace("+asyncpg", ""),
+        }
+        return Process("tests.bench.bare_fold", environ, self.folder / "bare-fold.log", *arguments)
+
 
 @asynccontextmanager
 async def open_stage(*, own_broker: bool = False) -> AsyncIterator[Stage]:
