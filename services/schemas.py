@@ -23,6 +23,7 @@ from services.ingest.__main__ import build as build_ingest
 from services.ingest.settings import SourcesFile
 from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
+from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.policy.whole import Policy
 from services.segmenter.themes import ThemeFinder
 from shared.bus.postgres import PostgresBus
@@ -93,6 +94,7 @@ async def routes(settings: Settings) -> dict[str, Any]:
     ingest = await build_ingest(context)
     others = [
         make_router(engine, rulebook, access, utc_now),
+        make_eligibility_router(engine, rulebook, access, utc_now),
         build_router(engine, access, Bell(), metrics, utc_now),
     ]
     try:

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
+from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
@@ -54,7 +55,10 @@ async def build(context: process.Context) -> Part:
 
     return Part(
         name="segmenter",
-        routers=[make_router(engine, rulebook, context.access, clock)],
+        routers=[
+            make_router(engine, rulebook, context.access, clock, context.identifier_rules()),
+            make_eligibility_router(engine, rulebook, context.access, clock),
+        ],
         tasks={"consume": loop.run, "timers": timers.run, "progress": progress.run},
         ready=ready,
         alive=alive,
