@@ -8,7 +8,7 @@ clocks are: a day is 24 hours from the experience's own moment, in no time zone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.segmenter import clocks
@@ -36,6 +36,13 @@ class Experience:
     at: datetime
     value: float | None = None
     experience_id: str | None = None
+
+    def after(self, days: int) -> datetime:
+        """Tell the moment so many times 24 hours later.
+
+        Counted in UTC: within a zone, Python would add days of the calendar there.
+        """
+        return self.at.astimezone(UTC) + timedelta(days=days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +129,11 @@ def ask_window(_profile: Profile, asked: Asked, _policy: Policy, now: datetime) 
     window = _window(asked)
     if asked.experience is None or window is None:
         return None
-    opens = asked.experience.at + timedelta(days=window.from_days)
+    opens = asked.experience.after(window.from_days)
     if now < opens:
         reason = f"too early: the experience is less than {window.from_days} days old"
         return Refusal("ask_window", reason, opens)
-    if now < asked.experience.at + timedelta(days=window.to_days):
+    if now < asked.experience.after(window.to_days):
         return None
     reason = f"too late: the experience is {window.to_days} days old or older"
     return Refusal("ask_window", reason, None)
@@ -200,7 +207,7 @@ def _closes(asked: Asked) -> datetime | None:
     window = _window(asked)
     if asked.experience is None or window is None:
         return None
-    return asked.experience.at + timedelta(days=window.to_days)
+    return asked.experience.after(window.to_days)
 
 
 def newest_response(profile: Profile, asked: Asked, policy: Policy) -> Response | None:
