@@ -11,13 +11,14 @@ _WITH_FRACTION: Final = 29
 
 def iso(moment: datetime) -> str:
     """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
-    if moment.tzinfo is UTC:  # nearly always; every event has four, and `isoformat` takes 2.5 µs
+    # `isoformat` takes three times as long, and every event has four moments.
+    written = orjson.dumps(moment, option=orjson.OPT_UTC_Z)
+    if not written.endswith(b'Z"'):
+        moment = moment.astimezone(UTC)
         written = orjson.dumps(moment, option=orjson.OPT_UTC_Z)
-        if len(written) == _WITH_FRACTION:
-            return written[1:-1].decode()
-        return f"{written[1:-2].decode()}.000000Z"
-    # `strftime` takes ten times as long, and leaves years before 1000 without their zeros.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if len(written) == _WITH_FRACTION:
+        return written[1:-1].decode()
+    return f"{written[1:-2].decode()}.000000Z"
 
 
 def utc_now() -> datetime:
