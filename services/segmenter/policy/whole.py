@@ -1,12 +1,18 @@
 """The whole policy: every section of `policy.yaml`."""
 
+from pydantic import Field
+
 from services.segmenter.policy.alerts import FigureAlerts
 from services.segmenter.policy.asking import WorthAsking
+from services.segmenter.policy.attributes import Attributes
 from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.budgets import Budgets
+from services.segmenter.policy.called_by import CalledBy
 from services.segmenter.policy.cases import Cases
 from services.segmenter.policy.clocks import Clocks, Rests
 from services.segmenter.policy.fatigue import Fatigue
+from services.segmenter.policy.lifecycle import LifecyclePolicy
+from services.segmenter.policy.maturity import MaturityPolicy
 from services.segmenter.policy.moves import Moves
 from services.segmenter.policy.objectives import Objectives
 from services.segmenter.policy.permits import Permits
@@ -33,6 +39,10 @@ class Policy(Strict):
     budgets: Budgets = ()
     zones: Zones
     themes: Themes = ()
+    attributes: Attributes = Field(default_factory=dict)
+    lifecycle: LifecyclePolicy = LifecyclePolicy()
+    called_by: CalledBy = CalledBy()
+    maturity: MaturityPolicy = MaturityPolicy()
     test_respondents: Respondents = Respondents()
     statistics: Statistics = Statistics()
     objectives: Objectives = ()

@@ -1,0 +1,97 @@
+"""What a customer is to the house: declared, else told by her orders and their dates."""
+
+import pytest
+from pydantic import ValidationError
+
+from services.segmenter.lifecycle import lifecycle
+from services.segmenter.policy.lifecycle import LifecyclePolicy
+from services.segmenter.profile import rebuild
+from shared.events import outcomes
+from shared.events.envelope import Event
+from shared.events.vocabulary import Value
+from tests.builders.facts import answered, completed, day, fact, reported, shipped_policy, updated
+
+POLICY = shipped_policy().value
+NOW = day(0)
+
+
+def known(**attributes: Value) -> Event:
+    return updated(at=day(-1), attributes=attributes)
+
+
+def ordered(days_ago: float) -> str:
+    return day(-days_ago).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param([answered("r1", 9)], None, id="nothing known of orders is not known"),
+        pytest.param([known(last_order_at=ordered(1))], "active", id="an order of yesterday"),
+        pytest.param([known(last_order_at=ordered(365))], "active", id="the last active day"),
+        pytest.param([known(last_order_at=ordered(365.1))], "sleeping", id="a year without order"),
+        pytest.param([known(last_order_at=ordered(730))], "sleeping", id="the last sleeping day"),
+        pytest.param([known(last_order_at=ordered(730.1))], "churned", id="two years"),
+        pytest.param(
+            [known(last_order_at=ordered(800)), completed("purchase", at=day(-2))],
+            "active",
+            id="an order that a platform reported",
+        ),
+        pytest.param([completed("review_left", at=day(-2))], None, id="a review is no order"),
+        pytest.param([known(last_order_at=ordered(-3))], "active", id="a clock a little ahead"),
+        pytest.param([known(last_order_at="soon", orders_count=2)], None, id="an odd date"),
+        pytest.param([known(orders_count=0)], "cold_prospect", id="no order, no word"),
+        pytest.param([known(orders_count="0")], "cold_prospect", id="nought as a text"),
+        pytest.param(
+            [known(orders_count=0), answered("r1", 9, at=day(-30))],
+            "hot_prospect",
+            id="she answered",
+        ),
+        pytest.param(
+            [known(orders_count=0), answered("r1", 9, at=day(-30.1))],
+            "cold_prospect",
+            id="she answered long ago",
+        ),
+        pytest.param(
+            [known(orders_count=0), reported(outcomes.MessageSent, at=day(-3))],
+            "hot_prospect",
+            id="she was written to",
+        ),
+        pytest.param([known(orders_count=4)], None, id="orders, but when?"),
+        pytest.param(
+            [known(customer_since=day(-100).date().isoformat())], "active", id="a new customer"
+        ),
+        pytest.param(
+            [known(customer_since="2020-01-01")], None, id="an old customer may still be one"
+        ),
+        pytest.param(
+            [known(lifecycle="Ambassador", last_order_at=ordered(900))],
+            "ambassador",
+            id="declared, as people type it",
+        ),
+        pytest.param(
+            [known(lifecycle="lost", last_order_at=ordered(1))],
+            "active",
+            id="declared as something unknown",
+        ),
+        pytest.param(
+            [known(lifecycle=None, last_order_at=ordered(1))], "active", id="no more declared"
+        ),
+    ],
+)
+def test_what_she_is_to_the_house(told: list[Event], expected: str | None) -> None:
+    """The declared word wins, then the last order; nobody is a prospect for want of data."""
+    assert lifecycle(rebuild(map(fact, told)), POLICY, NOW) == expected
+
+
+def test_it_changes_with_time_alone() -> None:
+    """The same facts make her active today and churned in three years."""
+    profile = rebuild([fact(known(last_order_at=ordered(0)))])
+    found = [lifecycle(profile, POLICY, day(days)) for days in (1, 400, 1100)]
+    assert found == ["active", "sleeping", "churned"]
+
+
+def test_days_out_of_order_are_refused() -> None:
+    """Nobody can be asleep before she is active no more."""
+    with pytest.raises(ValidationError, match="must be above active_days"):
+        LifecyclePolicy(active_days=90, sleeping_days=90)
