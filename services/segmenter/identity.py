@@ -26,13 +26,15 @@ class Subject:
 class Assignment:
     """The customers of a batch, before any alias.
 
-    `owner` is the customer under whom an event's fact is kept, `linked` all that it names.
+    `owner` is the customer under whom an event's fact is kept, `linked` all that it names, `keys`
+    whose every key is.
     """
 
     owner: dict[UUID, UUID] = field(default_factory=dict)
     linked: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
     added: dict[Key, UUID] = field(default_factory=dict)
     created: list[UUID] = field(default_factory=list)
+    keys: dict[Key, UUID] = field(default_factory=dict)
 
 
 def assign(
@@ -47,7 +49,8 @@ def assign(
     """
     result = Assignment()
     existing = set(customers)
-    owners = dict(known)
+    owners = result.keys
+    owners.update(known)
     for subject in subjects:
         named = [owners[key] for key in subject.keys if key in owners]
         if subject.customer_id in existing and subject.customer_id is not None:

@@ -30,6 +30,13 @@ class Metrics:
         self._merges = Counter(
             "nps_segmenter_merges_total", "Customers merged into another", registry=registry
         )
+        self._kept_apart = Counter(
+            "nps_segmenter_kept_apart_total",
+            "Customers named by an event of another and not merged: a person undid it before, or "
+            "the policy refuses it for their consents",
+            ["reason"],
+            registry=registry,
+        )
         self._repeats = Counter(
             "nps_segmenter_repeats_total",
             "Transactions repeated because another handler got ahead",
@@ -49,6 +56,11 @@ class Metrics:
         """Count one batch and the customers that it merged away."""
         self._batch.observe(seconds)
         self._merges.inc(merges)
+
+    def kept_apart(self, reasons: Iterable[str]) -> None:
+        """Count customers that an event named, and that were not merged."""
+        for reason in reasons:
+            self._kept_apart.labels(reason).inc()
 
     def decided(self, kind: str, *, new: bool, published: bool) -> None:
         """Count one event and its decision."""
