@@ -7,6 +7,9 @@ from sqlalchemy import text
 from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_api import make_eligibility_router
+from services.segmenter.figures.figures_api import make_figures_router
+from services.segmenter.figures.meters import FigureMetrics
+from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
@@ -37,6 +40,7 @@ async def build(context: process.Context) -> Part:
     handler = Handler(engine, publisher, rulebook, loaded.text, clock=clock, metrics=metrics)
     loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
+    figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
     progress = ProgressTeller(consumer, publisher, clock=clock, metrics=metrics)
 
     async def ready() -> Sequence[str]:
@@ -58,8 +62,14 @@ async def build(context: process.Context) -> Part:
         routers=[
             make_router(engine, rulebook, context.access, clock, context.identifier_rules()),
             make_eligibility_router(engine, rulebook, context.access, clock),
+            make_figures_router(engine, rulebook, context.access, clock),
         ],
-        tasks={"consume": loop.run, "timers": timers.run, "progress": progress.run},
+        tasks={
+            "consume": loop.run,
+            "timers": timers.run,
+            "progress": progress.run,
+            "figures": figures.run,
+        },
         ready=ready,
         alive=alive,
         close=engine.dispose,

@@ -16,4 +16,4 @@ class Statistics(Strict):
     minimum_n: MinimumN = 30
     response_days: _Window = 30
     contact_days: _Window = 30
-    recovery_days: _Window = 45
+    recovery_days: _Window = 75

@@ -1,0 +1,115 @@
+"""`GET /v1/nps` and `GET /v1/nps/alerts`: figures for who may read.
+
+In: bearer tokens with the scope `read`. Out: `views`, or a problem document that names the fix.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.segmenter.decide import Rulebook
+from services.segmenter.figures.alert_store import standing
+from services.segmenter.figures.alert_views import AlertsView, alerts_view
+from services.segmenter.figures.gathering import gather
+from services.segmenter.figures.question import Unanswerable, read_question
+from services.segmenter.figures.views import FiguresView, figures_view
+from shared.database import away_as_dependency
+from shared.http.auth import Access
+from shared.http.openapi import GUARDED
+from shared.http.problems import Problem
+
+_CANCELLED = "57014"
+_Text = Annotated[str | None, Query(max_length=600)]
+
+
+def make_figures_router(
+    engine: AsyncEngine, rulebook: Rulebook, access: Access, clock: Callable[[], datetime]
+) -> APIRouter:
+    """Build the routes below `/v1/nps`."""
+    router = APIRouter(
+        prefix="/v1/nps",
+        tags=["figures"],
+        dependencies=[Depends(access.require("read"))],
+        responses=GUARDED,
+    )
+    policy = rulebook.policy
+
+    @router.get("", responses={422: {"description": "The question makes no sense; the fix"}})
+    async def figures(
+        *,
+        survey: Annotated[_Text, Query(description="only answers to this survey")] = None,
+        source: Annotated[_Text, Query(description="only answers from this source")] = None,
+        start: Annotated[
+            _Text,
+            Query(alias="from", description="a day, or a moment; 90 days before `to` if left out"),
+        ] = None,
+        end: Annotated[
+            _Text,
+            Query(alias="to", description="a day (included), or a moment; now if left out"),
+        ] = None,
+        by: Annotated[_Text, Query(description="attribute:NAME or answer:NAME")] = None,
+        compare: Annotated[_Text, Query(description="previous, FROM..TO or value:GROUP")] = None,
+        show: Annotated[
+            _Text,
+            Query(description="score, response, moves, churn, loop; all if left out"),
+        ] = None,
+    ) -> FiguresView:
+        """Tell the score of a period with its interval, by group, compared, and what is behind it.
+
+        An attribute is the customer's as it is now.
+        """
+        now = clock()
+        try:
+            question = read_question(
+                survey=survey,
+                source=source,
+                start=start,
+                end=end,
+                by=by,
+                compare=compare,
+                show=show,
+                now=now,
+                zone=policy.zones.default,
+            )
+        except Unanswerable as error:
+            raise Problem(422, "invalid-request", str(error)) from None
+        with away_as_dependency(), _in_time():
+            async with engine.connect() as connection:
+                # All statements of one question see one moment of the data.
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                found = await gather(connection, question, policy, now)
+        return figures_view(found, question, policy, rulebook.version)
+
+    @router.get("/alerts")
+    async def alerts(
+        state: Annotated[
+            Literal["open", "quiet"] | None, Query(description="only those that are so")
+        ] = None,
+    ) -> AlertsView:
+        """Tell which watched figures changed for real, since when, and which are quiet again."""
+        with away_as_dependency():
+            async with engine.connect() as connection:
+                found = await standing(connection, [alert.name for alert in policy.alerts])
+        return alerts_view(found, policy, state)
+
+    return router
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Turn a statement that the server ended after its time into words."""
+    try:
+        yield
+    except DBAPIError as error:
+        if str(getattr(error.orig, "sqlstate", None) or "") == _CANCELLED:
+            raise Problem(
+                422, "too-much", "choose a shorter period, or less to show, such as show=score"
+            ) from None
+        raise
