@@ -24,6 +24,7 @@ from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from services.segmenter.customer_cli import customer
+from services.segmenter.survey_cli import survey
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
 from shared.errors import ConfigError
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(source)
 app.add_typer(quarantine)
 app.add_typer(customer)
+app.add_typer(survey)
 app.command(name="import")(import_rows)
 source.command(name="remap")(remap_source)
 
