@@ -40,6 +40,10 @@ class Batch:
         self.waiters.append(waiter)
         return waiter
 
+    def is_awaited(self) -> bool:
+        """Tell whether somebody still waits for it."""
+        return any(not waiter.done() for waiter in self.waiters)
+
     def end(self, error: BaseException | None) -> None:
         """Tell everybody who still waits."""
         for waiter in self.waiters:
@@ -101,6 +105,15 @@ class Batches:
             self._flushing = asyncio.get_running_loop().call_later(_LINGER_S, self._flush)
         return batches[-1]
 
+    def drop_abandoned(self) -> None:
+        """Forget batches that have not left and that nobody waits for any more.
+
+        Else those who try again while the broker is away would fill the memory with copies.
+        """
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                lane.batches = deque(batch for batch in lane.batches if batch.is_awaited())
+
     async def hand_over(self) -> None:
         """Give everything that waits to the producer, which flushes it when it stops."""
         for lanes in self._lanes.values():
@@ -116,6 +129,8 @@ class Batches:
             for lane in lanes
             if lane.batches and not lane.under_way
         ]
+        if not ready:
+            return
         for lane in ready:
             lane.under_way = True
         task = asyncio.create_task(self._send_each(ready), name="bus-batches")

@@ -5,7 +5,7 @@ to its partition. So each publish has a deadline, and a producer that reported a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -52,13 +52,13 @@ class KafkaPublisher:
         if self._closed:
             raise BusAway("the bus is closed")
         batches: Batches | None = None
-        waiters: list[asyncio.Future[None]] = []
+        waiters: dict[Batch, asyncio.Future[None]] = {}
         errors: list[KafkaError] = []
         try:
             with self._deadlines.start():
                 batches = await self._connected()
-                waiters = await self._add(batches, batch)
-                for waiter in waiters:
+                await self._add(batches, batch, waiters)
+                for waiter in waiters.values():
                     try:
                         await waiter
                     except KafkaError as error:
@@ -69,12 +69,7 @@ class KafkaPublisher:
             self._discard(batches)
             raise BusAway(f"Kafka: {type(error).__name__}") from None
         finally:
-            for waiter in waiters:
-                # Whoever gave up does not ask for the outcome any more; the record may still go.
-                if waiter.done():
-                    _outcome(waiter)
-                else:
-                    waiter.cancel()
+            _give_up(batches, waiters.values())
         if errors:
             self._discard(batches)
             self._judge(batch, errors[0])
@@ -87,10 +82,12 @@ class KafkaPublisher:
             await asyncio.wait(self._stopping)
 
     async def _add(
-        self, batches: Batches, messages: Sequence[Message]
-    ) -> "list[asyncio.Future[None]]":
-        """Put the records into batches; returns a waiter for each batch that got some."""
-        waiters: dict[Batch, asyncio.Future[None]] = {}
+        self,
+        batches: Batches,
+        messages: Sequence[Message],
+        waiters: "dict[Batch, asyncio.Future[None]]",
+    ) -> None:
+        """Put the records into batches; each that got some gets a waiter."""
         for message in messages:
             topic = self._prefix + message.topic
             if not batches.knows(topic):
@@ -99,7 +96,6 @@ class KafkaPublisher:
             if used not in waiters:
                 # At once: while another topic is learnt, this batch may come to its end.
                 waiters[used] = used.waiter()
-        return list(waiters.values())
 
     def _judge(self, batch: Sequence[Message], refused: KafkaError) -> None:
         largest = max(len(message.value) for message in batch)
@@ -143,8 +139,17 @@ class KafkaPublisher:
         task.add_done_callback(self._stopping.discard)
 
 
-def _outcome(done: "asyncio.Future[None]") -> BaseException | None:
-    return None if done.cancelled() else done.exception()
+def _give_up(batches: Batches | None, waiters: "Iterable[asyncio.Future[None]]") -> None:
+    """Ask no more for what is not acknowledged; what has left already may still arrive."""
+    gave_up = False
+    for waiter in waiters:
+        # A waiter is cancelled together with the task that waits for it.
+        if waiter.cancel() or waiter.cancelled():
+            gave_up = True
+        else:
+            waiter.exception()  # looked at, also where an earlier one was raised
+    if gave_up and batches is not None:
+        batches.drop_abandoned()
 
 
 async def _stop(batches: Batches) -> None:
