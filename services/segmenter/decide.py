@@ -77,6 +77,7 @@ def decide(
         rulebook.policy,
         rulebook.themes,
         clocks.next_survey_at(found),
+        now=now,
         fatigue_threshold=fatigue_threshold(after, rulebook.policy, standing),
     )
     return CustomerDecided(
@@ -98,6 +99,7 @@ def decide(
             *_answered(event, after),
             *_unbelieved(event),
             *_done(event),
+            *_matured(seen),
             *_tested(test),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
             *clocks.trace(answers, now),
@@ -172,6 +174,19 @@ def _unbelieved(event: Fact | Due) -> tuple[TraceLine, ...]:
         return ()
     reason = "the address was bought: a consent that came with it is not known to be hers"
     return (TraceLine(rule="provenance", outcome="unknown", reason=reason),)
+
+
+def _matured(seen: Snapshot) -> tuple[TraceLine, ...]:
+    """Tell how far a promoter is from being an ambassador, and what stands in the way."""
+    found = seen.maturity
+    if found is None:
+        return ()
+    counted = ", ".join(f"{f.name} {f.points}" for f in found.factors if f.points)
+    reason = f"{found.points} points ({counted})"
+    if found.gates:
+        reason = f"{reason}; refused by {', '.join(found.gates)}"
+    outcome = "ready" if found.ready else "not ready"
+    return (TraceLine(rule="maturity", outcome=outcome, reason=reason),)
 
 
 def _tested(rule: str | None) -> tuple[TraceLine, ...]:

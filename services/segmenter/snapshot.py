@@ -7,7 +7,11 @@ from operator import itemgetter
 from typing import Final, get_args
 from zoneinfo import available_timezones
 
+from services.segmenter.attributes import fitting, text
+from services.segmenter.called_by import called_by
 from services.segmenter.facts import ORDER
+from services.segmenter.lifecycle import lifecycle
+from services.segmenter.maturity import maturity
 from services.segmenter.permits import bounced
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
@@ -35,9 +39,10 @@ def snapshot(
     themes: ThemeFinder,
     next_survey_at: datetime | None,
     *,
+    now: datetime,
     fatigue_threshold: int | None = None,
 ) -> Snapshot:
-    """Build the snapshot; segment and theme are read under this policy."""
+    """Build the snapshot as of `now`; all of it is read under this policy."""
     scored = profile.scored
     latest = scored[-1] if scored else None
     previous = scored[-2] if len(scored) > 1 else None
@@ -45,8 +50,8 @@ def snapshot(
     if profile.forgotten.first_answered_at is not None:
         firsts.append(profile.forgotten.first_answered_at)
     comment = latest.said("comment") if latest else None
-    tone = profile.attribute("tone")
-    return Snapshot(
+    tone = text(profile, policy, "tone")
+    seen = Snapshot(
         score=latest.score if latest else None,
         segment=segment_of(latest, policy) if latest else None,
         previous_segment=segment_of(previous, policy) if previous else None,
@@ -55,15 +60,19 @@ def snapshot(
         last_answered_at=latest.answered_at if latest else None,
         comment=comment[:_LONGEST_COMMENT] if isinstance(comment, str) and comment else None,
         theme=_theme(profile, themes),
-        language=_text(profile, "language"),
+        lifecycle=lifecycle(profile, policy, now),
+        called_by=called_by(profile, policy),
+        language=text(profile, policy, "language"),
         tone=tone if tone in get_args(Tone) else None,
-        title=_text(profile, "title"),
-        first_name=_text(profile, "first_name"),
-        last_name=_text(profile, "last_name"),
+        title=text(profile, policy, "title"),
+        first_name=text(profile, policy, "first_name"),
+        last_name=text(profile, policy, "last_name"),
         next_survey_at=next_survey_at,
         fatigue_threshold=fatigue_threshold,
-        attributes=attributes(profile),
+        attributes=attributes(profile, policy),
     )
+    ready = maturity(profile, policy, now, pains=seen.pains, escalations=seen.escalations)
+    return seen if ready is None else seen.model_copy(update={"maturity": ready})
 
 
 def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
@@ -73,15 +82,20 @@ def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
     return themes.find({name: answer.value for name, answer in scored[-1].answers.items()})
 
 
-def attributes(profile: Profile) -> dict[str, Value]:
+def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
     """List the attributes without a field of their own; None was cleared and must be told so.
 
-    At most 200, those said last.
+    At most 200, those said last. One that does not fit its type is not told: what a platform knows
+    of it stands.
     """
     found = [item for item in profile.attributes.items() if item[0] not in _NAMED]
     if len(found) > _MOST_ATTRIBUTES:
         found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
-    return {name: attribute.value for name, attribute in sorted(found)}
+    typed = (
+        (name, fitting(attribute.value, policy.attributes.get(name)))
+        for name, attribute in sorted(found)
+    )
+    return {name: read.value for name, read in typed if read.wrong is None}
 
 
 @lru_cache(maxsize=1)

@@ -163,6 +163,7 @@ def customer_view(
             policy,
             rulebook.themes,
             clocks.next_survey_at(found),
+            now=now,
             fatigue_threshold=fatigue_threshold(profile, policy, standing),
         ),
         responses=_responses(profile, rulebook),
