@@ -1,19 +1,23 @@
 """Normalising the ways to recognise a customer, and the route that spreads load.
 
 Normalised the same way everywhere, so ingest's route, the segmenter's identity and an erasure's
-HMAC agree. ICU is not available in the embedded PostgreSQL: all folding happens here.
+HMAC agree: the installation's `Rules` are made once in `__main__` and handed down. ICU is not
+available in the embedded PostgreSQL: all folding happens here.
 """
 
 import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import idna
 
+from shared import phones
 from shared.events import ids
-from shared.events.vocabulary import Identifier
+from shared.events.vocabulary import Identifier, IdentifierKind
 
 #: The order in which identifiers are asked; the first present makes the route.
 ORDER = ("external_id", "email", "phone", "response")
@@ -31,7 +35,85 @@ _LONGEST_DOMAIN = 1000
 _LONGEST_RAW = 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How this installation normalises (NPS_DEFAULT_REGION, NPS_PLUS_ADDRESSES).
+
+    `region`: where national telephone numbers are dialled, as two capital letters; None: only
+    international ones are understood. `plus`: whether `ana+shop@` is written `ana@`; under `ignore`
+    `domains` limits that to their mailboxes, and none of them means everywhere.
+    """
+
+    region: str | None = None
+    plus: Literal["keep", "ignore"] = "keep"
+    domains: frozenset[str] = frozenset()
+
+    def email(self, raw: str) -> Identifier | None:
+        """Normalise an address; None if it is none."""
+        found = _email(raw)
+        return None if found is None else self._mailbox(found)
+
+    def phone(self, raw: str) -> Identifier | None:
+        """Write a number in E.164; None for what is no possible number."""
+        value = phones.e164(raw, self.region)
+        return None if value is None else Identifier(kind="phone", value=value)
+
+    def identifier(self, kind: IdentifierKind, raw: str) -> Identifier | None:
+        """Normalise any identifier of a person; None if it is none."""
+        if kind == "email":
+            return self.email(raw)
+        return self.phone(raw) if kind == "phone" else external_id(raw)
+
+    def spellings(self, kind: IdentifierKind, raw: str) -> tuple[Identifier, ...]:
+        """List all that a text may have been written as, also before `plus` was changed.
+
+        To find what is kept of somebody, such as for an erasure; none if it is no identifier.
+        """
+        found = {self.identifier(kind, raw), _email(raw) if kind == "email" else None}
+        return tuple(sorted((one for one in found if one), key=lambda one: one.value))
+
+    def _mailbox(self, address: Identifier) -> Identifier:
+        if self.plus == "keep":
+            return address
+        local, _, domain = address.value.rpartition("@")
+        name, plus, _ = local.partition("+")
+        # In quotation marks a plus is a letter as any other.
+        if not plus or not name or local.startswith('"'):
+            return address
+        if self.domains and domain not in self.domains:
+            return address
+        return Identifier(kind="email", value=f"{name}@{domain}")
+
+
+#: Addresses as they were written, and international numbers only.
+AS_SAID = Rules()
+
+
+def rules(region: str, plus_addresses: str) -> Rules:
+    """Read the two settings. Raises ValueError with the fix."""
+    wanted = region.strip().upper()
+    if wanted and wanted not in phones.REGIONS:
+        raise ValueError("must be the two letters of a country, such as FR")
+    words = [word.strip() for word in plus_addresses.split(",")]
+    if words in (["keep"], ["ignore"]):
+        return Rules(wanted or None, "keep" if words == ["keep"] else "ignore")
+    domains = [_ascii(word.lower()) if "." in word and "@" not in word else None for word in words]
+    if not all(domains):
+        raise ValueError("must be keep, ignore, or domains (one.example, other.org)")
+    return Rules(wanted or None, "ignore", frozenset(domain for domain in domains if domain))
+
+
 def email(raw: str) -> Identifier | None:
+    """Normalise an address as it was written."""
+    return _email(raw)
+
+
+def phone(raw: str) -> Identifier | None:
+    """Normalise an international number."""
+    return AS_SAID.phone(raw)
+
+
+def _email(raw: str) -> Identifier | None:
     """Normalise an address: NFC, lower case, IDN domain as A-labels; None if it is no address."""
     if len(raw) > _LONGEST_RAW:
         return None
@@ -64,13 +146,6 @@ def external_id(raw: str | int) -> Identifier | None:
         return None
     value = unicodedata.normalize("NFC", text).strip()
     return Identifier(kind="external_id", value=value) if 0 < len(value) <= 512 else None
-
-
-def phone(raw: str) -> Identifier | None:
-    """Take a number already in E.164 (`+` and 8 to 15 digits); None for anything else."""
-    value = "".join(c for c in raw if c not in " .-()\u00a0")
-    ok = value.startswith("+") and value[1:].isascii() and value[1:].isdigit()
-    return Identifier(kind="phone", value=value) if ok and 9 <= len(value) <= 16 else None
 
 
 def response(source: str, survey: str, response_id: str) -> Identifier:

@@ -25,6 +25,7 @@ from prometheus_client.process_collector import ProcessCollector
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared import identifiers
 from shared.bus.kafka import KafkaBus
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
@@ -58,6 +59,10 @@ class Context:
     def config_file(self, name: str) -> Path:
         """Where a configuration file of this installation is."""
         return self.settings.config / name
+
+    def identifier_rules(self) -> identifiers.Rules:
+        """Return how identifiers are normalised; the same for all processes."""
+        return identifiers.rules(self.settings.default_region, self.settings.plus_addresses)
 
     def route_key(self) -> bytes:
         """Return the key under which bus routes are made."""

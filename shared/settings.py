@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared import identifiers
 from shared.errors import ConfigError
 
 #: Where a secret is: an environment variable, or a file whose content (trimmed) it is.
@@ -60,10 +61,32 @@ class Settings(BaseSettings):
         default="info", description="JSON lines on standard error"
     )
 
+    default_region: str = Field(
+        default="",
+        description="country whose national telephone numbers are understood, such as FR; none: "
+        "only international ones. The same for all processes",
+    )
+    plus_addresses: str = Field(
+        default="keep",
+        description="`ignore`: ana+shop@example.com is ana@example.com; `keep`: two addresses; or "
+        "the domains where to ignore it, comma separated. The same for all processes",
+    )
     route_key: SecretRef = Field(
         default="env:NPS_ROUTE_SECRET",
         description="reference to the secret that makes bus keys; the same for all processes",
     )
+
+    @field_validator("default_region")
+    @classmethod
+    def _is_a_region(cls, region: str) -> str:
+        identifiers.rules(region, "keep")
+        return region
+
+    @field_validator("plus_addresses")
+    @classmethod
+    def _is_a_plus_policy(cls, plus_addresses: str) -> str:
+        identifiers.rules("", plus_addresses)
+        return plus_addresses
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

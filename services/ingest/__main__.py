@@ -38,7 +38,8 @@ _log = structlog.get_logger(__name__)
 
 async def build(context: Context) -> Part:
     """Wire the service. Raises `ConfigError` for a wrong `sources.yaml` or a missing secret."""
-    catalogue = load_catalogue(context.config_file("sources.yaml"), context.secrets)
+    rules = context.identifier_rules()
+    catalogue = load_catalogue(context.config_file("sources.yaml"), context.secrets, rules)
     sight = Sight(context.registry)
     for source in catalogue.sources.values():
         if source.verifier.check is None:
@@ -103,13 +104,16 @@ async def build(context: Context) -> Part:
         SpoolTable(engine),
         fetching.fetches,
         route_key=context.route_key(),
+        rules=rules,
     )
     routers = (
-        events_router(context.access, intake, sight),
+        events_router(context.access, intake, sight, rules),
         quarantine_router(context.access, intake, quarantine, replay),
         imports_router(context.access, intake, Imports(engine), ways),
         source_router(context.access, intake, ways, remapping),
-        erase_router(context.access, intake, forgetting, route_key=context.route_key()),
+        erase_router(
+            context.access, intake, forgetting, route_key=context.route_key(), rules=rules
+        ),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),

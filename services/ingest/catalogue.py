@@ -24,6 +24,7 @@ from services.ingest.settings import SourceEntry, SourcesFile
 from services.ingest.verify.settings import TokenCheck
 from services.ingest.verify.verifier import Verifier, compile_verifier
 from shared.errors import ConfigError
+from shared.identifiers import Rules
 from shared.settings import Secrets, load_yaml
 
 PRESETS = Path(__file__).resolve().parent / "sources"
@@ -76,16 +77,19 @@ class Catalogue:
     bodies_for: timedelta
     spool: SpoolLimits
     version: str
+    rules: Rules
 
 
-def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
-    """Read and compile everything. Raises `ConfigError`."""
+def load_catalogue(path: Path, secrets: Secrets, rules: Rules) -> Catalogue:
+    """Read and compile everything; `rules` normalise identifiers. Raises `ConfigError`."""
     loaded = load_yaml(path, SourcesFile)
     sources: dict[str, Source] = {}
     problems: list[str] = []
     for name, entry in loaded.value.sources.items():
         try:
-            sources[name] = _source(name, laid_over_preset(entry), secrets, loaded.value.body_bytes)
+            sources[name] = _source(
+                name, laid_over_preset(entry), secrets, loaded.value.body_bytes, rules
+            )
         except MappingErrors as errors:
             problems += [loaded.told(("sources", name, *at), fix) for at, fix in errors.problems]
     if problems:
@@ -101,6 +105,7 @@ def load_catalogue(path: Path, secrets: Secrets) -> Catalogue:
             age=timedelta(hours=loaded.value.spool.hours),
         ),
         version=loaded.version,
+        rules=rules,
     )
 
 
@@ -131,8 +136,10 @@ def laid_over_preset(entry: SourceEntry) -> SourceEntry:
     return preset.model_copy(update=changes)
 
 
-def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) -> Source:
-    mapping = compile_mapping(name, entry)
+def _source(
+    name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int, rules: Rules
+) -> Source:
+    mapping = compile_mapping(name, entry, rules)
     texts = _secrets(entry, secrets)
     version = used(name, entry.model_dump(mode="json", by_alias=True, exclude_unset=True))
     return Source(
@@ -144,8 +151,8 @@ def _source(name: str, entry: SourceEntry, secrets: Secrets, body_bytes: int) ->
         bucket=Bucket(entry.rate.per_second, entry.rate.burst),
         secrets=tuple(text.encode() for text in texts),
         used=version,
-        recipe=compile_recipe(name, entry, secrets, version=version.version),
-        columns=mapping if entry.columns is None else compile_columns(name, entry),
+        recipe=compile_recipe(name, entry, secrets, version=version.version, rules=rules),
+        columns=mapping if entry.columns is None else compile_columns(name, entry, rules),
     )
 
 

@@ -5,7 +5,7 @@ In: bearer tokens with the scope `read`. Out: `views`, or a problem document wit
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter import reading
 from services.segmenter.decide import Rulebook
 from services.segmenter.views import CustomerView, FoundCustomer, customer_view, found_view
-from shared import identifiers
 from shared.database import away_as_dependency
-from shared.events.vocabulary import Identifier
+from shared.events.vocabulary import IdentifierKind
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.identifiers import Rules
 
 _Text = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -42,9 +42,13 @@ class Found(BaseModel):
 
 
 def make_router(
-    engine: AsyncEngine, rulebook: Rulebook, access: Access, clock: Callable[[], datetime]
+    engine: AsyncEngine,
+    rulebook: Rulebook,
+    access: Access,
+    clock: Callable[[], datetime],
+    rules: Rules,
 ) -> APIRouter:
-    """Build the routes below `/v1/customers`."""
+    """Build the routes below `/v1/customers`; `rules` normalise what is looked for."""
     router = APIRouter(
         prefix="/v1/customers",
         tags=["customers"],
@@ -78,7 +82,7 @@ def make_router(
     @router.post("/search")
     async def search(wanted: Search) -> Found:
         """Find customers by an identifier."""
-        keys = _keys(wanted)
+        keys = _keys(wanted, rules)
         with away_as_dependency():
             async with engine.connect() as connection:
                 customers = await reading.by_identifiers(connection, keys)
@@ -92,22 +96,21 @@ def make_router(
     return router
 
 
-def _keys(wanted: Search) -> list[tuple[str, str]]:
+_KINDS: Final[tuple[IdentifierKind, ...]] = ("external_id", "email", "phone")
+
+
+def _keys(wanted: Search, rules: Rules) -> list[tuple[str, str]]:
     """Normalise what is looked for. Raises `Problem`."""
-    makers: dict[str, Callable[[str], Identifier | None]] = {
-        "external_id": identifiers.external_id,
-        "email": identifiers.email,
-        "phone": identifiers.phone,
-    }
     keys: list[tuple[str, str]] = []
-    for kind, make in makers.items():
+    for kind in _KINDS:
         value = getattr(wanted, kind)
         if value is None:
             continue
-        identifier = None if "\x00" in value else make(value)
-        if identifier is None:
+        # Also as it was written before the plus policy changed: what is kept keeps its key.
+        spellings = () if "\x00" in value else rules.spellings(kind, value)
+        if not spellings:
             raise Problem(422, "invalid-identifier", f"correct `{kind}`: it is no valid {kind}")
-        keys.append((identifier.kind, identifier.value))
+        keys += [(identifier.kind, identifier.value) for identifier in spellings]
     if not keys:
-        raise Problem(422, "invalid-request", "give external_id, email or phone (E.164)")
+        raise Problem(422, "invalid-request", "give external_id, email or phone")
     return keys

@@ -20,6 +20,7 @@ from services.ingest.verify.settings import SignatureCheck
 from services.ingest.verify.signatures import key_of, sign
 from services.ingest.verify.verifier import scheme_of
 from shared.events import envelope
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 
 FOLDER = Path(__file__).resolve().parents[1] / "contracts" / "sources"
@@ -87,7 +88,7 @@ def source_of(folder: Path) -> Source:
         path = Path(place) / "sources.yaml"
         lines = [f"    {line}" for line in entry.splitlines()]
         path.write_text("\n".join(["sources:", f"  {name}:", *lines, ""]), encoding="utf-8")
-        return load_catalogue(path, Secrets({_REFERENCE: SECRET})).sources[name]
+        return load_catalogue(path, Secrets({_REFERENCE: SECRET}), AS_SAID).sources[name]
 
 
 def captures(folder: Path) -> Iterator[Capture]:

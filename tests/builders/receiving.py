@@ -24,6 +24,7 @@ from services.ingest.receive.webhooks import Webhooks
 from services.ingest.sight import Sight
 from services.ingest.told import Thin
 from shared.bus.port import Message
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 from shared.times import utc_now
 
@@ -140,7 +141,7 @@ def reception(
     """
     file = path / "sources.yaml"
     file.write_text(text, encoding="utf-8")
-    catalogue = load_catalogue(file, Secrets(secrets))
+    catalogue = load_catalogue(file, Secrets(secrets), AS_SAID)
     kept, registry = Kept(), CollectorRegistry()
     bodies = Bodies(cast("BodiesTable", None), registry=registry, on=False)
     intake = Intake(

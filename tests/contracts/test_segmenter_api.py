@@ -12,6 +12,7 @@ from services.segmenter.api import make_router
 from shared.database import connect
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
+from shared.identifiers import Rules
 from shared.settings import Secrets
 from tests.builders.facts import (
     ANNA,
@@ -49,7 +50,9 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
         )
     )
     secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
-    router = make_router(engine, rulebook(), Access(tokens, secrets), lambda: day(1))
+    router = make_router(
+        engine, rulebook(), Access(tokens, secrets), lambda: day(1), Rules(region="FR")
+    )
     app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://nps.test") as client:

@@ -58,10 +58,13 @@ def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
 
 
 def _equal(theirs: object, ours: str, *, email: bool) -> bool:
-    """Compare exactly; addresses after the normalising that every service uses."""
+    """Compare exactly; addresses as every service writes them.
+
+    Not by the plus policy: a platform's profile of another spelling is another mailbox there.
+    """
     if not isinstance(theirs, str):
         return False
     if not email:
         return theirs == ours
-    normal = identifiers.email(theirs)
+    normal = identifiers.AS_SAID.email(theirs)
     return normal is not None and normal.value == ours

@@ -3,7 +3,6 @@
 It publishes nothing: what was told already is not the raw bodies' matter.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
@@ -15,20 +14,15 @@ from services.ingest.correct.asking import PROBLEMS, Asked, asked, described
 from services.ingest.keep.forget import Forgetting
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
-from shared import identifiers
 from shared.events.vocabulary import Identifier
 from shared.http.auth import Access
 from shared.http.problems import Problem
+from shared.identifiers import Rules
 
 _log = structlog.get_logger(__name__)
 
 #: It may look through all kept bodies, and the drain loop holds rows of the spool for seconds.
 _DEADLINE_S: Final = 30.0
-_READ: Final[dict[str, Callable[[str], Identifier | None]]] = {
-    "email": identifiers.email,
-    "phone": identifiers.phone,
-    "external_id": identifiers.external_id,
-}
 _Kind = Literal["email", "phone", "external_id"]
 _Text = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -49,9 +43,9 @@ class Erased(BaseModel):
 
 
 def erase_router(
-    access: Access, intake: Intake, forgetting: Forgetting, *, route_key: bytes
+    access: Access, intake: Intake, forgetting: Forgetting, *, route_key: bytes, rules: Rules
 ) -> APIRouter:
-    """Make the route."""
+    """Make the route; `rules` normalise what is given as what was kept."""
     router = APIRouter(prefix="/v1/bodies", tags=["bodies"])
 
     @router.post(
@@ -65,7 +59,7 @@ def erase_router(
 
         Nothing is published: profiles and deliveries stay as they are. Asking again is harmless.
         """
-        known = _known(await asked(intake, request, Erase))
+        known = _known(await asked(intake, request, Erase), rules)
         gone = await intake.in_time(forgetting.forget(people(route_key, known)), _DEADLINE_S)
         _log.info("ingest.erased", **asdict(gone))
         return Erased(**asdict(gone))
@@ -73,11 +67,11 @@ def erase_router(
     return router
 
 
-def _known(wanted: Erase) -> list[Identifier]:
+def _known(wanted: Erase, rules: Rules) -> list[Identifier]:
     """Normalise what was given; one that is none is refused, or nothing would be found by it."""
-    found = {kind: _READ[kind](text) for kind, text in wanted.identifiers.items()}
-    wrong = sorted(kind for kind, identifier in found.items() if identifier is None)
+    found = {kind: rules.spellings(kind, text) for kind, text in wanted.identifiers.items()}
+    wrong = sorted(kind for kind, spellings in found.items() if not spellings)
     if wrong:
         where = "; ".join(f"identifiers.{kind}" for kind in wrong)
         raise Problem(422, "invalid-request", f"correct these fields: {where}")
-    return [identifier for identifier in found.values() if identifier is not None]
+    return [identifier for spellings in found.values() for identifier in spellings]

@@ -59,7 +59,7 @@ class Ways:
             return None
         try:
             entry = SourceEntry.model_validate(stored.entry)
-            way = _compiled(stored.source, entry, version, self._catalogue.body_bytes)
+            way = _compiled(stored.source, entry, version, self._catalogue)
         except (ValidationError, MappingErrors):
             # Written by a release whose keys this one no longer knows.
             return None
@@ -69,11 +69,11 @@ class Ways:
         return way
 
 
-def _compiled(name: str, entry: SourceEntry, version: str, body_bytes: int) -> Way:
-    fetch = entry.fetch
+def _compiled(name: str, entry: SourceEntry, version: str, catalogue: Catalogue) -> Way:
+    fetch, rules = entry.fetch, catalogue.rules
     return Way(
         version=version,
-        decoder=decoder_of(entry, body_bytes),
-        mapping=compile_mapping(name, entry),
-        fetched=None if fetch is None else compile_fetched(name, entry, fetch),
+        decoder=decoder_of(entry, catalogue.body_bytes),
+        mapping=compile_mapping(name, entry, rules),
+        fetched=None if fetch is None else compile_fetched(name, entry, fetch, rules),
     )

@@ -91,10 +91,11 @@ def known_people(mapping: Mapping, document: Document) -> Sequence[Identifier]:
         return ()
 
 
-def named_by(asked: MappingOf[str, object]) -> Sequence[Identifier]:
+def named_by(mapping: Mapping, asked: MappingOf[str, object]) -> Sequence[Identifier]:
     """Tell whom a message of ids could name, by what it told beside them."""
     ids = ("survey", "response_id", "occurred_at")
-    return named_in(str(text) for name, text in asked.items() if name not in ids)
+    told = (str(text) for name, text in asked.items() if name not in ids)
+    return named_in(told, mapping.kinds[0].rules)
 
 
 def kept(asked: MappingOf[str, object], document: object = None) -> bytes:

@@ -18,6 +18,7 @@ from services.ingest.mapper.paths import compile_path
 from services.ingest.mapper.reads import Picked, Reads
 from services.ingest.settings import SourceEntry
 from shared.errors import ConfigError
+from shared.identifiers import AS_SAID, Rules
 from shared.settings import Secrets
 
 #: What a call for one response may name, beside the source's `variables`.
@@ -61,7 +62,7 @@ class Recipe:
 
 
 def compile_recipe(
-    name: str, entry: SourceEntry, secrets: Secrets, *, version: str
+    name: str, entry: SourceEntry, secrets: Secrets, *, version: str, rules: Rules = AS_SAID
 ) -> Recipe | None:
     """Compile one source's `fetch`; None where it has none. Raises `MappingErrors`."""
     fetch = entry.fetch
@@ -75,7 +76,7 @@ def compile_recipe(
     if fetch.url is not None or fetch.bulk is None or "thin" in _kinds(entry):
         one = _template(("fetch", "url"), fetch.url, fetch, _OF_ONE | _variables(entry))
     secret = _secret(fetch, secrets)
-    many = None if fetch.bulk is None else _many(name, entry, fetch, fetch.bulk, one)
+    many = None if fetch.bulk is None else _many(name, entry, fetch, fetch.bulk, one, rules=rules)
     if entry.reconcile is not None and many is None:
         raise _wrong(("reconcile",), "needs `fetch.bulk`: say how many are read at once")
     leads = one if many is None else many.url
@@ -86,7 +87,7 @@ def compile_recipe(
         host=leads.host,
         one=one,
         item=None if fetch.item is None else compile_path(fetch.item),
-        mapping=compile_fetched(name, entry, fetch),
+        mapping=compile_fetched(name, entry, fetch, rules),
         many=many,
         settings=fetch,
         reconcile=entry.reconcile,
@@ -141,7 +142,15 @@ def _secret(fetch: Fetch, secrets: Secrets) -> str:
     return text
 
 
-def _many(name: str, entry: SourceEntry, fetch: Fetch, bulk: Bulk, one: Template | None) -> Many:
+def _many(
+    name: str,
+    entry: SourceEntry,
+    fetch: Fetch,
+    bulk: Bulk,
+    one: Template | None,
+    *,
+    rules: Rules,
+) -> Many:
     at: Location = ("fetch", "bulk", "url")
     url = _template(at, bulk.url, fetch, _OF_MANY)
     if one is not None and url.origin != one.origin:
@@ -154,17 +163,19 @@ def _many(name: str, entry: SourceEntry, fetch: Fetch, bulk: Bulk, one: Template
         url=url,
         items=compile_path(bulk.items),
         next=None if bulk.next is None else compile_path(bulk.next),
-        mapping=compile_fetched(name, entry, fetch),
+        mapping=compile_fetched(name, entry, fetch, rules),
         settings=bulk,
     )
 
 
-def compile_fetched(name: str, entry: SourceEntry, fetch: Fetch) -> Mapping:
+def compile_fetched(name: str, entry: SourceEntry, fetch: Fetch, rules: Rules = AS_SAID) -> Mapping:
     """Compile how a fetched document is read; `root:` there is what was asked for.
 
     Raises `MappingErrors`.
     """
-    return compile_reads(name, entry, ("fetch", "reads"), reads_of(fetch), fetch.ignore)
+    return compile_reads(
+        name, entry, ("fetch", "reads"), reads_of(fetch), fetch.ignore, rules=rules
+    )
 
 
 def reads_of(fetch: Fetch) -> Reads:

@@ -85,7 +85,7 @@ class Telling:
             path=path,
             rule=rule,
             mapping=recipe.version,
-            people=self._whom(fetched.named_by(asked)),
+            people=self._whom(fetched.named_by(recipe.mapping, asked)),
         )
         self._sight.became(recipe.source, "gave_up")
 

@@ -14,6 +14,7 @@ from services.ingest.keep.people import named_in
 from services.ingest.keep.people import people as hashed
 from services.ingest.keep.quarantine import Quarantine
 from services.ingest.keep.spool_table import SpoolTable
+from shared.identifiers import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Forgotten:
 
 
 class Forgetting:
-    """The stores of one process. `route_key` is the key of the HMACs."""
+    """The stores of one process. `route_key` is the key of the HMACs; `rules` normalise."""
 
     def __init__(
         self,
@@ -37,19 +38,21 @@ class Forgetting:
         fetches: Fetches,
         *,
         route_key: bytes,
+        rules: Rules,
     ) -> None:
         self._bodies = bodies
         self._quarantine = quarantine
         self._spool = spool
         self._fetches = fetches
         self._route_key = route_key
+        self._rules = rules
 
     async def forget(self, people: Sequence[str]) -> Forgotten:
         """Delete what concerns these people. Raises `DependencyAway`."""
         asked = set(people)
 
         def is_hers(texts: Iterable[str]) -> bool:
-            return not asked.isdisjoint(hashed(self._route_key, named_in(texts)))
+            return not asked.isdisjoint(hashed(self._route_key, named_in(texts, self._rules)))
 
         # Bodies last: they alone tell which responses are hers, also when asked again.
         responses = await self._bodies.responses_of(people)

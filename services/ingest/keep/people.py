@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from shared import identifiers
-from shared.events.vocabulary import Identifier
+from shared.events.vocabulary import Identifier, IdentifierKind
+from shared.identifiers import Rules
 
 
 def people(route_key: bytes, known: Sequence[Identifier]) -> tuple[str, ...]:
@@ -18,7 +19,7 @@ def people(route_key: bytes, known: Sequence[Identifier]) -> tuple[str, ...]:
     )
 
 
-def named_in(texts: Iterable[str]) -> list[Identifier]:
+def named_in(texts: Iterable[str], rules: Rules) -> list[Identifier]:
     """Take each text for all the identifiers it could be: what somebody else's field holds."""
-    readings = (identifiers.email, identifiers.phone, identifiers.external_id)
-    return [found for text in texts for read in readings if (found := read(text)) is not None]
+    kinds: tuple[IdentifierKind, ...] = ("email", "phone", "external_id")
+    return [found for text in texts for kind in kinds for found in rules.spellings(kind, text)]

@@ -35,6 +35,7 @@ from services.ingest.mapper.reads import (
     is_shorthand,
 )
 from services.ingest.settings import SourceEntry
+from shared.identifiers import AS_SAID, Rules
 
 #: How the canonical names are read; any other question takes what `values.answer` takes.
 ANSWERS: MappingOf[str, Reading] = {
@@ -55,17 +56,17 @@ _ATTRIBUTES: MappingOf[str, Reading] = {"tone": values.tone}
 _LAID_OVER = ("identifiers", "answers", "attributes", "variables")
 
 
-def compile_mapping(name: str, entry: SourceEntry) -> Mapping:
-    """Compile one source. Raises `MappingErrors`."""
-    return _Compiler(name, entry).mapping()
+def compile_mapping(name: str, entry: SourceEntry, rules: Rules = AS_SAID) -> Mapping:
+    """Compile one source; `rules` are how identifiers are normalised. Raises `MappingErrors`."""
+    return _Compiler(name, entry, rules).mapping()
 
 
-def compile_columns(name: str, entry: SourceEntry) -> Mapping:
+def compile_columns(name: str, entry: SourceEntry, rules: Rules = AS_SAID) -> Mapping:
     """Compile how a file's rows are read: `columns` over the source's keys, or these alone.
 
     Raises `MappingErrors`.
     """
-    compiler = _Compiler(name, entry)
+    compiler = _Compiler(name, entry, rules)
     if entry.columns is None:
         return compiler.mapping()
     kind = compiler.kind(("columns",), inheriting(entry.columns, entry))
@@ -73,13 +74,19 @@ def compile_columns(name: str, entry: SourceEntry) -> Mapping:
 
 
 def compile_reads(
-    name: str, entry: SourceEntry, at: Location, reads: Reads, ignore: Sequence[Ignore]
+    name: str,
+    entry: SourceEntry,
+    at: Location,
+    reads: Reads,
+    ignore: Sequence[Ignore],
+    *,
+    rules: Rules = AS_SAID,
 ) -> Mapping:
     """Compile how a document that is not the source's own message is read, such as a fetched one.
 
     What `reads` leaves out is taken from the source's own keys. Raises `MappingErrors`.
     """
-    compiler = _Compiler(name, entry)
+    compiler = _Compiler(name, entry, rules)
     tests = compiler.ignored(at, ignore)
     kind = compiler.kind(at, inheriting(reads, entry))
     return Mapping(source=name, ignore=tests, surveys=frozenset(), kinds=(kind,))
@@ -101,8 +108,9 @@ def _answers(score: ScoreModel) -> MappingOf[str, Reading]:
 class _Compiler:
     """Compiles an entry and gathers everything that is wrong with it, to be told at once."""
 
-    def __init__(self, name: str, entry: SourceEntry) -> None:
+    def __init__(self, name: str, entry: SourceEntry, rules: Rules) -> None:
         self._name = name
+        self._rules = rules
         self._entry = entry
         self._problems: list[Fault] = []
         self._headers: set[str] = set()
@@ -187,6 +195,7 @@ class _Compiler:
                 (name, self._reader((*at, "variables", name), spec))
                 for name, spec in reads.variables.items()
             ),
+            rules=self._rules,
         )
 
     def _score(self, at: Location, score: Score) -> ScoreModel:

@@ -14,6 +14,7 @@ from services.ingest.mapper.moments import DateOrder
 from services.ingest.mapper.paths import Payload, Pick
 from shared.events.feedback import Provenance
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Purpose, Segment
+from shared.identifiers import AS_SAID, Rules
 
 #: Reads what was found into a wire value, `MISSING` or None; raises `Unreadable` naming the rule.
 Reading = Callable[[object], object]
@@ -106,6 +107,8 @@ class Kind:
     what: Reader | None = None
     variables: tuple[tuple[str, Reader], ...] = ()
     dates: DateOrder | None = None
+    #: How identifiers are normalised: the installation's, not the source's.
+    rules: Rules = AS_SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,12 +139,17 @@ def people(kind: Kind, payload: Payload) -> tuple[tuple[Identifier, ...], tuple[
         raw = said(reader, payload)
         if raw is MISSING:
             continue
-        found = values.identifier(name, raw)
+        found = values.identifier(name, raw, kind.rules)
         if found is None:
             unread.append(name)
         else:
             known.append(found)
     return tuple(known), tuple(unread)
+
+
+def unread_marks(unread: Sequence[str]) -> dict[str, Value]:
+    """Tell readers which identifiers were said and are none, as attributes: never what was said."""
+    return {f"unread_{name}": True for name in unread}
 
 
 def fields(readers: Sequence[tuple[str, Reader, Reading]], payload: Payload) -> dict[str, Value]:

@@ -21,6 +21,7 @@ from services.ingest.mapper.reading import (
     key,
     people,
     said,
+    unread_marks,
 )
 from services.ingest.mapper.responses import MAX_SURVEY
 from services.ingest.told import Told, Translated
@@ -41,6 +42,9 @@ def report(source: str, kind: Kind, payload: Payload, received_at: datetime) -> 
     at, _ = happened_at(kind, payload, received_at)
     known, unread = people(kind, payload)
     data = _BUILDERS[kind.becomes](source, kind, payload, known, at)
+    if unread and isinstance(data, feedback.CustomerUpdated):
+        marked = {**data.attributes, **unread_marks(unread)}
+        data = data.model_copy(update={"attributes": marked})
     if said(kind.event_id, payload) is not MISSING:
         name = key(kind.event_id, payload, _MAX_ID)
     else:

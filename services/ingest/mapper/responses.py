@@ -20,6 +20,7 @@ from services.ingest.mapper.reading import (
     people,
     picked,
     revision,
+    unread_marks,
 )
 from services.ingest.told import Told, Translated
 from shared import identifiers
@@ -62,7 +63,7 @@ def response(
         complete=_complete(kind, payload),
         identifiers=everyone,
         answers=answers,
-        attributes=fields(kind.attributes, payload),
+        attributes={**fields(kind.attributes, payload), **unread_marks(unread)},
         consents=consents(kind, payload, answered_at, f"{source}/{survey}/{response_id}"),
     )
     event = Event(_event_id(kind, payload, data), source, answered_at, data)

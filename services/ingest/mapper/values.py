@@ -11,8 +11,8 @@ from typing import Final
 
 from services.ingest.decode import payload
 from services.ingest.decode.payload import MISSING
-from shared import identifiers
 from shared.events.vocabulary import Identifier, IdentifierKind, Value
+from shared.identifiers import Rules
 
 #: The one refusal of every reader; an `expr:` raises it as well, and knows nothing of this module.
 Unreadable = payload.Unreadable
@@ -122,16 +122,11 @@ def key_text(value: object, most: int) -> str:
     return text
 
 
-def identifier(kind: IdentifierKind, value: object) -> Identifier | None:
+def identifier(kind: IdentifierKind, value: object, rules: Rules) -> Identifier | None:
     """Normalise an identifier; None for what is none (a mistyped address, a wrong type)."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    text = str(value).replace("\x00", "")
-    if kind == "email":
-        return identifiers.email(text)
-    if kind == "phone":
-        return identifiers.phone(text)
-    return identifiers.external_id(text)
+    return rules.identifier(kind, str(value).replace("\x00", ""))
 
 
 def word(value: object) -> str | None:

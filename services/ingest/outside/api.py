@@ -16,10 +16,11 @@ from shared.errors import RecordTooLarge
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.identifiers import Rules
 
 
-def events_router(access: Access, intake: Intake, sight: Sight) -> APIRouter:
-    """Make the route."""
+def events_router(access: Access, intake: Intake, sight: Sight, rules: Rules) -> APIRouter:
+    """Make the route; `rules` normalise identifiers as the sources' mappings do."""
     router = APIRouter(tags=["ingest"])
     may_tell = Depends(access.require("events"))
 
@@ -39,7 +40,7 @@ def events_router(access: Access, intake: Intake, sight: Sight) -> APIRouter:
         outcome, status = "failed", 500
         told: list[Told] = []
         try:
-            told = await _tell(intake, request)
+            told = await _tell(intake, request, rules)
             outcome, status = "accepted", 202
         except Problem as problem:
             outcome, status = problem.code, problem.status
@@ -61,10 +62,10 @@ def events_router(access: Access, intake: Intake, sight: Sight) -> APIRouter:
     return router
 
 
-async def _tell(intake: Intake, request: Request) -> list[Told]:
+async def _tell(intake: Intake, request: Request, rules: Rules) -> list[Told]:
     body = await intake.body(request)
     try:
-        told = list(read_all(decode_json(body), intake.clock()))
+        told = list(read_all(decode_json(body), intake.clock(), rules))
     except Undecodable as error:
         raise Problem(400, "undecodable", f"the body is {error}") from None
     except Refused as refused:

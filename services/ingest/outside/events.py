@@ -14,17 +14,18 @@ from pydantic import ValidationError
 from services.ingest.mapper import values
 from services.ingest.mapper.moments import parse, placed
 from services.ingest.outside.data import REAL_FROM
-from services.ingest.outside.types import BUILDERS, Refused
+from services.ingest.outside.types import BUILDERS, Circumstances, Refused
 from services.ingest.told import Told
 from shared.events import ids
 from shared.events.envelope import Event
+from shared.identifiers import Rules
 
 #: One request is one publication; more belongs into several.
 MAX_BATCH: Final = 500
 
 
-def read(raw: object, received_at: datetime) -> Told:
-    """Read one CloudEvent (structured JSON, decoded). Raises `Refused`."""
+def read(raw: object, received_at: datetime, rules: Rules) -> Told:
+    """Read one CloudEvent (structured JSON, decoded); `rules` normalise. Raises `Refused`."""
     if not isinstance(raw, dict):
         raise Refused("send one CloudEvent as a JSON object, or a JSON array of them")
     if raw.get("specversion") != "1.0":
@@ -41,23 +42,23 @@ def read(raw: object, received_at: datetime) -> Told:
         raise Refused("data: missing")
     occurred_at = _time(raw.get("time"), received_at)
     try:
-        data, known = build(raw["data"], occurred_at, received_at)
+        data, known = build(raw["data"], Circumstances(occurred_at, received_at, rules))
     except ValidationError as error:
         raise Refused(_explained(error)) from None
     event_id = ids.name_id("outside", caller, caller_id, type_)
     return Told(Event(id=event_id, source=caller, time=occurred_at, data=data), known)
 
 
-def read_all(raw: object, received_at: datetime) -> Sequence[Told]:
+def read_all(raw: object, received_at: datetime, rules: Rules) -> Sequence[Told]:
     """Read one CloudEvent or an array of them, all or none. Raises `Refused`."""
     if not isinstance(raw, list):
-        return [read(raw, received_at)]
+        return [read(raw, received_at, rules)]
     if not 0 < len(raw) <= MAX_BATCH:
         raise Refused(f"send 1 to {MAX_BATCH} events at once")
     told: list[Told] = []
     for place, one in enumerate(raw):
         try:
-            told.append(read(one, received_at))
+            told.append(read(one, received_at, rules))
         except Refused as refused:
             raise Refused(f"event {place}: {refused}") from None
     return told

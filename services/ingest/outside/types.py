@@ -1,10 +1,11 @@
 """How each type that outsiders may tell becomes an event's data.
 
-In: the `data` of one CloudEvent, with its time and the receipt time. Out: our data with the
+In: the `data` of one CloudEvent, with its circumstances. Out: our data with the
 normalised identifiers, or `Refused` or a validation error that `outside` puts into words. Pure.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -22,14 +23,14 @@ from services.ingest.outside.data import (
 from shared.events import feedback, outcomes
 from shared.events.envelope import EventData
 from shared.events.vocabulary import ConsentStatement, Identifier, IdentifierKind
-from shared.identifiers import response
+from shared.identifiers import Rules, response
 
 
 class Refused(Exception):
     """The caller's fault: which field, and what to do. Holds nothing that was sent."""
 
 
-def _known(who: Who) -> tuple[Identifier, ...]:
+def _known(who: Who, rules: Rules) -> tuple[Identifier, ...]:
     """Normalise what tells the person. A caller can correct it, so an unreadable one is refused."""
     said: tuple[tuple[IdentifierKind, str | int | None], ...] = (
         ("external_id", who.external_id),
@@ -40,7 +41,7 @@ def _known(who: Who) -> tuple[Identifier, ...]:
     for kind, raw in said:
         if raw is None or raw == "":
             continue
-        found = values.identifier(kind, raw)
+        found = values.identifier(kind, raw, rules)
         if found is None:
             raise Refused(f"data.identifiers.{kind}: {_WANTED[kind]}")
         known.append(found)
@@ -52,12 +53,23 @@ def _known(who: Who) -> tuple[Identifier, ...]:
 _WANTED: Final[dict[IdentifierKind, str]] = {
     "external_id": "must be a text of 1 to 512 characters",
     "email": "must be an e-mail address",
-    "phone": "must be in E.164: + and 8 to 15 digits",
+    "phone": "must be in E.164 (+33…), or as dialled where NPS_DEFAULT_REGION says",
 }
 
 
 Built = tuple[EventData, tuple[Identifier, ...]]
-Build = Callable[[object, datetime, datetime], Built]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Of one event: when it happened, when it came, and how identifiers are normalised."""
+
+    occurred_at: datetime
+    received_at: datetime
+    rules: Rules
+
+
+Build = Callable[[object, Circumstances], Built]
 
 
 def _survey_contact(
@@ -68,14 +80,14 @@ def _survey_contact(
         | feedback.SurveyOptedOut
     ],
 ) -> Build:
-    def build(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+    def build(raw: object, of: Circumstances) -> Built:
         data = SurveyContactData.model_validate(raw)
-        known = _known(data.identifiers)
+        known = _known(data.identifiers, of.rules)
         return (
             model(
                 survey=data.survey,
                 identifiers=known,
-                occurred_at=occurred_at,
+                occurred_at=of.occurred_at,
                 channel=data.channel,
             ),
             known,
@@ -84,15 +96,15 @@ def _survey_contact(
     return build
 
 
-def _customer(raw: object, occurred_at: datetime, received_at: datetime) -> Built:
+def _customer(raw: object, of: Circumstances) -> Built:
     data = CustomerData.model_validate(raw)
-    known = _known(data.identifiers)
+    known = _known(data.identifiers, of.rules)
     consents = tuple(
         ConsentStatement(
             channel=said.channel,
             purpose=said.purpose,
             granted=said.granted,
-            said_at=placed(said.said_at, received_at)[0] if said.said_at else occurred_at,
+            said_at=placed(said.said_at, of.received_at)[0] if said.said_at else of.occurred_at,
             text_version=said.text_version,
             proof=said.proof,
         )
@@ -105,7 +117,7 @@ def _customer(raw: object, occurred_at: datetime, received_at: datetime) -> Buil
     }
     updated = feedback.CustomerUpdated(
         identifiers=known,
-        occurred_at=occurred_at,
+        occurred_at=of.occurred_at,
         attributes=attributes,
         consents=consents,
         provenance=data.provenance,
@@ -116,18 +128,18 @@ def _customer(raw: object, occurred_at: datetime, received_at: datetime) -> Buil
 def _case(
     model: type[feedback.CaseOpened | feedback.CaseResolved | feedback.CaseReopened],
 ) -> Build:
-    def build(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+    def build(raw: object, of: Circumstances) -> Built:
         data = CaseData.model_validate(raw)
         if model is feedback.CaseOpened and data.identifiers is None and data.response is None:
             raise Refused("data: give identifiers, or the response it is about, or both")
-        known = _known(data.identifiers) if data.identifiers else ()
+        known = _known(data.identifiers, of.rules) if data.identifiers else ()
         link = data.response and feedback.ResponseLink(
             source=data.response.source,
             survey=data.response.survey,
             response_id=data.response.response_id,
         )
         step = model(
-            case_id=data.case_id, identifiers=known, occurred_at=occurred_at, response=link
+            case_id=data.case_id, identifiers=known, occurred_at=of.occurred_at, response=link
         )
         if link is None:
             return step, known
@@ -136,11 +148,11 @@ def _case(
     return build
 
 
-def _action(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+def _action(raw: object, of: Circumstances) -> Built:
     data = ActionData.model_validate(raw)
     if data.identifiers is None and data.delivery_id is None:
         raise Refused("data: give identifiers, or the delivery_id, or both")
-    known = _known(data.identifiers) if data.identifiers else ()
+    known = _known(data.identifiers, of.rules) if data.identifiers else ()
     completed = outcomes.ActionCompleted(
         what=data.what,
         identifiers=known,
@@ -148,7 +160,7 @@ def _action(raw: object, occurred_at: datetime, _received_at: datetime) -> Built
         play=data.play,
         action=data.action,
         target=data.target,
-        occurred_at=occurred_at,
+        occurred_at=of.occurred_at,
     )
     return completed, known
 
@@ -162,18 +174,18 @@ def _message(
         | outcomes.MessageUnsubscribed
     ],
 ) -> Build:
-    def build(raw: object, occurred_at: datetime, _received_at: datetime) -> Built:
+    def build(raw: object, of: Circumstances) -> Built:
         data = MessageData.model_validate(raw)
         if data.identifiers is None and data.delivery_id is None:
             raise Refused("data: give identifiers, or the delivery_id, or both")
-        known = _known(data.identifiers) if data.identifiers else ()
+        known = _known(data.identifiers, of.rules) if data.identifiers else ()
         reported = model(
             identifiers=known,
             delivery_id=data.delivery_id,
             channel=data.channel,
             contact_class=data.contact_class,
             target=data.target,
-            occurred_at=occurred_at,
+            occurred_at=of.occurred_at,
         )
         return reported, known
 

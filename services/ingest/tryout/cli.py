@@ -30,6 +30,7 @@ from services.ingest.tryout.suggest import resembles
 from services.ingest.tryout.suggest import suggest as suggested
 from services.ingest.tryout.trial import Subject, tried, tried_answer
 from shared.errors import ConfigError
+from shared.identifiers import Rules, rules
 from shared.process import read_settings
 from shared.settings import Loaded, Secrets
 from shared.times import utc_now
@@ -76,7 +77,7 @@ def check(
     told: dict[str, list[str]] = {"errors": [], "warnings": [], "notes": []}
     found: list[Inspected] = []
     try:
-        loaded, found = inspected(_file(config), _secrets(context, data))
+        loaded, found = inspected(_file(config), _secrets(context, data), _rules())
     except ConfigError as error:
         told["errors"] += str(error).splitlines()
     else:
@@ -119,7 +120,7 @@ def try_(
     """Tell field by field what a captured delivery maps to, and whether it is signed."""
 
     def work() -> int:
-        loaded, (one,) = inspected(_file(config), _secrets(context, data), only=name)
+        loaded, (one,) = inspected(_file(config), _secrets(context, data), _rules(), only=name)
         if one.problems or one.entry is None or one.mapping is None or one.decoder is None:
             raise ConfigError("\n".join(_lines(loaded, name, one.problems)))
         given = _headers(headers or [], header_file)
@@ -194,6 +195,12 @@ def _lines(
 
 def _file(config: Path | None) -> Path:
     return (read_settings().config if config is None else config) / "sources.yaml"
+
+
+def _rules() -> Rules:
+    """Normalise identifiers as the running instance with these settings does."""
+    settings = read_settings()
+    return rules(settings.default_region, settings.plus_addresses)
 
 
 def _secrets(context: typer.Context, data: Path) -> Secrets:

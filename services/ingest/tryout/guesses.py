@@ -66,7 +66,7 @@ _STAFF: Final = frozenset({"agent", "owner", "sender", "author", "support", "ass
 
 
 def _email(one: Seen) -> _Guess:
-    if not isinstance(one.value, str) or identifiers.email(one.value) is None:
+    if not isinstance(one.value, str) or identifiers.AS_SAID.email(one.value) is None:
         return None
     if one.words & _STAFF:
         return 0.3, "an e-mail address, but of your own people"
@@ -79,7 +79,7 @@ def _phone(one: Seen) -> _Guess:
     said = one.words & {"phone", "tel", "telephone", "mobile", "msisdn", "whatsapp", "sms"}
     if not said or not isinstance(one.value, str | int) or isinstance(one.value, bool):
         return None
-    return (0.9, "a phone number") if identifiers.phone(str(one.value)) else None
+    return (0.9, "a phone number") if identifiers.AS_SAID.phone(str(one.value)) else None
 
 
 _CUSTOMER: Final = _named(

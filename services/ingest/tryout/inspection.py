@@ -20,6 +20,7 @@ from services.ingest.settings import SourceEntry, SourcesFile
 from services.ingest.tryout.lint import warnings
 from services.ingest.verify.verifier import compile_verifier
 from shared.errors import ConfigError
+from shared.identifiers import Rules
 from shared.settings import Loaded, Secrets, load_yaml
 
 #: Fits every recipe: hex, base64, a word in an address, 32 bytes of a public key.
@@ -87,7 +88,7 @@ class _Lenient(Secrets):
 
 
 def inspected(
-    path: Path, secrets: Secrets, *, only: str | None = None
+    path: Path, secrets: Secrets, rules: Rules, *, only: str | None = None
 ) -> tuple[Loaded[SourcesFile], list[Inspected]]:
     """Look at every source of a file, or at `only` one.
 
@@ -99,13 +100,15 @@ def inspected(
         known = ", ".join(sorted(entries)) or "none"
         raise ConfigError(f"{path}: no source {only!r}: choose one of {known}")
     return loaded, [
-        _inspect(name, entry, secrets, loaded.value.body_bytes)
+        _inspect(name, entry, secrets, loaded.value.body_bytes, rules)
         for name, entry in entries.items()
         if only in (None, name)
     ]
 
 
-def _inspect(name: str, written: SourceEntry, secrets: Secrets, body_bytes: int) -> Inspected:
+def _inspect(
+    name: str, written: SourceEntry, secrets: Secrets, body_bytes: int, rules: Rules
+) -> Inspected:
     found = Inspected(name)
     lenient = _Lenient(secrets)
     with _gathering(found):
@@ -115,15 +118,15 @@ def _inspect(name: str, written: SourceEntry, secrets: Secrets, body_bytes: int)
         texts = tuple(lenient.get(reference) for reference in entry.secrets)
         found.secrets = None if lenient.unset else texts
         with _gathering(found):
-            found.mapping = compile_mapping(name, entry)
+            found.mapping = compile_mapping(name, entry, rules)
         with _gathering(found):
-            compile_columns(name, entry)
+            compile_columns(name, entry, rules)
         with _gathering(found):
             found.decoder = decoder_of(entry, body_bytes)
         with _gathering(found, but=lambda at: bool(lenient.unset) and at[0] == "secrets"):
             compile_verifier(entry.verify, texts, entry.allow_ips, entry.unsigned)
         with _gathering(found):
-            found.recipe = compile_recipe(name, entry, lenient, version="")
+            found.recipe = compile_recipe(name, entry, lenient, version="", rules=rules)
     found.problems = list(dict.fromkeys(found.problems))
     found.unset = list(dict.fromkeys(lenient.unset))
     return found

@@ -321,7 +321,7 @@ def _identifiers(entry: reads.Reads, kind: mapping.Kind, _now: datetime) -> Iter
             raw = picked(reader, payload)
             if says_nothing(raw):
                 return MISSING
-            found = values.identifier(name, raw)  # type: ignore[arg-type]
+            found = values.identifier(name, raw, kind.rules)  # type: ignore[arg-type]
             return (
                 _LeftOut(raw, f"is no {_WORDS.get(name, name)}") if found is None else found.value
             )

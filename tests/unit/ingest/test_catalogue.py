@@ -11,6 +11,7 @@ from services.ingest.receive.inbound import Inbound, SentHeaders
 from services.ingest.verify.signatures import sign
 from services.ingest.verify.verifier import Verifier
 from shared.errors import ConfigError
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 from tests.builders.responses import SECRETS
 
@@ -23,12 +24,12 @@ def load(tmp_path: Path, text: str) -> Catalogue:
     """Load a file with this text."""
     path = tmp_path / "sources.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_catalogue(path, Secrets({**SECRETS, "NPS_SECRET_BAD": "whsec_***"}))
+    return load_catalogue(path, Secrets({**SECRETS, "NPS_SECRET_BAD": "whsec_***"}), AS_SAID)
 
 
 def test_the_shipped_file_loads() -> None:
     """The commented reference is a working configuration with its three sources."""
-    catalogue = load_catalogue(SHIPPED, Secrets(SECRETS))
+    catalogue = load_catalogue(SHIPPED, Secrets(SECRETS), AS_SAID)
     assert set(catalogue.sources) == {"typeform-nps", "formbricks-nps", "shop"}
     assert all(source.mapping.kinds[0].complete is True for source in catalogue.sources.values())
     assert catalogue.body_bytes == 1 << 20

@@ -9,6 +9,7 @@ from services.ingest.mapper.compiler import compile_columns, compile_mapping
 from services.ingest.mapper.needs import MappingErrors
 from services.ingest.settings import SourceEntry
 from shared.errors import ConfigError
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 from tests.builders.mappings import mapping
 
@@ -23,7 +24,7 @@ def refusal(tmp_path: Path, text: str) -> str:
     path = tmp_path / "sources.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_catalogue(path, Secrets({}))
+        load_catalogue(path, Secrets({}), AS_SAID)
     return str(caught.value)
 
 

@@ -11,6 +11,7 @@ from services.ingest.outside.events import MAX_BATCH, read, read_all
 from services.ingest.outside.types import Refused
 from services.ingest.told import message
 from shared.events.envelope import FEEDBACK, OUTCOMES, decode
+from shared.identifiers import AS_SAID
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WHO = {"email": "c@example.com"}
@@ -65,7 +66,7 @@ def test_each_type_becomes_an_event_of_its_topic(
     type_: str, data: dict[str, Any], topic: str
 ) -> None:
     """What is read is what a consumer decodes, under a key that tells nothing."""
-    item = read(told(type_, data), NOW)
+    item = read(told(type_, data), NOW, AS_SAID)
     record = message(item, b"key")
     assert (record.topic, decode(record.value)) == (topic, item.event)
     assert item.event.type == type_
@@ -215,7 +216,7 @@ def test_each_type_becomes_an_event_of_its_topic(
 def test_each_refusal_names_the_field(raw: object, says: str) -> None:
     """The caller learns what to correct."""
     with pytest.raises(Refused) as caught:
-        read_all(raw, NOW)
+        read_all(raw, NOW, AS_SAID)
     assert says in str(caught.value)
     assert "c@example.com" not in str(caught.value)
 
@@ -252,7 +253,7 @@ NAMES = (
 def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> None:
     """An outsider gets an event or a refusal, never an error of ours."""
     try:
-        found = read(told(type_, data), NOW)
+        found = read(told(type_, data), NOW, AS_SAID)
     except Refused:
         return
     assert found.event.type == type_
@@ -260,9 +261,9 @@ def test_no_data_makes_reading_raise_anything_else(data: object, type_: str) -> 
 
 def test_a_case_about_an_answer_travels_with_it() -> None:
     """Where it names nobody it has the route of its response; with its number alone, its own."""
-    link = read(told("case.opened", {**CASE, "response": LINK}), NOW)
+    link = read(told("case.opened", {**CASE, "response": LINK}), NOW, AS_SAID)
     assert [i.value for i in link.identifiers] == ["shop/relational/R-1"]
-    alone = read(told("case.resolved", CASE), NOW)
+    alone = read(told("case.resolved", CASE), NOW, AS_SAID)
     assert message(alone, b"key").key == str(alone.event.id)
 
 
@@ -284,4 +285,4 @@ NUL = "a\x00b"
 )
 def test_a_character_that_no_database_text_holds_goes_no_further(raw: dict[str, Any]) -> None:
     """Where a person typed, it is dropped; it would stop the reader of the whole partition."""
-    assert b"\\u0000" not in message(read(raw, NOW), b"key").value
+    assert b"\\u0000" not in message(read(raw, NOW, AS_SAID), b"key").value
