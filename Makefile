@@ -64,8 +64,11 @@ help: ## This text
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	  "Python %d.%d is not supported: use 3.11, 3.12 or 3.13, e.g. make PYTHON=python3.12 run" % v)'
-	@echo "Setting up $(VENV) from requirements.lock: about a minute, this once"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+	@mkdir $(VENV).lock 2>/dev/null || { echo "Another make is setting up $(VENV): wait for it" \
+	  "(if none is, remove the folder $(VENV).lock)"; exit 1; }
+	@trap 'rmdir $(VENV).lock' EXIT; trap 'exit 130' INT TERM; set -e; \
+	echo "Setting up $(VENV) from requirements.lock: about a minute, this once"; \
+	$(PYTHON) -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	touch $(READY)

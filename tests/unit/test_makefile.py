@@ -43,6 +43,18 @@ def test_another_python_is_refused_with_one_line_before_anything_is_made(
     assert not (tmp_path / "venv").exists()
 
 
+def test_a_second_make_leaves_the_first_to_set_up(tmp_path: Path) -> None:
+    """Two terminals, `make run` and `make demo`: one would delete what the other installs."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv.lock").mkdir()
+    refused = make(f"PYTHON={sys.executable}", f"VENV={tmp_path / 'venv'}", "setup")
+
+    assert refused.returncode != 0
+    assert refused.stdout.startswith(f"Another make is setting up {tmp_path / 'venv'}: wait for it")
+    assert (tmp_path / "venv").exists()
+    assert (tmp_path / "venv.lock").exists()
+
+
 def test_help_is_generated_from_what_can_be_made() -> None:
     """A target without its sentence would be missing, a sentence without a target impossible."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
