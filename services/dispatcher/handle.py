@@ -24,7 +24,12 @@ from services.dispatcher.plan import Rulebook
 from services.dispatcher.planning import Told, plan_decisions
 from shared.bus.consume import Received, Rejected
 from shared.database import away_as_dependency
-from shared.events.decisions import CustomerDecided, CustomerMerged, SegmenterProgressed
+from shared.events.decisions import (
+    CustomerDecided,
+    CustomerMerged,
+    CustomerUnmerged,
+    SegmenterProgressed,
+)
 from shared.events.envelope import Event
 from shared.events.outcomes import (
     ActionCompleted,
@@ -97,11 +102,11 @@ class Handler:
             for event in events:
                 if isinstance(event.data, CustomerDecided):
                     run.append(Told(event.id, event.data))
-                elif isinstance(event.data, CustomerMerged):
+                elif isinstance(event.data, CustomerMerged | CustomerUnmerged):
                     await self._plan(run)
                     run = []
                     await merge_customers(self._engine, event.data, self._clock())
-                    _log.info("dispatcher.merged", event_id=str(event.id))
+                    _log.info("dispatcher.merged", event_id=str(event.id), type=event.type)
             await self._plan(run)
             await self._reports(
                 [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]

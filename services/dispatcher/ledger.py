@@ -112,6 +112,14 @@ _CONTACTS = text("""
 """)
 _TO_SURVIVOR = text("UPDATE deliveries SET customer_id = :survivor WHERE customer_id = :merged")
 
+_BACK = text("""
+    UPDATE deliveries d SET customer_id = :back
+    WHERE d.customer_id = :survivor AND (
+        EXISTS (SELECT 1 FROM planned p WHERE p.decision_id = d.decision_id
+                AND p.customer_id = ANY(CAST(:members AS uuid[])))
+        OR d.state IN ('planned', 'waiting') AND d.cause_id = ANY(CAST(:causes AS uuid[])))
+""")
+
 
 def delivery(row: Any) -> Delivery:
     """Read a row that has the `COLUMNS`."""
@@ -192,3 +200,17 @@ async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> 
 async def to_survivor(connection: AsyncConnection, merged: UUID, survivor: UUID) -> None:
     """Hand every delivery of a merged customer, and with it its slot, to the survivor."""
     await connection.execute(_TO_SURVIVOR, {"merged": merged, "survivor": survivor})
+
+
+async def back(
+    connection: AsyncConnection,
+    survivor: UUID,
+    back: UUID,
+    members: Sequence[UUID],
+    causes: Sequence[UUID],
+) -> None:
+    """Hand back what was planned for these members, and what waits because of these causes."""
+    await connection.execute(
+        _BACK,
+        {"survivor": survivor, "back": back, "members": members, "causes": list(causes)},
+    )

@@ -4,7 +4,7 @@ The order of locks everywhere: recipients → groups → calls → deliveries an
 skips what is locked instead of waiting.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.dispatcher.links import Link
 from services.dispatcher.recipients import Recipient, read_state, write_state
 from services.dispatcher.rows import as_json
 from shared.errors import DependencyAway
@@ -58,9 +59,22 @@ _PLANNED = text("""
     ORDER BY d ON CONFLICT DO NOTHING RETURNING decision_id
 """)
 _MERGE = text("""
-    UPDATE recipients SET merged_into = :survivor
-    WHERE customer_id = :merged OR merged_into = :merged
+    UPDATE recipients SET merged_into = NULLIF(CAST(:survivor AS uuid), customer_id)
+    WHERE customer_id = ANY(CAST(:members AS uuid[]))
 """)
+_TOGETHER = text("""
+    WITH roots AS (
+        SELECT coalesce(merged_into, customer_id) AS id FROM recipients
+        WHERE customer_id = ANY(CAST(:ids AS uuid[]))
+    )
+    SELECT customer_id FROM recipients
+    WHERE customer_id IN (SELECT id FROM roots) OR merged_into IN (SELECT id FROM roots)
+""")
+_LINKS = text("""
+    SELECT customer_id, linked_to, linked_at FROM recipients
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND linked_at IS NOT NULL
+""")
+_LINK = text("UPDATE recipients SET linked_to = :into, linked_at = :at WHERE customer_id = :id")
 
 
 async def lock(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Recipient]:
@@ -140,6 +154,23 @@ async def mark_planned(
     return set(rows.all())
 
 
-async def merge(connection: AsyncConnection, merged: UUID, survivor: UUID) -> None:
-    """Point a customer, and whoever was merged into her before, to the survivor."""
-    await connection.execute(_MERGE, {"merged": merged, "survivor": survivor})
+async def merge(connection: AsyncConnection, members: Sequence[UUID], survivor: UUID) -> None:
+    """Point customers to their survivor; her who is it herself to nobody."""
+    await connection.execute(_MERGE, {"members": members, "survivor": survivor})
+
+
+async def together(connection: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:
+    """List all who are one with any of these."""
+    return set((await connection.scalars(_TOGETHER, {"ids": sorted(ids)})).all())
+
+
+async def links(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Link]:
+    """Read what was told last of the merges of these customers."""
+    rows = await connection.execute(_LINKS, {"ids": sorted(ids)})
+    return {row.customer_id: Link(*row) for row in rows}
+
+
+async def link(connection: AsyncConnection, told: Link) -> None:
+    """Keep what was told last of one customer."""
+    values = {"id": told.customer_id, "into": told.into, "at": told.at}
+    await connection.execute(_LINK, values)

@@ -11,6 +11,7 @@ from shared.events.decisions import (
     Cause,
     CustomerDecided,
     CustomerMerged,
+    CustomerUnmerged,
     Hold,
     Move,
     Permit,
@@ -135,6 +136,14 @@ def told(data: CustomerDecided | CustomerMerged) -> Event:
 def merged(merged_id: UUID, into: UUID, *, at: datetime = NOW) -> Event:
     """Two customers turned out to be one."""
     return told(CustomerMerged(customer_id=into, merged_id=merged_id, merged_at=at))
+
+
+def unmerged(customer: UUID, survivor: UUID, *, at: datetime, causes: Sequence[UUID] = ()) -> Event:
+    """She who was merged is somebody of her own again."""
+    data = CustomerUnmerged(
+        customer_id=customer, survivor_id=survivor, unmerged_at=at, causes=tuple(causes)
+    )
+    return Event(ids.name_id("unmerged", customer, survivor, at), "nps/segmenter", at, data)
 
 
 def later(**changes: float) -> datetime:
