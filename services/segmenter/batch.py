@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter import moments
+from services.segmenter import moments, opening
 from services.segmenter.decide import Due, Rulebook, decide, silence
 from services.segmenter.facts import Fact
 from services.segmenter.identity import Assignment, Candidate, survivor
@@ -122,6 +122,9 @@ class _Work:
         if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
             self._keep(customer, due, None, "stale: this timer was set anew meanwhile")
             return
+        if not moments.stands(customer.profile, self._rulebook.policy, due.data):
+            self._keep(customer, due, None, "stale: what this timer waited for has changed")
+            return
         self._touch(customer.customer_id, max(self._now, due.data.due_at))
         self._decide(customer, customer.profile, customer.profile, due, ())
 
@@ -132,11 +135,11 @@ class _Work:
             known.setdefault(timer.customer_id, []).append(timer)
         for customer_id, now in self._touched.items():
             profile = self._customers[customer_id].profile
-            wanted = moments.wanted(profile, self._rulebook.policy, now)
-            changed = moments.changed(customer_id, known.get(customer_id, ()), wanted)
+            ahead = moments.ahead(profile, self._rulebook.policy, now)
+            changed = moments.changed(customer_id, known.get(customer_id, ()), ahead, now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
         for customer_id in self._gone:
-            changed = moments.changed(customer_id, known.get(customer_id, ()), {})
+            changed = moments.changed(customer_id, known.get(customer_id, ()), {}, self._now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
 
     def _merge(self, linked: set[UUID], event_id: UUID) -> tuple[UUID, ...]:
@@ -200,6 +203,9 @@ class _Work:
             )
             for gone in merged
         ]
+        opened = opening.event(decided, after)
+        if opened is not None:
+            told.append(opened)
         told.append(Event(id=decided.decision_id, source=_SOURCE, time=self._now, data=decided))
         payload = "\n".join(encode(one).decode() for one in told)
         self._keep(changed, event, payload, None)

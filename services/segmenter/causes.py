@@ -4,10 +4,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.segmenter import cases
 from services.segmenter.facts import Fact
+from services.segmenter.policy.whole import Policy
+from services.segmenter.settle import settled, subject
 from services.segmenter.state import Profile, Response
 from shared.events import feedback, ids, outcomes
 from shared.events.decisions import Cause, Trigger
+from shared.events.feedback import TimerDue
 
 _STEPS: Final[dict[type[feedback.CaseStep], Trigger]] = {
     feedback.CaseOpened: "case_opened",
@@ -16,14 +20,14 @@ _STEPS: Final[dict[type[feedback.CaseStep], Trigger]] = {
 }
 
 
-def cause_of(fact: Fact, after: Profile, *, merged: bool) -> Cause:
+def cause_of(fact: Fact, after: Profile, policy: Policy, *, merged: bool) -> Cause:
     """Tell the cause of a fact; `merged`: it also made two customers one."""
     data = fact.data
     if isinstance(data, feedback.CaseStep):
         return _case(fact, data, after, merged=merged)
     also: tuple[Trigger, ...] = ("merged",) if merged else ()
     if isinstance(data, feedback.ResponseReceived):
-        return _response(fact, data, after, also)
+        return _response(after.responses[fact.identity], after, policy, also)
     if isinstance(data, feedback.CustomerUpdated):
         return Cause(
             id=ids.event_cause(fact.event_id),
@@ -50,23 +54,22 @@ def cause_of(fact: Fact, after: Profile, *, merged: bool) -> Cause:
 
 
 def _response(
-    fact: Fact, data: feedback.ResponseReceived, after: Profile, also: tuple[Trigger, ...]
+    response: Response, after: Profile, policy: Policy, also: tuple[Trigger, ...]
 ) -> Cause:
-    response = after.responses[fact.identity]
     triggers: list[Trigger] = []
     if response.score is not None:
         triggers.append("received")
-        if response.complete:
+        if settled(response, policy):
             triggers.append("settled")
     triggers.extend(also)
     return Cause(
-        id=ids.response_cause(data.source, data.survey, data.response_id),
+        id=ids.response_cause(response.source, response.survey, response.response_id),
         kind="response",
         # What was imported is long over: nobody may react, not even to the merge it brings.
         triggers=() if response.history else tuple(triggers),
         deadline_from=response.answered_at,
-        source=data.source,
-        survey=data.survey,
+        source=response.source,
+        survey=response.survey,
         late=is_late(response, after),
     )
 
@@ -91,7 +94,39 @@ def is_late(response: Response, after: Profile) -> bool:
     return bool(scored) and response.place < scored[-1].place
 
 
-def timer_cause(event_id: UUID, due_at: datetime, profile: Profile) -> Cause:
+def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy) -> Cause:
+    """Tell what a timer brings; it must still stand (`moments.stands`)."""
+    if due.kind == "settle":
+        cause = _response(profile.scored[-1], profile, policy, ())
+        # Known and alerted before: only what waited for the window looks at it now.
+        return cause.model_copy(update={"triggers": ("settled",)})
+    if due.kind == "resurvey":
+        return _brought(due, due.subject, "resurvey_due", cases.asked_about(profile, due), "case")
+    if due.kind == "lapse":
+        latest = profile.scored[-1]
+        return _brought(due, subject(latest), "lapsed", latest)
+    return _hold_end(event_id, due.due_at, profile)
+
+
+def _brought(
+    due: TimerDue,
+    about: str,
+    trigger: Trigger,
+    response: Response | None,
+    what: str | None = None,
+) -> Cause:
+    return Cause(
+        id=ids.timer_cause(due.kind, about, due.due_at),
+        kind="timer",
+        triggers=(trigger,),
+        deadline_from=due.due_at,
+        source=response.source if response else None,
+        survey=response.survey if response else None,
+        what=what,
+    )
+
+
+def _hold_end(event_id: UUID, due_at: datetime, profile: Profile) -> Cause:
     """Tell what a hold's end brings up again: the newest answer, if there is one.
 
     Naming the answer keeps a play from acting twice on it, before the hold and after; and its

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
+from services.segmenter.cases import standing as standing_cases
 from services.segmenter.echoes import foreign
 from services.segmenter.policy.clocks import Clock, Family
 from services.segmenter.policy.whole import Policy
@@ -77,7 +78,7 @@ def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
 def open_case(profile: Profile, policy: Policy) -> Hold | None:
     """Neither ask nor sell while somebody works on her problem."""
     opened, days = (
-        [case.at for case in profile.cases.values() if case.open],
+        [case.at for case in standing_cases(profile)],
         policy.rests.open_case_days,
     )
     if not opened or not days:

@@ -9,25 +9,41 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.segmenter import clocks, snapshot
+from services.segmenter import clocks, opening, snapshot
 from services.segmenter.budgets import budgets
+from services.segmenter.cases import askable
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.respondents import rule_for
-from services.segmenter.segments import move_of
+from services.segmenter.segments import churned, lapsed, move_of
 from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder
 from shared.events import ids, outcomes
-from shared.events.decisions import Cause, CustomerDecided, Move, Snapshot, TraceLine
+from shared.events.decisions import (
+    Cause,
+    CustomerDecided,
+    DecidedCase,
+    Hold,
+    Move,
+    Snapshot,
+    TraceLine,
+)
 from shared.events.feedback import CaseStep, CustomerUpdated, ResponseReceived, TimerDue
 
 _HISTORY: Final = TraceLine(
     rule="history",
     outcome="no reaction",
     reason="the answer was imported: it is known, and nobody reacts to it",
+)
+#: Holds that say why she must not be asked now, rather than how often she may be.
+_NO_CLOCKS: Final = frozenset({"contact_hold", "open_case"})
+_EXEMPT: Final = TraceLine(
+    rule="resurvey",
+    outcome="exempt",
+    reason="re-survey of a resolved case: the survey clocks do not hold it",
 )
 
 
@@ -61,17 +77,19 @@ def decide(
 ) -> CustomerDecided:
     """Decide about one customer after one event; `merged`: it made two customers one."""
     if isinstance(event, Due):
-        cause, move = timer_cause(event.event_id, event.data.due_at, after), None
+        cause = timer_cause(event.event_id, event.data, after, rulebook.policy)
+        move = _brought(event, after, rulebook.policy)
         # A replica whose clock is a little behind must not find the hold still standing.
         now = max(now, event.data.due_at)
     else:
-        cause = cause_of(event, after, merged=merged)
-        move = _move(event, after, cause, rulebook.policy)
+        cause = cause_of(event, after, rulebook.policy, merged=merged)
+        move = _move(event, before, after, cause, rulebook.policy)
     answers = clocks.asked(after, rulebook.policy)
     found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
-    standing = clocks.standing(found, now)
+    asks = askable(after, rulebook.policy, now)
+    standing = clocks.standing(_without_clocks(found) if asks else found, now)
     seen = snapshot.snapshot(
         after,
         rulebook.policy,
@@ -91,6 +109,7 @@ def decide(
         zone=zone,
         snapshot=seen,
         move=move,
+        case=_case(event, cause, seen, after, rulebook.policy),
         permits=permits(after, rulebook.policy),
         budgets=budgets(after, rulebook.policy, zone, now),
         holds=standing,
@@ -102,6 +121,7 @@ def decide(
             *_matured(seen),
             *_tested(test),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
+            *((_EXEMPT,) if asks else ()),
             *clocks.trace(answers, now),
         ),
         policy=rulebook.version,
@@ -136,7 +156,39 @@ def _gates(profile: Profile) -> tuple[object, ...]:
     )
 
 
-def _move(event: Fact, after: Profile, cause: Cause, policy: Policy) -> Move | None:
+def _case(
+    event: Fact | Due, cause: Cause, seen: Snapshot, after: Profile, policy: Policy
+) -> DecidedCase | None:
+    if isinstance(event, Fact) and isinstance(event.data, CaseStep):
+        return opening.of_step(event.data, after, policy)
+    if isinstance(event, Due) and event.data.kind == "resurvey":
+        return opening.of_resurvey(event.data, after, policy)
+    return opening.of_answer(cause, seen, after, policy)
+
+
+def _without_clocks(found: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    """Lift the survey clocks off a re-survey: it belongs to the answer that was asked before."""
+    kept = []
+    for hold in found:
+        classes = tuple(c for c in hold.classes if c != "survey" or hold.rule in _NO_CLOCKS)
+        if classes:
+            kept.append(hold.model_copy(update={"classes": classes}))
+    return tuple(kept)
+
+
+def _brought(due: Due, after: Profile, policy: Policy) -> Move | None:
+    if due.data.kind == "lapse":
+        return lapsed(after, policy)
+    if due.data.kind == "settle":
+        return move_of(after.scored, after.scored[-1].identity, policy)
+    return None
+
+
+def _move(
+    event: Fact, before: Profile, after: Profile, cause: Cause, policy: Policy
+) -> Move | None:
+    if isinstance(event.data, CustomerUpdated):
+        return churned(before, after, policy)
     if cause.kind != "response" or cause.late:
         return None
     return move_of(after.scored, event.identity, policy)

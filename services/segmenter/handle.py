@@ -27,7 +27,7 @@ from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway, Unprocessable
 from shared.events import feedback, outcomes
-from shared.events.envelope import DECISIONS
+from shared.events.envelope import DECISIONS, topic_of
 
 _log = structlog.get_logger(__name__)
 
@@ -175,7 +175,9 @@ def _to_rebuild(
     found = {
         customer.customer_id
         for customer in gathered.customers.values()
-        if customer.profile.forgotten.responses or customer.profile.forgotten.deliveries
+        if (forgotten := customer.profile.forgotten).responses
+        or forgotten.deliveries
+        or forgotten.cases
     }
     for event in events:
         if not isinstance(event, Fact):
@@ -207,11 +209,19 @@ def _messages(changes: Changes, events: Sequence[Fact | Due]) -> list[Message]:
     """Make the records to publish, each customer's in the order of her versions."""
     answers = [changes.answers[event.event_id] for event in events]
     return [
-        Message(topic=DECISIONS, key=str(decision.customer_id), value=line.encode())
+        Message(topic=topic, key=str(decision.customer_id), value=line.encode())
         for decision in sorted(answers, key=_version)
         if decision.payload
-        for line in decision.payload.split("\n")
+        for topic, line in _lines(decision.payload)
     ]
+
+
+def _lines(payload: str) -> Iterator[tuple[str, str]]:
+    """Tell each stored event and its topic; the last one is the decision itself."""
+    *others, decided = payload.split("\n")
+    for line in others:
+        yield topic_of(line), line
+    yield DECISIONS, decided
 
 
 def _version(decision: Decision) -> int:

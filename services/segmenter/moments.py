@@ -7,38 +7,82 @@ moved is a new arm of the same timer, so what the older arm still tells is known
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from services.segmenter import clocks
+from services.segmenter import cases, clocks, settle
 from services.segmenter.policy.whole import Policy
 from services.segmenter.rows import Timer
+from services.segmenter.segments import lapses_at
 from services.segmenter.state import Profile
-from shared.events.feedback import TimerKind
+from shared.events.feedback import TimerDue, TimerKind
 
 #: Kind and subject of a timer of one customer → when it is due.
-Wanted = Mapping[tuple[TimerKind, str], datetime]
+Moments = Mapping[tuple[TimerKind, str], datetime]
+
+HOLD_END: Final = "hold_end"
 
 
-def wanted(profile: Profile, policy: Policy, now: datetime) -> Wanted:
-    """List the moments to be told of a customer as of `now`; none while nobody is known."""
+def ahead(profile: Profile, policy: Policy, now: datetime) -> Moments:
+    """List the moments to be told of a customer as of `now`; none while nobody is known.
+
+    When the next hold ends depends on `now`; the others may lie behind it, told or still untold.
+    """
     if not profile.known:
         return {}
-    found: dict[tuple[TimerKind, str], datetime] = {}
+    found = dict(_brought(profile, policy))
     holds = clocks.standing(clocks.holds(profile, policy), now)
     if holds:
-        found["hold_end", ""] = min(hold.until for hold in holds)
+        found[HOLD_END, ""] = min(hold.until for hold in holds)
     return found
 
 
-def changed(customer_id: UUID, known: Iterable[Timer], wanted: Wanted) -> Iterator[Timer]:
-    """List the rows to write so that exactly what is wanted rings."""
-    left = dict(wanted)
+def stands(profile: Profile, policy: Policy, due: TimerDue) -> bool:
+    """Tell whether what a timer waited for is still so; a hold's end is looked at in any case."""
+    if due.kind == HOLD_END:
+        return True
+    return _brought(profile, policy).get((due.kind, due.subject)) == due.due_at
+
+
+def changed(
+    customer_id: UUID, known: Iterable[Timer], found: Moments, now: datetime
+) -> Iterator[Timer]:
+    """List the rows to write so that exactly these moments ring, each once.
+
+    A moment behind `now` is told if it was set before, or if it ends the window of an answer: the
+    segmenter may be late with that. A case or a silence of long ago that becomes known only now is
+    no news: an import must not ring for everybody.
+    """
+    left = dict(found)
     for timer in known:
         due_at = left.pop((timer.kind, timer.subject), None)
-        if due_at is None:
-            if timer.open:
-                yield replace(timer, open=False)
-        elif not timer.open or timer.due_at != due_at:
+        if due_at is not None and timer.due_at == due_at:
+            # Closed and over: it was told.
+            if not timer.open and due_at > now:
+                yield replace(timer, arm=timer.arm + 1, open=True)
+        elif due_at is not None and _rings(timer.kind, due_at, now):
             yield replace(timer, arm=timer.arm + 1, due_at=due_at, open=True)
+        elif timer.open:
+            yield replace(timer, open=False)
     for (kind, subject), due_at in left.items():
-        yield Timer(kind, customer_id, subject, 1, due_at, open=True)
+        if _rings(kind, due_at, now):
+            yield Timer(kind, customer_id, subject, 1, due_at, open=True)
+
+
+def _rings(kind: TimerKind, due_at: datetime, now: datetime) -> bool:
+    return kind == "settle" or due_at > now
+
+
+def _brought(profile: Profile, policy: Policy) -> Moments:
+    """List what follows from the facts alone."""
+    found: dict[tuple[TimerKind, str], datetime] = {}
+    waiting = settle.waiting(profile, policy)
+    if waiting is not None:
+        response, due_at = waiting
+        found["settle", settle.subject(response)] = due_at
+    lapses = lapses_at(profile, policy)
+    if lapses is not None:
+        found["lapse", ""] = lapses
+    for case_id, due_at in cases.resurveys(profile, policy).items():
+        found["resurvey", cases.subject(case_id)] = due_at
+    return found

@@ -1,12 +1,18 @@
-"""Score → segment, and the move that an answer brought. Pure."""
+"""Score → segment, and the move that an answer, its absence or a farewell brought. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Final
 
 from services.segmenter.policy.whole import Policy
-from services.segmenter.state import Response
-from shared.events.decisions import Move
+from services.segmenter.state import Profile, Response
+from shared.events.decisions import Move, MoveKind
 from shared.events.vocabulary import Segment
 
+#: The attribute in which the operator's own systems say what a customer is to them.
+LIFECYCLE: Final = "lifecycle"
+CHURNED: Final = "churned"
 _HEIGHT: dict[Segment, int] = {"detractor": 0, "passive": 1, "promoter": 2}
 
 
@@ -37,3 +43,35 @@ def move_of(scored: Sequence[Response], identity: str, policy: Policy) -> Move |
         return Move(kind="same", before=before, after=after)
     kind = "up" if _HEIGHT[after] > _HEIGHT[before] else "down"
     return Move.model_validate({"kind": kind, "before": before, "after": after})
+
+
+def streak(scored: Sequence[Response], policy: Policy) -> int:
+    """Count the newest answers in a row that are in the present segment."""
+    segments = [segment_of(response, policy) for response in reversed(scored)]
+    return sum(1 for _ in takewhile(lambda segment: segment == segments[0], segments))
+
+
+def lapses_at(profile: Profile, policy: Policy) -> datetime | None:
+    """Tell when she has lapsed unless she answers again; None: never."""
+    days = policy.moves.lapsed_after_days
+    if not days or not profile.scored:
+        return None
+    return profile.scored[-1].answered_at + timedelta(days=days)
+
+
+def lapsed(profile: Profile, policy: Policy) -> Move | None:
+    """Tell that nobody answered for long: the segment stays, but it is old."""
+    return _unmoved(profile, policy, "lapsed")
+
+
+def churned(before: Profile, after: Profile, policy: Policy) -> Move | None:
+    """Tell that a promoter has left, by the word of the operator's own systems."""
+    if after.attribute(LIFECYCLE) != CHURNED or before.attribute(LIFECYCLE) == CHURNED:
+        return None
+    move = _unmoved(after, policy, "churned")
+    return move if move is not None and move.after == "promoter" else None
+
+
+def _unmoved(profile: Profile, policy: Policy, kind: MoveKind) -> Move | None:
+    segment = segment_of(profile.scored[-1], policy) if profile.scored else None
+    return None if segment is None else Move(kind=kind, before=segment, after=segment)

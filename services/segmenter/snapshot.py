@@ -9,12 +9,13 @@ from zoneinfo import available_timezones
 
 from services.segmenter.attributes import fitting, text
 from services.segmenter.called_by import called_by
+from services.segmenter.cases import recovered_from
 from services.segmenter.facts import ORDER
 from services.segmenter.lifecycle import lifecycle
 from services.segmenter.maturity import maturity
 from services.segmenter.permits import bounced
 from services.segmenter.policy.whole import Policy
-from services.segmenter.segments import segment_of
+from services.segmenter.segments import segment_of, streak
 from services.segmenter.state import Profile
 from services.segmenter.themes import ThemeFinder
 from shared.events.decisions import Snapshot
@@ -58,6 +59,8 @@ def snapshot(
         response_count=len(scored) + profile.forgotten.scored,
         first_answered_at=min(firsts, default=None),
         last_answered_at=latest.answered_at if latest else None,
+        streak=streak(scored, policy),
+        recovered_from=recovered_from(profile, policy),
         comment=comment[:_LONGEST_COMMENT] if isinstance(comment, str) and comment else None,
         theme=_theme(profile, themes),
         lifecycle=lifecycle(profile, policy, now),

@@ -62,8 +62,9 @@ class Snapshot(Fact):
 
     `theme` is the first of what the newest answer names; `pains` and `strengths` list all themes
     with their polarity, `escalations` the topics that beat the band. `streak` counts the newest
-    answers in a row in the present segment. `fatigue_threshold` is how many marketing messages a
-    week she bears at most now (0: none).
+    answers in a row in the present segment. `recovered_from` is the score before a case of hers,
+    while `score` is the one she gave after it was resolved. `fatigue_threshold` is how many
+    marketing messages a week she bears at most now (0: none).
     """
 
     score: int | None = None
@@ -72,6 +73,7 @@ class Snapshot(Fact):
     response_count: int = 0
     first_answered_at: Moment | None = None
     last_answered_at: Moment | None = None
+    recovered_from: int | None = None
     comment: str | None = None
     theme: str | None = None
     theme_confidence: float | None = None
@@ -114,8 +116,20 @@ class Cause(Fact):
     late: bool = False
 
 
+class DecidedCase(Fact):
+    """The case that this decision is about; `due_at`: by when somebody should have called."""
+
+    case_id: str
+    opened_at: Moment
+    due_at: Moment
+    reason: str
+
+
 class Move(Fact):
-    """The change of segment that this cause brought."""
+    """The change of segment that this cause brought.
+
+    `lapsed` (nobody answered for long) and `churned` (a promoter left) leave the segment as it was.
+    """
 
     kind: MoveKind
     before: Segment | None
@@ -202,6 +216,7 @@ class CustomerDecided(Fact):
     zone: str
     snapshot: Snapshot
     move: Move | None = None
+    case: DecidedCase | None = None
     permits: tuple[Permit, ...]
     budgets: tuple[Budget, ...]
     holds: tuple[Hold, ...]

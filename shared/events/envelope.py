@@ -113,6 +113,11 @@ def encode(event: Event) -> bytes:
     )
 
 
+def topic_of(line: str) -> str:
+    """Name the topic of an event that `encode` wrote."""
+    return TYPES[orjson.loads(line)["type"]][1]
+
+
 def _as_wire(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value)

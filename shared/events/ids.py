@@ -1,9 +1,12 @@
 """Deterministic identifiers: the same thing told twice is the same event, cause and delivery."""
 
+from datetime import datetime
 from hashlib import sha1
 from uuid import UUID
 
 import orjson
+
+from shared.times import iso
 
 #: Root of all our name-based identifiers; changing it would make every old event new again.
 _ROOT = UUID("6f0ab2a4-7d0f-5c39-9f0e-3a1d7c55b1e4")
@@ -36,6 +39,19 @@ def response_cause(source: str, survey: str, response_id: str) -> UUID:
 def case_cause(case_id: str) -> UUID:
     """Name what a case with all its steps causes."""
     return name_id("cause", "case", case_id)
+
+
+def case_of(cause: UUID) -> UUID:
+    """Name the case that an answer opens."""
+    return name_id("case", cause)
+
+
+def timer_cause(kind: str, subject: str, due_at: datetime) -> UUID:
+    """Name what time itself brings: which moment, about what; whoever holds the timer by then.
+
+    By the moment and not by how often the timer was set: a merge sets it anew.
+    """
+    return name_id("cause", "timer", kind, subject, iso(due_at))
 
 
 def event_cause(event_id: UUID) -> UUID:

@@ -140,10 +140,14 @@ EXAMPLES: tuple[EventData, ...] = (
             title="Mme",
             first_name="Camille",
             last_name="Durand",
+            recovered_from=2,
             next_survey_at=LATER,
             attributes={"plan": "premium", "orders": 3},
         ),
         move=decisions.Move(kind="down", before="promoter", after="detractor"),
+        case=decisions.DecidedCase(
+            case_id="nps/4711", opened_at=AT, due_at=LATER, reason="the answer is a detractor's"
+        ),
         permits=(
             decisions.Permit(
                 contact_class="marketing",

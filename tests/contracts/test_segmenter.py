@@ -56,7 +56,11 @@ async def test_an_answer_becomes_one_decision(engine: AsyncEngine) -> None:
     assert decided.move.kind == "first"
     assert decided.cause.triggers == ("received", "settled")
     assert decided.identifiers == ids_of(ANNA)
-    assert {hold.rule for hold in decided.holds} == {"survey_family", "any_survey", "marketing_rest"}
+    assert {hold.rule for hold in decided.holds} == {
+        "survey_family",
+        "any_survey",
+        "marketing_rest",
+    }
     assert await rows(engine, "SELECT count(*) FROM facts") == [(1,)]
     assert shelf.messages[0].key == str(decided.customer_id)
 
@@ -182,7 +186,7 @@ async def test_what_reports_change_nothing_is_kept_silently(engine: AsyncEngine)
     """An accepted delivery is a contact and is told; its other states and openings are history."""
     shelf = Shelf()
     handle = handler(engine, shelf, now=day(1))
-    await handle(received(answered("r1", 3)))
+    await handle(received(answered("r1", 8)))
     customer = shelf.decided()[0].customer_id
     await handle(received(settled(customer, state="in_doubt")))
     await handle(received(reported(outcomes.MessageOpened)))
@@ -199,7 +203,7 @@ async def test_a_contact_of_ours_moves_the_next_survey_date_once(engine: AsyncEn
     nothing, and what is told of the same delivery afterwards changes nothing."""
     shelf = Shelf()
     handle = handler(engine, shelf, now=day(89))
-    await handle(received(answered("r1", 3)))
+    await handle(received(answered("r1", 8)))
     customer = shelf.decided()[0].customer_id
     assert shelf.decided()[0].snapshot.next_survey_at == day(90)
     await handle(received(settled(customer, at=day(88))))
@@ -217,7 +221,7 @@ async def test_a_report_finds_its_customer_by_the_delivery_whichever_comes_first
     """A bounce that names only our delivery closes the channel once the delivery is known."""
     shelf = Shelf()
     handle = handler(engine, shelf, now=day(1))
-    await handle(received(answered("r1", 3)))
+    await handle(received(answered("r1", 8)))
     customer = shelf.decided()[0].customer_id
     assert permit(shelf.decided()[0], "service", "email").allowed
     await handle(received(reported(outcomes.MessageBounced, None, delivery="d1", at=day(0.5))))

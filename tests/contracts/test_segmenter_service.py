@@ -87,9 +87,9 @@ async def test_events_on_the_bus_become_decisions_and_progress(database: str) ->
         part = await build(context)
         reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
         async with running(part):
-            await tell(context, answered("r1", 3))
+            await tell(context, answered("r1", 8))
             (first,) = await reader.decided(1)
-            assert first.snapshot.segment == "detractor"
+            assert first.snapshot.segment == "passive"
             await tell(context, settled(first.customer_id))
             _, second = await reader.decided(2)
             assert (second.version, second.cause.kind) == (2, "message")
@@ -105,7 +105,7 @@ async def test_a_restart_goes_on_where_it_stopped(database: str) -> None:
     """What is told while the segmenter is down is decided when it is back."""
     async with context_of(database) as context, running(await build(context)):
         reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
-        await tell(context, answered("r1", 3))
+        await tell(context, answered("r1", 8))
         await reader.decided(1)
     async with context_of(database) as context:
         await tell(context, answered("r2", 9))

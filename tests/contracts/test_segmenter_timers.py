@@ -38,7 +38,7 @@ async def engine(database: str) -> AsyncIterator[AsyncEngine]:
 
 async def timer_rows(engine: AsyncEngine) -> list[tuple[object, ...]]:
     async with engine.connect() as connection:
-        query = "SELECT arm, due_at, state FROM timers ORDER BY due_at, arm"
+        query = "SELECT arm, due_at, state FROM timers WHERE kind = 'hold_end' ORDER BY due_at, arm"
         return [tuple(row) for row in await connection.execute(text(query))]
 
 

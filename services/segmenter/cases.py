@@ -1,0 +1,132 @@
+"""Cases: which ones count, when she is asked how it went, and what came of it. Pure.
+
+A case of ours (`nps/…`) is opened by the policy with an answer. It stands for the helpdesk's own,
+whose number nobody knows yet: once a step of a helpdesk's case names the same answer, that case
+alone says how the problem stands. A case resolved is asked about some days later; the next answer
+is then paired with the one that the case was about.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.segmenter.policy.whole import Policy
+from services.segmenter.state import Case, Profile, Response
+from shared.events import ids
+from shared.events.feedback import TimerDue
+
+OURS: Final = "nps/"
+#: How long after the question an answer still tells how the case went.
+_PAIRED: Final = timedelta(days=60)
+#: How long the question may be asked although the survey clocks would wait: the age at which a
+#: reaction is wrong.
+_ASKABLE: Final = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The score of the answer that a case was about, and the one given after it was resolved.
+
+    `second` is None while she has not answered; `until` is when that stops to count.
+    """
+
+    case_id: str
+    first: int
+    second: int | None
+    resolved_at: datetime
+    until: datetime
+
+
+def case_id_of(response: Response) -> str:
+    """Name the case that an answer opens, in all its revisions."""
+    cause = ids.response_cause(response.source, response.survey, response.response_id)
+    return f"{OURS}{ids.case_of(cause)}"
+
+
+def subject(case_id: str) -> str:
+    """Name a case to its timer."""
+    return ids.content_hash(case_id)
+
+
+def counting(profile: Profile) -> Iterator[tuple[str, Case]]:
+    """List the cases that say how things stand, without ours that a helpdesk took over."""
+    theirs = {
+        case.answer for case_id, case in profile.cases.items() if not case_id.startswith(OURS)
+    }
+    for case_id, case in profile.cases.items():
+        if not (case_id.startswith(OURS) and case.answer in theirs):
+            yield case_id, case
+
+
+def standing(profile: Profile) -> list[Case]:
+    """List the cases on which somebody still works."""
+    return [case for _, case in counting(profile) if case.open]
+
+
+def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
+    """Pair the scores before and after each case that was resolved and may be asked about."""
+    days = policy.cases.resurvey_after_days
+    scored = {response.identity: response for response in profile.scored}
+    for case_id, case in counting(profile):
+        first = scored.get(case.answer or "")
+        if case.open or first is None or first.score is None or not days:
+            continue
+        until = case.at + timedelta(days=days) + _PAIRED
+        second = next((r for r in profile.scored if case.at < r.answered_at <= until), None)
+        yield Pair(case_id, first.score, second.score if second else None, case.at, until)
+
+
+def resurveys(profile: Profile, policy: Policy) -> dict[str, datetime]:
+    """Tell for each resolved case when she is asked how it went: not if she answered since.
+
+    Of several the last resolved only: one question answers for all.
+    """
+    if standing(profile):
+        return {}
+    found = [
+        pair for pair in pairs(profile, policy) if not _answered_since(profile, pair.resolved_at)
+    ]
+    last = max(found, key=lambda pair: (pair.resolved_at, pair.case_id), default=None)
+    if last is None:
+        return {}
+    days = timedelta(days=policy.cases.resurvey_after_days)
+    return {last.case_id: last.resolved_at + days}
+
+
+def asked_about(profile: Profile, due: TimerDue) -> Response | None:
+    """Name the answer that the case of a due re-survey is about."""
+    answers = (
+        case.answer for case_id, case in counting(profile) if subject(case_id) == due.subject
+    )
+    return profile.responses.get(next(answers, None) or "")
+
+
+def askable(profile: Profile, policy: Policy, now: datetime) -> bool:
+    """Tell whether the question after a case is due and not asked yet: no survey clock holds it."""
+    return any(
+        due <= now < due + _ASKABLE and not _asked_since(profile, due)
+        for due in resurveys(profile, policy).values()
+    )
+
+
+def recovered_from(profile: Profile, policy: Policy) -> int | None:
+    """Tell the score before the case, if her newest answer is the one after it."""
+    newest = profile.scored[-1] if profile.scored else None
+    found = [
+        pair
+        for pair in pairs(profile, policy)
+        if newest is not None
+        and pair.second is not None
+        and pair.resolved_at < newest.answered_at <= pair.until
+    ]
+    return max(found, key=lambda pair: pair.resolved_at).first if found else None
+
+
+def _answered_since(profile: Profile, at: datetime) -> bool:
+    return any(response.answered_at > at for response in profile.scored)
+
+
+def _asked_since(profile: Profile, at: datetime) -> bool:
+    ours = profile.own.values()
+    return any(contact.contact_class == "survey" and contact.at >= at for contact in ours)
