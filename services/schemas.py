@@ -91,10 +91,11 @@ async def routes(settings: Settings) -> dict[str, Any]:
     policy = load_yaml(context.config_file("policy.yaml"), Policy)
     rulebook = Rulebook(policy.value, policy.version, ThemeFinder(policy.value))
     metrics = Metrics(CollectorRegistry())
+    rules = context.identifier_rules()
     ingest = await build_ingest(context)
     others = [
-        make_router(engine, rulebook, access, utc_now),
-        make_eligibility_router(engine, rulebook, access, utc_now),
+        make_router(engine, rulebook, access, utc_now, rules),
+        make_eligibility_router(engine, rulebook, access, utc_now, rules),
         build_router(engine, access, Bell(), metrics, utc_now),
     ]
     try:

@@ -11,6 +11,7 @@ from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.handle import Handler
+from services.segmenter.merge_api import make_merge_router
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.progress import ProgressTeller
@@ -36,6 +37,7 @@ async def build(context: process.Context) -> Part:
     metrics = Metrics(context.registry)
     engine = context.engine("segmenter")
     publisher, clock = context.bus.publisher, context.clock
+    rules = context.identifier_rules()
     consumer = await context.bus.subscribe("segmenter", [FEEDBACK, OUTCOMES])
     handler = Handler(engine, publisher, rulebook, loaded.text, clock=clock, metrics=metrics)
     loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
@@ -60,8 +62,11 @@ async def build(context: process.Context) -> Part:
     return Part(
         name="segmenter",
         routers=[
-            make_router(engine, rulebook, context.access, clock, context.identifier_rules()),
-            make_eligibility_router(engine, rulebook, context.access, clock),
+            make_router(engine, rulebook, context.access, clock, rules),
+            make_merge_router(
+                engine, rulebook, context.access, clock, context.identifier_rules(), publisher
+            ),
+            make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
         ],
         tasks={

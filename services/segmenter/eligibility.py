@@ -6,7 +6,7 @@ every survey there are rules of the survey and the experience asked about. Windo
 clocks are: a day is 24 hours from the experience's own moment, in no time zone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -26,6 +26,7 @@ from shared.events.vocabulary import Channel, Value
 _ABOUT_HER: Final = ("language", "tone", "title", "first_name", "last_name")
 #: The hexadecimal digits of a hash that draw the lot: 48 bits, which a float holds exactly.
 _DIGITS: Final = 12
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,20 @@ class Verdict:
 Rule = Callable[[Profile, Asked, Policy, datetime], Refusal | None]
 
 
-def judge(profile: Profile, asked: Asked, policy: Policy, now: datetime) -> Verdict:
-    """Ask every rule."""
-    found = [rule(profile, asked, policy, now) for rule in RULES]
+def judge(
+    profile: Profile,
+    asked: Asked,
+    policy: Policy,
+    now: datetime,
+    others: Iterable[Profile] = (),
+) -> Verdict:
+    """Ask every rule.
+
+    `others`: whom else she may be, because her identifiers disagree. The survey may reach any of
+    them, so of what each rule says about them the strictest counts.
+    """
+    profiles = (profile, *others)
+    found = [_strictest(rule(one, asked, policy, now) for one in profiles) for rule in RULES]
     refusals = tuple(refusal for refusal in found if refusal is not None)
     ends = [refusal.until for refusal in refusals if refusal.until is not None]
     if not ends or len(ends) < len(refusals):
@@ -191,6 +203,12 @@ RULES: Final[tuple[Rule, ...]] = (
     ask_window,
     worth_asking,
 )
+
+
+def _strictest(refusals: Iterable[Refusal | None]) -> Refusal | None:
+    """Keep the refusal that ends last; one without an end never does."""
+    found = [refusal for refusal in refusals if refusal is not None]
+    return max(found, key=lambda refusal: refusal.until or _NEVER, default=None)
 
 
 def _standing(hold: Hold | None, now: datetime) -> Refusal | None:

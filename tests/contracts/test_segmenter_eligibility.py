@@ -14,6 +14,7 @@ from shared.database import connect
 from shared.events.vocabulary import Value
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
+from shared.identifiers import Rules
 from shared.settings import Secrets
 from shared.times import iso
 from tests.builders.facts import (
@@ -32,6 +33,8 @@ from tests.builders.facts import (
     updated,
 )
 
+#: National numbers are French, and a mailbox is itself whatever follows its plus.
+RULES = Rules(region="FR", plus="ignore")
 READ = {"Authorization": "Bearer reader"}
 PATH = "/v1/survey-eligibility"
 
@@ -57,7 +60,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
         update={"worth_asking": (Worth(kind="store_visit", share=0.5),)}
     )
     router = make_eligibility_router(
-        engine, rulebook(policy), Access(tokens, secrets), lambda: day(10)
+        engine, rulebook(policy), Access(tokens, secrets), lambda: day(10), RULES
     )
     app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
     transport = httpx.ASGITransport(app=app)
@@ -133,8 +136,24 @@ async def test_of_two_identifiers_that_disagree_the_external_id_wins(
     (both,) = await ask(client, {"email": ANNA, "phone": "+33612345678", "id": "C-1"})
     assert both["customer_id"] == by_rule["external_id"]
     assert (both["known_by"], both["disagreeing"]) == ("external_id", ["email"])
+    # The survey may reach either: whoever of them was asked holds both.
+    assert (both["eligible"], both["reason"]["rule"]) == (False, "any_survey")
+    assert (await ask(client, {"id": "C-1"}))[0]["eligible"]
     (one,) = await ask(client, {"email": ANNA, "id": "C-2"})
     assert (one["customer_id"], one["known_by"]) == (by_rule["email"], "email")
+
+
+async def test_a_person_is_found_however_she_is_written(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """By the installation's rules, and also as she was kept before they changed."""
+    tagged = "anna+shop@example.com"
+    told = (updated(*ids_of(tagged)), updated(*ids_of(BEN, phone="+33612345678")))
+    await handler(engine, Shelf())(received(*told))
+    asked = [{"email": tagged}, {"email": "ben+x@example.org"}, {"phone": "06 12 34 56 78"}]
+    anna, ben, number = await ask(client, *asked)
+    assert anna["known_by"] == ben["known_by"] == "email"
+    assert (anna["disagreeing"], ben["customer_id"]) == ([], number["customer_id"])
 
 
 async def test_who_was_merged_waits_for_what_the_other_was_asked(

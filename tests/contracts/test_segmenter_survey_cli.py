@@ -13,6 +13,7 @@ from services.segmenter.survey_cli import survey
 from shared.database import connect
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 from shared.times import iso
 from tests.builders.facts import ANNA, BEN, Shelf, day, handler, invited, received, rulebook
@@ -34,7 +35,7 @@ async def url(engine: AsyncEngine) -> AsyncIterator[str]:
     await handler(engine, Shelf())(received(invited()))
     reader = Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER")
     access = Access(AccessConfig(tokens=(reader,)), Secrets({"NPS_TOKEN_READER": "reader"}))
-    router = make_eligibility_router(engine, rulebook(), access, lambda: day(10))
+    router = make_eligibility_router(engine, rulebook(), access, lambda: day(10), AS_SAID)
     app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
     async with answering(app) as at:
         yield at

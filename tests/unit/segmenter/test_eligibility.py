@@ -354,6 +354,17 @@ def test_staff_and_test_respondents_are_left_out() -> None:
     ]
 
 
+def test_of_several_people_the_strictest_counts() -> None:
+    """An end that never comes is later than any."""
+    asked_late, never, free = told(invited(at=day(2))), told(opted_out(at=day(-99))), Profile()
+    early = told(invited())
+    found = judge(early, asked(), POLICY, day(10), [asked_late, free])
+    assert {refusal.until for refusal in found.refusals} == {day(32), day(92)}
+    assert found.next_at == day(92)
+    assert judge(free, asked(), POLICY, day(10), [early, never]).next_at is None
+    assert judge(free, asked(), POLICY, day(10), [free]).refusals == ()
+
+
 def test_each_survey_has_the_clock_that_fits_it_first() -> None:
     """By its name; a pattern does not make its surveys one."""
     clock = Clocks(
