@@ -54,7 +54,7 @@ class Figures:
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app), base_url="http://nps.test"
         )
-        self._watches: list[FigureWatch] = []
+        self._watched = False
 
     async def tell(self, *events: Event) -> None:
         """Let the segmenter handle events, in batches."""
@@ -84,12 +84,14 @@ class Figures:
         return answer.json()["alerts"]
 
     def watch(self, clock: Callable[[], datetime] | None = None) -> FigureWatch:
-        """One replica's watch."""
+        """One replica's watch; the first one's metrics are on `registry`."""
+        registry = CollectorRegistry() if self._watched else self.registry
+        self._watched = True
         return FigureWatch(
             self.engine,
             rulebook(self._policy),
             clock=clock or (lambda: self.now),
-            metrics=FigureMetrics(CollectorRegistry() if self._watches else self.registry),
+            metrics=FigureMetrics(registry),
         )
 
     async def close(self) -> None:

@@ -4,8 +4,8 @@ All functions read on the caller's connection, which sees one moment of the data
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Final, get_args
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from services.segmenter.figures.loop import Cases, Contacts, hours
 from services.segmenter.figures.question import Grouping, Scope
 from services.segmenter.figures.selecting import (
     ANSWERS,
+    CHURNED,
     KNOWN,
     PERSON,
     PLACE,
@@ -25,6 +26,7 @@ from services.segmenter.figures.selecting import (
     people_only,
     scored,
 )
+from shared.events.decisions import Lifecycle
 
 #: More groups than anybody reads; the largest count.
 MOST_GROUPS: Final = 200
@@ -140,21 +142,29 @@ async def moves(
 
 
 async def churn(
-    connection: AsyncConnection, scope: Scope, tests: Tests
+    connection: AsyncConnection, scope: Scope, tests: Tests, *, gone_since: date
 ) -> list[tuple[int, int, int]]:
-    """Count known people by the score of their last answer in the period, and the churned ones."""
+    """Count known people by the score of their last answer in the period, and the churned ones.
+
+    Where nothing is declared, those are churned whose last order is older than `gone_since`.
+    """
     statement = f"""
         SELECT score, count(*) AS people, count(*) FILTER (WHERE churned) AS churned FROM (
             SELECT DISTINCT ON (person) score, churned FROM (
                 SELECT {PERSON} AS person, an.score, {PLACE.replace("an.answered_at,", "")} AS name,
                        an.answered_at,
-                       lower(p.state #>> '{{attributes,lifecycle,value}}') = 'churned' AS churned
+                       {CHURNED} AS churned
                 FROM {ANSWERS} {PROFILE}
                 WHERE {scored(scope)} AND {KNOWN} {people_only(tests)}
             ) AS told ORDER BY person, answered_at DESC, name DESC
         ) AS last GROUP BY score
     """  # noqa: S608
-    rows = await connection.execute(text(statement), parameters(scope, tests))
+    asked = {
+        **parameters(scope, tests),
+        "lifecycles": list(get_args(Lifecycle)),
+        "gone_since": gone_since.isoformat(),
+    }
+    rows = await connection.execute(text(statement), asked)
     return [(row.score, row.people, row.churned) for row in rows]
 
 

@@ -25,7 +25,9 @@ async def gather(
     if "moves" in question.show:
         found = replace(found, moves=await counting.moves(connection, scope, tests))
     if "churn" in question.show:
-        found = replace(found, churn=await counting.churn(connection, scope, tests))
+        gone_since = (now - timedelta(days=policy.lifecycle.sleeping_days)).date()
+        churn = await counting.churn(connection, scope, tests, gone_since=gone_since)
+        found = replace(found, churn=churn)
     if "loop" in question.show:
         found = replace(found, loop=await _loop(connection, question, tests, policy, now))
     return found

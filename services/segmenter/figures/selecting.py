@@ -23,6 +23,17 @@ KNOWN: Final = "jsonb_exists(p.state, 'identifiers')"
 PLACE: Final = """
     an.answered_at, (an.source || '/' || an.survey || '/' || an.response_id) COLLATE "C"
 """
+#: Whether she left, as `lifecycle` tells it: declared, else by the day of her last order (ISO days
+#: sort as texts do, and what is no day is left out).
+CHURNED: Final = """
+    CASE WHEN lower(p.state #>> '{attributes,lifecycle,value}') = ANY(CAST(:lifecycles AS text[]))
+    THEN lower(p.state #>> '{attributes,lifecycle,value}') = 'churned'
+    ELSE coalesce(greatest(
+        substring(p.state #>> '{attributes,last_order_at,value}'
+                  FROM '^[0-9]{4}-[0-9]{2}-[0-9]{2}') COLLATE "C",
+        left(p.state #>> '{completed,purchase}', 10) COLLATE "C"
+    ) < CAST(:gone_since AS text), false) END
+"""
 #: A group's name is shown cut; the statistic does not need a novel.
 _LONGEST: Final = 200
 
