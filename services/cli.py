@@ -24,6 +24,7 @@ from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from services.segmenter.customer_cli import customer
+from services.segmenter.figures.figures_cli import figures
 from services.segmenter.survey_cli import survey
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
@@ -45,6 +46,7 @@ app.add_typer(quarantine)
 app.add_typer(customer)
 app.add_typer(survey)
 app.command(name="import")(import_rows)
+app.command(name="figures")(figures)
 source.command(name="remap")(remap_source)
 
 Data = Annotated[Path, typer.Option(help="folder of the embedded default")]
