@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.segmenter import clocks
-from services.segmenter.permits import permits
+from services.segmenter.permits import permits_of
 from services.segmenter.policy.asking import AfterExperience, Worth
 from services.segmenter.policy.clocks import Family
 from services.segmenter.policy.whole import Policy
@@ -114,9 +114,9 @@ def respondent(profile: Profile, _asked: Asked, policy: Policy, _now: datetime) 
 
 def consented(profile: Profile, asked: Asked, policy: Policy, _now: datetime) -> Refusal | None:
     """Obey a refusal of surveys: on the channel asked about, else only one on all of them."""
-    found = [p for p in permits(profile, policy) if p.contact_class == "survey"]
+    found = permits_of(profile, policy, "survey")
     if asked.channel is not None:
-        found = [permit for permit in found if permit.channel == asked.channel]
+        found = tuple(permit for permit in found if permit.channel == asked.channel)
         if not found:
             return Refusal("consent", "the policy permits no survey on this channel", None)
     if any(permit.allowed for permit in found):

@@ -17,11 +17,13 @@ from shared.events.vocabulary import Channel, ContactClass
 
 def permits(profile: Profile, policy: Policy) -> tuple[Permit, ...]:
     """State every class and channel that the policy knows."""
-    return tuple(
-        _permit(profile, contact_class, channel, rule)
-        for contact_class, rule in policy.permits.items()
-        for channel in rule.channels
-    )
+    return tuple(permit for name in policy.permits for permit in permits_of(profile, policy, name))
+
+
+def permits_of(profile: Profile, policy: Policy, contact_class: ContactClass) -> tuple[Permit, ...]:
+    """State every channel of one class."""
+    rule = policy.permits[contact_class]
+    return tuple(_permit(profile, contact_class, channel, rule) for channel in rule.channels)
 
 
 def bounced(profile: Profile, channel: Channel, address: str) -> bool:
