@@ -5,18 +5,25 @@ event gets one decision; each customer is written once.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter import moments, opening
+from services.segmenter import merges, moments, opening
 from services.segmenter.decide import Due, Rulebook, decide, silence
 from services.segmenter.facts import Fact
-from services.segmenter.identity import Assignment, Candidate, survivor
+from services.segmenter.identity import Assignment
+from services.segmenter.merges import Command, LeftOut, Undoing
 from services.segmenter.profile import rebuild, step
 from services.segmenter.rows import Changes, Customer, Decision, Gathered, Timer
 from services.segmenter.state import Profile
 from shared.events import ids
-from shared.events.decisions import CustomerMerged
+from shared.events.decisions import (
+    CustomerMerged,
+    CustomerUnmerged,
+    DecisionData,
+    TraceLine,
+)
 from shared.events.envelope import Event, encode
 
 _SOURCE = "nps/segmenter"
@@ -35,17 +42,19 @@ def in_order(events: Iterable[Fact | Due]) -> list[Fact | Due]:
 
 
 def decide_batch(
-    events: Sequence[Fact | Due],
+    events: Sequence[Fact | Due | Command],
     assigned: Assignment,
     gathered: Gathered,
     rulebook: Rulebook,
     now: datetime,
 ) -> Changes:
-    """Decide every event of a batch that `in_order` sorted."""
+    """Decide every event of a batch that `in_order` sorted; a command comes alone."""
     work = _Work(assigned, gathered, rulebook, now)
     for event in events:
         if isinstance(event, Due):
             work.due(event)
+        elif isinstance(event, Command):
+            work.command(event)
         else:
             work.fact(event)
     work.set_timers()
@@ -67,7 +76,8 @@ class _Work:
         self._now = now
         self._touched: dict[UUID, datetime] = {}
         self._gone: set[UUID] = set()
-        self.changes = Changes()
+        self._apart = gathered.apart
+        self.changes = Changes(merged_at=merges.moment(now, gathered.latest))
 
     def fact(self, fact: Fact) -> None:
         """Handle one fact: new, known, or known by a copy that was received later."""
@@ -76,10 +86,13 @@ class _Work:
         if stored is not None:
             self._again(fact, owner, stored)
             return
-        linked = {self._survivor(c) for c in self._assigned.linked[fact.event_id]}
+        linked = {self._survivor(c): None for c in (owner, *self._assigned.linked[fact.event_id])}
         before = self._customers[self._survivor(owner)].profile
-        merged = self._merge(linked, fact.event_id) if len(linked) > 1 else ()
+        merged, left = self._link(tuple(linked), fact.event_id) if len(linked) > 1 else ((), {})
         customer = self._customers[self._survivor(owner)]
+        if left:
+            owners = {key: self._survivor(self._assigned.keys[key]) for key in fact.keys}
+            fact = merges.own(fact, owners, customer.customer_id)
         known = self._facts.get(customer.customer_id)
         if known is not None:
             known.append(fact)
@@ -87,7 +100,7 @@ class _Work:
         if after is None:
             after = rebuild(self._facts[customer.customer_id])
         self.changes.facts.append((owner, fact))
-        self._decide(customer, before, after, fact, merged)
+        self._decide(customer, before, after, fact, merged, also=merges.left_lines(left))
 
     def _again(self, fact: Fact, owner: UUID, stored: Decision) -> None:
         """Publish what is stored; a copy received earlier is the fact, and may change the state."""
@@ -101,11 +114,13 @@ class _Work:
             # Somebody gave one id to two events about two people: the first one stands.
             return
         before = rebuild(facts)
-        facts[:] = [fact if one.event_id == fact.event_id else one for one in facts]
+        facts[:] = [
+            replace(fact, keys=one.keys) if one.event_id == fact.event_id else one for one in facts
+        ]
         after = rebuild(facts)
         self.changes.facts.append((owner, fact))
         if after != before:
-            self._decide(customer, before, after, fact, ())
+            self._decide(customer, before, after, fact)
 
     def due(self, due: Due) -> None:
         """Handle one timer: the newest arm decides anew, an older one is only noted."""
@@ -116,7 +131,7 @@ class _Work:
         named = due.data.customer_id
         customer = self._customers.get(self._survivor(named))
         if customer is None:
-            self._note_unknown(due)
+            self._note(due, "no customer has this id")
             return
         timer = self._gathered.timers.get((due.data.kind, named, due.data.subject))
         if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
@@ -126,7 +141,7 @@ class _Work:
             self._keep(customer, due, None, "stale: what this timer waited for has changed")
             return
         self._touch(customer.customer_id, max(self._now, due.data.due_at))
-        self._decide(customer, customer.profile, customer.profile, due, ())
+        self._decide(customer, customer.profile, customer.profile, due)
 
     def set_timers(self) -> None:
         """Let the timers of every customer touched ring when time brings something to her."""
@@ -142,43 +157,98 @@ class _Work:
             changed = moments.changed(customer_id, known.get(customer_id, ()), {}, self._now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
 
-    def _merge(self, linked: set[UUID], event_id: UUID) -> tuple[UUID, ...]:
-        """Make several customers one; return those whose end the world must be told."""
-        candidates = [self._customers[customer_id] for customer_id in linked]
-        kept = survivor(Candidate(c.customer_id, c.profile.known, c.created_at) for c in candidates)
-        gone = sorted((c for c in candidates if c.customer_id != kept), key=lambda c: c.created_at)
-        facts = self._facts[kept]
-        for customer in gone:
-            facts.extend(self._facts.pop(customer.customer_id))
-            self.changes.aliases.append((customer.customer_id, kept, event_id))
-            self.changes.customers[customer.customer_id] = Customer(
-                customer.customer_id, customer.created_at, customer.version, Profile()
-            )
-            self._gone.add(customer.customer_id)
-            self._touched.pop(customer.customer_id, None)
-            del self._customers[customer.customer_id]
+    def command(self, command: Command) -> None:
+        """Merge two customers, or undo it, because a person said so."""
+        if command.event_id in self._gathered.done:
+            # An undoing has two decisions, one about each.
+            self.changes.answers.update(self._gathered.done)
+            return
+        if self._gathered.idle is not None:
+            self._note(command, self._gathered.idle)
+            return
+        lines = merges.command_lines(command)
+        if self._gathered.undoing is not None:
+            self._undo(command, self._gathered.undoing, lines)
+            return
+        profiles = {one: row.profile for one, row in self._customers.items()}
+        kept, told = self._merge(tuple(self._customers), command.event_id)
+        customer = self._customers[kept]
+        self._decide(customer, profiles[kept], customer.profile, command, told, also=lines)
+
+    def _undo(self, command: Command, undoing: Undoing, lines: tuple[TraceLine, ...]) -> None:
+        """Let a customer be somebody of her own again; one decision about each of the two."""
+        gone, kept = undoing.customer_id, undoing.survivor_id
+        profiles = {one: rebuild(facts) for one, facts in self._facts.items()}
+        told = CustomerUnmerged(
+            customer_id=gone,
+            survivor_id=kept,
+            unmerged_at=self.changes.merged_at,
+            causes=merges.causes(self._facts[gone], undoing.merged_at),
+        )
+        # Told before the state of either: a reader of one customer alone must know it, too.
+        first = (told,) if profiles[gone].known else ()
+        before = self._customers[kept].profile
+        self._decide(self._customers[kept], before, profiles[kept], command, first, also=lines)
+        reply = replace(command, event_id=merges.reply_id(command.event_id, gone))
+        self._decide(
+            self._customers[gone], profiles[gone], profiles[gone], reply, first, also=lines
+        )
+        self.changes.undone = undoing
+
+    def _link(
+        self, linked: tuple[UUID, ...], event_id: UUID
+    ) -> tuple[tuple[CustomerMerged, ...], dict[UUID, merges.Reason]]:
+        """Merge those of several customers that may be merged; the first one's event it is."""
+        profiles = {one: self._customers[one].profile for one in linked}
+        together, left = merges.joined(linked, self._apart, profiles, self._rulebook.policy.merges)
+        self.changes.left += [
+            LeftOut(linked[0], other, reason, event_id) for other, reason in left.items()
+        ]
+        return (self._merge(together, event_id)[1] if len(together) > 1 else ()), left
+
+    def _merge(
+        self, linked: tuple[UUID, ...], event_id: UUID
+    ) -> tuple[UUID, tuple[CustomerMerged, ...]]:
+        """Make several customers one; return who stays, and what the world must be told."""
+        rows = [self._customers[customer_id] for customer_id in linked]
+        kept = merges.kept_of((row.customer_id, row.profile, row.created_at) for row in rows)
+        gone = sorted((row for row in rows if row.customer_id != kept), key=lambda c: c.created_at)
+        profile = merges.united(kept, self._facts, [row.customer_id for row in gone])
+        self._customers[kept] = replace(
+            self._customers[kept], version=max(row.version for row in rows), profile=profile
+        )
+        for row in gone:
+            self.changes.aliases.append((row.customer_id, kept, event_id))
+            self.changes.customers[row.customer_id] = replace(row, profile=Profile())
+            self._gone.add(row.customer_id)
+            self._touched.pop(row.customer_id, None)
+            self._apart = merges.renamed(self._apart, row.customer_id, kept)
+            del self._customers[row.customer_id]
         for named, found in self._survivors.items():
             if found in linked:
                 self._survivors[named] = kept
-        survivor_row = next(c for c in candidates if c.customer_id == kept)
-        self._customers[kept] = Customer(
-            kept,
-            survivor_row.created_at,
-            max(customer.version for customer in candidates),
-            rebuild(facts),
+        told = (
+            CustomerMerged(
+                customer_id=kept, merged_id=row.customer_id, merged_at=self.changes.merged_at
+            )
+            for row in gone
+            if row.profile.known
         )
-        return tuple(customer.customer_id for customer in gone if customer.profile.known)
+        return kept, tuple(told)
 
     def _decide(
         self,
         customer: Customer,
         before: Profile,
         after: Profile,
-        event: Fact | Due,
-        merged: tuple[UUID, ...],
+        event: Fact | Due | Command,
+        first: Sequence[CustomerMerged | CustomerUnmerged] = (),
+        *,
+        also: tuple[TraceLine, ...] = (),
     ) -> None:
-        changed = Customer(customer.customer_id, customer.created_at, customer.version, after)
-        note = silence(before, after, event, merged=bool(merged))
+        """Decide about one customer; `first` is told before, `also` stands in the trace."""
+        changed = replace(customer, profile=after)
+        note = silence(before, after, event, merged=bool(first))
         if note is not None:
             self._keep(changed, event, None, note)
             return
@@ -190,28 +260,22 @@ class _Work:
             self._now,
             customer_id=customer.customer_id,
             version=customer.version + 1,
-            merged=bool(merged),
+            merged=bool(first),
+            also=also,
         )
-        told = [
-            Event(
-                id=ids.name_id("customer.merged", customer.customer_id, gone, event.event_id),
-                source=_SOURCE,
-                time=self._now,
-                data=CustomerMerged(
-                    customer_id=customer.customer_id, merged_id=gone, merged_at=self._now
-                ),
-            )
-            for gone in merged
-        ]
+        told = [self._event(merges.told_id(one, event.event_id), one) for one in first]
         opened = opening.event(decided, after)
         if opened is not None:
             told.append(opened)
-        told.append(Event(id=decided.decision_id, source=_SOURCE, time=self._now, data=decided))
+        told.append(self._event(decided.decision_id, decided))
         payload = "\n".join(encode(one).decode() for one in told)
         self._keep(changed, event, payload, None)
 
+    def _event(self, event_id: UUID, data: DecisionData) -> Event:
+        return Event(id=event_id, source=_SOURCE, time=self._now, data=data)
+
     def _keep(
-        self, customer: Customer, event: Fact | Due, payload: str | None, note: str | None
+        self, customer: Customer, event: Fact | Due | Command, payload: str | None, note: str | None
     ) -> None:
         version = customer.version + 1
         kept = Customer(customer.customer_id, customer.created_at, version, customer.profile)
@@ -230,18 +294,18 @@ class _Work:
             )
         )
 
-    def _note_unknown(self, due: Due) -> None:
-        """Keep a timer that names nobody, so that it stays handled."""
+    def _note(self, event: Due | Command, note: str) -> None:
+        """Keep a timer or command that changes nobody, so that it stays handled."""
         self._record(
             Decision(
-                event_id=due.event_id,
-                decision_id=ids.name_id("decision", due.event_id),
-                customer_id=due.data.customer_id,
+                event_id=event.event_id,
+                decision_id=ids.name_id("decision", event.event_id),
+                customer_id=event.data.customer_id,
                 version=0,
-                kind=due.data.TYPE,
+                kind=event.data.TYPE,
                 decided_at=self._now,
                 payload=None,
-                note="no customer has this id",
+                note=note,
             )
         )
 

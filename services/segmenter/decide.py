@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.segmenter import clocks, opening, snapshot
+from services.segmenter import clocks, merges, opening, snapshot
 from services.segmenter.budgets import budgets
 from services.segmenter.cases import askable
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.fatigue import fatigue_threshold
+from services.segmenter.merges import Command
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.respondents import rule_for
@@ -67,20 +68,26 @@ class Due:
 def decide(
     before: Profile,
     after: Profile,
-    event: Fact | Due,
+    event: Fact | Due | Command,
     rulebook: Rulebook,
     now: datetime,
     *,
     customer_id: UUID,
     version: int,
     merged: bool = False,
+    also: tuple[TraceLine, ...] = (),
 ) -> CustomerDecided:
-    """Decide about one customer after one event; `merged`: it made two customers one."""
+    """Decide about one customer after one event; `merged`: it made two customers one.
+
+    `also` are lines for the trace about what the event did beside.
+    """
     if isinstance(event, Due):
         cause = timer_cause(event.event_id, event.data, after, rulebook.policy)
         move = _brought(event, after, rulebook.policy)
         # A replica whose clock is a little behind must not find the hold still standing.
         now = max(now, event.data.due_at)
+    elif isinstance(event, Command):
+        cause, move = merges.cause_of(event), None
     else:
         cause = cause_of(event, after, rulebook.policy, merged=merged)
         move = _move(event, before, after, cause, rulebook.policy)
@@ -115,6 +122,7 @@ def decide(
         holds=standing,
         trace=(
             *_told(before, seen, cause),
+            *also,
             *_answered(event, after),
             *_unbelieved(event),
             *_done(event),
@@ -129,7 +137,9 @@ def decide(
     )
 
 
-def silence(before: Profile, after: Profile, event: Fact | Due, *, merged: bool) -> str | None:
+def silence(
+    before: Profile, after: Profile, event: Fact | Due | Command, *, merged: bool
+) -> str | None:
     """Say why an event's decision is kept but not published; None: it is published.
 
     What platforms and our own deliveries report is told only if a gate could read the difference:
@@ -137,7 +147,7 @@ def silence(before: Profile, after: Profile, event: Fact | Due, *, merged: bool)
     """
     if not after.known:
         return "no personal identifier is known yet"
-    if merged or isinstance(event, Due):
+    if merged or not isinstance(event, Fact):
         return None
     reported = isinstance(event.data, outcomes.DeliverySettled | outcomes.MessageReport)
     if reported and _gates(before) == _gates(after):
@@ -157,7 +167,7 @@ def _gates(profile: Profile) -> tuple[object, ...]:
 
 
 def _case(
-    event: Fact | Due, cause: Cause, seen: Snapshot, after: Profile, policy: Policy
+    event: Fact | Due | Command, cause: Cause, seen: Snapshot, after: Profile, policy: Policy
 ) -> DecidedCase | None:
     if isinstance(event, Fact) and isinstance(event.data, CaseStep):
         return opening.of_step(event.data, after, policy)
@@ -194,11 +204,13 @@ def _move(
     return move_of(after.scored, event.identity, policy)
 
 
-def _answered(event: Fact | Due, after: Profile) -> tuple[TraceLine, ...]:
+def _answered(event: Fact | Due | Command, after: Profile) -> tuple[TraceLine, ...]:
     """Mark an answer to which nobody reacts, and one whose time is not the platform's."""
     if isinstance(event, Due):
         newest = after.scored[-1:]
         return (_HISTORY,) if newest and newest[0].history else ()
+    if isinstance(event, Command):
+        return ()
     response = after.responses.get(event.identity)
     if response is None:
         return ()
@@ -218,9 +230,11 @@ def _answered(event: Fact | Due, after: Profile) -> tuple[TraceLine, ...]:
     return tuple(lines)
 
 
-def _unbelieved(event: Fact | Due) -> tuple[TraceLine, ...]:
+def _unbelieved(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
     """Tell that a yes was not taken over."""
-    if isinstance(event, Due) or not isinstance(event.data, ResponseReceived | CustomerUpdated):
+    if not isinstance(event, Fact) or not isinstance(
+        event.data, ResponseReceived | CustomerUpdated
+    ):
         return ()
     if event.data.provenance != "bought" or not any(c.granted for c in event.data.consents):
         return ()
@@ -248,9 +262,9 @@ def _tested(rule: str | None) -> tuple[TraceLine, ...]:
     return (TraceLine(rule="test_respondent", outcome="sandbox only", reason=rule),)
 
 
-def _done(event: Fact | Due) -> tuple[TraceLine, ...]:
+def _done(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
     """Tell the step of a case, or what she completed."""
-    if isinstance(event, Due):
+    if not isinstance(event, Fact):
         return ()
     if isinstance(event.data, CaseStep):
         step = event.kind.removeprefix("case.")

@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import saving, store
+from services.segmenter import merge_store, saving, store
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.facts import Fact, fact_of
 from services.segmenter.identity import Assignment, Subject, assign
+from services.segmenter.merges import Command
 from services.segmenter.metrics import Metrics
 from services.segmenter.rows import Changes, Decision, Gathered
 from shared.bus.consume import Received, Rejected
@@ -28,6 +29,9 @@ from shared.database import away_as_dependency
 from shared.errors import DependencyAway, Unprocessable
 from shared.events import feedback, outcomes
 from shared.events.envelope import DECISIONS, topic_of
+
+#: What a batch holds.
+Told = Fact | Due | Command
 
 _log = structlog.get_logger(__name__)
 
@@ -66,15 +70,15 @@ class Handler:
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
         """Handle a batch wholly; return what can never be handled. Raises `DependencyAway`."""
         started = time.perf_counter()
-        events, rejected = _read(batch)
-        if events:
+        groups, rejected = _read(batch)
+        for events in groups:
             changes = await self._decided(events)
-            await self._publisher.publish(_messages(changes, events))
+            await self._publisher.publish(_messages(changes))
             self._tell(changes, events, time.perf_counter() - started)
         self._metrics.refused(len(rejected))
         return rejected
 
-    async def _decided(self, events: Sequence[Fact | Due]) -> Changes:
+    async def _decided(self, events: Sequence[Told]) -> Changes:
         """Repeat the transaction until nobody got ahead of it."""
         for _ in range(_TRIES):
             try:
@@ -92,17 +96,28 @@ class Handler:
                 return changes
         raise DependencyAway("database: identities keep moving")
 
-    async def _once(self, connection: AsyncConnection, events: Sequence[Fact | Due]) -> Changes:
+    async def _once(self, connection: AsyncConnection, events: Sequence[Told]) -> Changes:
         now = self._clock()
         if not self._policy_kept:
             await saving.keep_policy(connection, self._rulebook.version, self._policy_text, now)
-        assigned, gathered = await self._gather(connection, events, now)
+        assigned, gathered = await self._gathered(connection, events, now)
         changes = decide_batch(events, assigned, gathered, self._rulebook, now)
         await saving.save(connection, changes, now)
         return changes
 
+    async def _gathered(
+        self, connection: AsyncConnection, events: Sequence[Told], now: datetime
+    ) -> tuple[Assignment, Gathered]:
+        command = events[0]
+        if not isinstance(command, Command):
+            return await self._gather(connection, events, now)
+        found = await merge_store.gather(connection, command)
+        if found is None:
+            raise _Moved
+        return Assignment(), found
+
     async def _gather(
-        self, connection: AsyncConnection, events: Sequence[Fact | Due], now: datetime
+        self, connection: AsyncConnection, events: Sequence[Told], now: datetime
     ) -> tuple[Assignment, Gathered]:
         """Find or make the customers, lock them, and read what the decision needs.
 
@@ -135,13 +150,16 @@ class Handler:
             facts={},
             timers=await store.timers(connection, {*customers, *existing}),
         )
+        if several := _linked(events, assigned, gathered):
+            gathered.apart, gathered.latest = await merge_store.between(connection, several)
         gathered.facts = await store.facts(connection, _to_rebuild(events, assigned, gathered))
         return assigned, gathered
 
-    def _tell(self, changes: Changes, events: Sequence[Fact | Due], seconds: float) -> None:
+    def _tell(self, changes: Changes, events: Sequence[Told], seconds: float) -> None:
         """Write one wide line per message, and count."""
         fresh = {decision.event_id for decision in changes.decisions}
         self._metrics.batch(seconds, len(changes.aliases))
+        self._metrics.kept_apart(left.reason for left in changes.left)
         for event in events:
             decision = changes.answers[event.event_id]
             new = event.event_id in fresh
@@ -161,16 +179,24 @@ class Handler:
             )
 
 
-def _named(event: Fact | Due) -> UUID | None:
+def _named(event: Told) -> UUID | None:
     """Tell the customer id of ours that an event carries."""
     if isinstance(event, Due):
         return event.data.customer_id
     return event.data.customer_id if isinstance(event.data, outcomes.DeliverySettled) else None
 
 
-def _to_rebuild(
-    events: Sequence[Fact | Due], assigned: Assignment, gathered: Gathered
-) -> set[UUID]:
+def _linked(events: Sequence[Told], assigned: Assignment, gathered: Gathered) -> set[UUID]:
+    """List the customers that are named by one event together with another."""
+    found: set[UUID] = set()
+    for event in events:
+        named = {gathered.survivors[c] for c in assigned.linked.get(event.event_id, ())}
+        if len(named) > 1:
+            found |= named
+    return found
+
+
+def _to_rebuild(events: Sequence[Told], assigned: Assignment, gathered: Gathered) -> set[UUID]:
     """List the customers of whom a new fact alone may not tell the new state."""
     found = {
         customer.customer_id
@@ -189,28 +215,34 @@ def _to_rebuild(
     return found
 
 
-def _read(batch: Sequence[Received]) -> tuple[list[Fact | Due], list[Rejected]]:
-    """Read events as facts and timers, in order; refuse what is neither."""
+def _read(batch: Sequence[Received]) -> tuple[list[Sequence[Told]], list[Rejected]]:
+    """Read events: facts and timers, in order, are decided together, then each command alone.
+
+    Refuse what is none of them.
+    """
     events: list[Fact | Due] = []
+    commands: dict[UUID, Command] = {}
     rejected: list[Rejected] = []
     for received in batch:
         event = received.event
         try:
             if isinstance(event.data, feedback.TimerDue):
                 events.append(Due(event.id, event.data))
+            elif isinstance(event.data, feedback.MergeCommand):
+                commands[event.id] = Command(event.id, event.data)
             else:
                 events.append(fact_of(event))
         except Unprocessable as error:
             rejected.append(Rejected(received.record, str(error)))
-    return in_order(events), rejected
+    together: list[Sequence[Told]] = [in_order(events)] if events else []
+    return [*together, *([command] for command in commands.values())], rejected
 
 
-def _messages(changes: Changes, events: Sequence[Fact | Due]) -> list[Message]:
+def _messages(changes: Changes) -> list[Message]:
     """Make the records to publish, each customer's in the order of her versions."""
-    answers = [changes.answers[event.event_id] for event in events]
     return [
         Message(topic=topic, key=str(decision.customer_id), value=line.encode())
-        for decision in sorted(answers, key=_version)
+        for decision in sorted(changes.answers.values(), key=_version)
         if decision.payload
         for topic, line in _lines(decision.payload)
     ]

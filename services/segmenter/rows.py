@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.segmenter.facts import Fact
+from services.segmenter.merges import Apart, LeftOut, Undoing
 from services.segmenter.state import Profile
 from shared.events.feedback import TimerKind
 
@@ -67,15 +68,25 @@ class Gathered:
     received: dict[UUID, datetime]
     facts: dict[UUID, list[Fact]]
     timers: dict[TimerKey, Timer]
+    #: Who is not to be merged, and when any of those that might be was merged last.
+    apart: Apart = field(default_factory=dict)
+    latest: datetime | None = None
+    #: Of a command: the merge to undo, or why nothing is to be done.
+    undoing: Undoing | None = None
+    idle: str | None = None
 
 
 @dataclass(slots=True)
 class Changes:
     """What a batch writes, and for each event the decision to publish (new or stored)."""
 
+    merged_at: datetime
     facts: list[tuple[UUID, Fact]] = field(default_factory=list)
     customers: dict[UUID, Customer] = field(default_factory=dict)
     aliases: list[tuple[UUID, UUID, UUID]] = field(default_factory=list)
+    #: A merge undone, and who was not merged; `merged_at` is when that, or a merge, counts.
+    undone: Undoing | None = None
+    left: list[LeftOut] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     timers: dict[TimerKey, Timer] = field(default_factory=dict)
     answers: dict[UUID, Decision] = field(default_factory=dict)

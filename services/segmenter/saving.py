@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.segmenter import merge_store
 from services.segmenter.facts import Fact
 from services.segmenter.figures.keeping import keep_answers
 from services.segmenter.profile import trim
@@ -32,11 +33,6 @@ _SAVE_PROFILES = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:states AS text[]))
         AS new (id, v, s)
     WHERE customer_id = id
-""")
-_FLATTEN = text("UPDATE aliases SET survivor_id = :kept WHERE survivor_id = :gone")
-_ALIAS = text("""
-    INSERT INTO aliases (customer_id, survivor_id, merged_at, event_id)
-    VALUES (:gone, :kept, :now, :event)
 """)
 _SAVE_DECISIONS = text("""
     INSERT INTO decisions
@@ -67,11 +63,7 @@ _KEEP_POLICY = text("""
 async def save(connection: AsyncConnection, changes: Changes, now: datetime) -> None:
     """Write everything that a batch changes."""
     await _save_facts(connection, changes.facts)
-    for gone, kept, event_id in changes.aliases:
-        await connection.execute(_FLATTEN, {"gone": gone, "kept": kept})
-        await connection.execute(
-            _ALIAS, {"gone": gone, "kept": kept, "now": now, "event": event_id}
-        )
+    await merge_store.save(connection, changes)
     customers = [changes.customers[key] for key in sorted(changes.customers)]
     if customers:
         await connection.execute(

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.segmenter import key_owners
 from services.segmenter.facts import MODELS, Fact, Key, make
 from services.segmenter.rows import Customer, Decision, Timer, TimerKey
 from services.segmenter.state import load
@@ -122,12 +123,13 @@ async def done(
 
 
 async def facts(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Fact]]:
-    """Read all facts of these customers and of those merged into them."""
+    """Read all facts of these customers and of those merged into them, each with her own keys."""
     found: dict[UUID, list[Fact]] = {customer_id: [] for customer_id in ids}
     if found:
         for row in await connection.execute(_FACTS, {"ids": sorted(found)}):
             data = MODELS[row.kind].model_validate_json(row.body)
             found[row.customer_id].append(make(row.event_id, data, row.received_at))
+        await key_owners.restrict(connection, found)
     return found
 
 

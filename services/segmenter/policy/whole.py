@@ -13,6 +13,7 @@ from services.segmenter.policy.clocks import Clocks, Rests
 from services.segmenter.policy.fatigue import Fatigue
 from services.segmenter.policy.lifecycle import LifecyclePolicy
 from services.segmenter.policy.maturity import MaturityPolicy
+from services.segmenter.policy.merges import Merges
 from services.segmenter.policy.moves import Moves
 from services.segmenter.policy.objectives import Objectives
 from services.segmenter.policy.permits import Permits
@@ -28,6 +29,7 @@ class Policy(Strict):
     """The whole file."""
 
     bands: Bands
+    merges: Merges = Merges()
     settle: Settle = Settle()
     moves: Moves = Moves()
     cases: Cases = Cases()
