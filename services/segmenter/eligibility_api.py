@@ -5,7 +5,6 @@ order. Nothing is locked and nothing kept: whoever then asks her tells it by an 
 (`survey.invitation.sent`).
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from itertools import chain
@@ -17,14 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter import clocks, reading
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_views import Answer, Survey, answer, read
-from services.segmenter.facts import Key
-from services.segmenter.rows import Customer
 from shared.database import away_as_dependency
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
 from shared.identifiers import Rules
 
-#: How many are judged before others of this process have their turn: a few milliseconds' worth.
+#: How many are read and judged before others of this process have their turn: 0.4 ms each, so that
+#: a thousand together hold up nobody for longer than one batch of events does.
 _AT_ONCE: Final = 50
 
 
@@ -44,17 +42,14 @@ def make_eligibility_router(
     async def survey_eligibility(asked: Survey) -> Answer:
         """Tell who may be asked this survey now, why not, when next, and what is known already."""
         people = [read(person, rules) for person in asked.customers]
-        keys = set(chain.from_iterable(person.keys for person in people))
-        found: dict[Key, Customer] = {}
-        if keys:
-            with away_as_dependency():
-                async with engine.connect() as connection:
-                    found = await reading.by_keys(connection, keys)
         now, answers = clock(), []
-        for number, person in enumerate(people, 1):
-            answers.append(answer(person, asked, found, rulebook, now))
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+        with away_as_dependency():
+            async with engine.connect() as connection:
+                for start in range(0, len(people), _AT_ONCE):
+                    some = people[start : start + _AT_ONCE]
+                    keys = set(chain.from_iterable(person.keys for person in some))
+                    found = await reading.by_keys(connection, keys) if keys else {}
+                    answers += [answer(person, asked, found, rulebook, now) for person in some]
         family = clocks.family_of(asked.survey, rulebook.policy)
         return Answer(
             survey=asked.survey,
