@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 
 from services.segmenter.api import make_router
+from services.segmenter.case_api import make_case_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.figures.figures_api import make_figures_router
@@ -62,6 +63,7 @@ async def build(context: process.Context) -> Part:
         name="segmenter",
         routers=[
             make_router(engine, rulebook, context.access, clock, rules),
+            make_case_router(engine, context.access, clock, publisher),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
         ],

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Case, Profile, Response
@@ -42,6 +43,11 @@ def case_id_of(response: Response) -> str:
     """Name the case that an answer opens, in all its revisions."""
     cause = ids.response_cause(response.source, response.survey, response.response_id)
     return f"{OURS}{ids.case_of(cause)}"
+
+
+def opened_event(case_id: str) -> UUID:
+    """Name the event that tells of a case of ours, so that it happens once."""
+    return ids.name_id("case.opened", case_id)
 
 
 def subject(case_id: str) -> str:

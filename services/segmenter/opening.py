@@ -102,7 +102,7 @@ def event(decided: CustomerDecided, after: Profile) -> Event | None:
         source=response.source, survey=response.survey, response_id=response.response_id
     )
     return Event(
-        id=ids.name_id("case.opened", case.case_id),
+        id=cases.opened_event(case.case_id),
         source=_SOURCE,
         time=decided.decided_at,
         data=CaseOpened(case_id=case.case_id, occurred_at=case.opened_at, response=link),

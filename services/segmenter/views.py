@@ -8,11 +8,12 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from services.segmenter import clocks, consents, snapshot
+from services.segmenter import cases, clocks, consents, opening, snapshot
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
 from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.permits import permits
+from services.segmenter.policy.whole import Policy
 from services.segmenter.respondents import is_test
 from services.segmenter.rows import Decision
 from services.segmenter.segments import move_of, segment_of
@@ -68,12 +69,23 @@ class ContactView(View):
 
 
 class CaseView(View):
-    """A case as its last step left it, and since when."""
+    """A case as its last step left it (`at`), and by when somebody should have called.
+
+    `response` is the answer that it is about; `first_score` and `second_score` are those before the
+    case and after it was resolved. `replaced`: a helpdesk's own case about that answer
+    says how things stand.
+    """
 
     case_id: str
     open: bool
     step: Step
     at: datetime
+    opened_at: datetime
+    due_at: datetime
+    response: str | None
+    replaced: bool
+    first_score: int | None
+    second_score: int | None
 
 
 class DecisionView(View):
@@ -172,7 +184,7 @@ def customer_view(
         ),
         permits=permits(profile, policy),
         contacts=_contacts(profile),
-        cases=_cases(profile),
+        cases=_cases(profile, policy),
         completed=profile.completed,
         holds=standing,
         next=clocks.trace(clocks.asked(profile, policy), now),
@@ -246,12 +258,28 @@ def _consent(profile: Profile, channel: Channel, purpose: Purpose) -> ConsentVie
     )
 
 
-def _cases(profile: Profile) -> tuple[CaseView, ...]:
+def _cases(profile: Profile, policy: Policy) -> tuple[CaseView, ...]:
     ordered = sorted(profile.cases.items(), key=lambda item: item[1].rank, reverse=True)
-    return tuple(
-        CaseView(case_id=case_id, open=case.open, step=case.step, at=case.at)
-        for case_id, case in ordered
-    )
+    pairs = {pair.case_id: pair for pair in cases.pairs(profile, policy)}
+    counting = {case_id for case_id, _ in cases.counting(profile)}
+    found = []
+    for case_id, case in ordered:
+        pair = pairs.get(case_id)
+        found.append(
+            CaseView(
+                case_id=case_id,
+                open=case.open,
+                step=case.step,
+                at=case.at,
+                opened_at=case.opened_at,
+                due_at=opening.due_at(case.opened_at, policy.cases),
+                response=case.answer,
+                replaced=case_id not in counting,
+                first_score=pair.first if pair else None,
+                second_score=pair.second if pair else None,
+            )
+        )
+    return tuple(found)
 
 
 def _contacts(profile: Profile) -> tuple[ContactView, ...]:
