@@ -12,6 +12,7 @@ from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.handle import Handler
+from services.segmenter.merge_api import make_merge_router
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.progress import ProgressTeller
@@ -64,6 +65,7 @@ async def build(context: process.Context) -> Part:
         routers=[
             make_router(engine, rulebook, context.access, clock, rules),
             make_case_router(engine, context.access, clock, publisher),
+            make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
         ],

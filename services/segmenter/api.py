@@ -82,7 +82,7 @@ def make_router(
     @router.post("/search")
     async def search(wanted: Search) -> Found:
         """Find customers by an identifier."""
-        keys = _keys(wanted, rules)
+        keys = search_keys(wanted, rules)
         with away_as_dependency():
             async with engine.connect() as connection:
                 customers = await reading.by_identifiers(connection, keys)
@@ -99,7 +99,7 @@ def make_router(
 _KINDS: Final[tuple[IdentifierKind, ...]] = ("external_id", "email", "phone")
 
 
-def _keys(wanted: Search, rules: Rules) -> list[tuple[str, str]]:
+def search_keys(wanted: Search, rules: Rules) -> list[tuple[str, str]]:
     """Normalise what is looked for. Raises `Problem`."""
     keys: list[tuple[str, str]] = []
     for kind in _KINDS:
