@@ -4,7 +4,7 @@ In: the instance's address and a token from NPS_TOKEN. Out: tables, or with `--j
 answered. Exit codes: 0 done, 1 refused, 2 a setting or an option is wrong, 75 no instance answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -72,7 +72,9 @@ def _figures(told: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_head(told), _groups(told)]
     if left := told["groups_left_out"]:
         parts.append(Text(f"… and {left} smaller groups", style="dim"))
-    parts += [_distribution(told["overall"])]
+    if told["compared_with"]:
+        parts.append(_differences(told))
+    parts.append(_distribution(told["overall"]))
     for objective in told["overall"]["objectives"]:
         parts.append(_objective(objective))
     if told["moves"]:
@@ -100,35 +102,34 @@ def _period(period: Mapping[str, str]) -> str:
 
 
 def _groups(told: Mapping[str, Any]) -> Table:
-    table = table_of(told["by"] or "", "n", "NPS", "95 %", "-100        0        100", "answered")
-    if told["compared_with"]:
-        for name in ("before", "difference", "95 % of it", ""):
-            table.add_column(name, overflow="fold")
-    for one in [told["overall"], *told["groups"]]:
-        name = "all" if one is told["overall"] else one["value"]
-        row = [
-            cell("(unknown)" if name is None else name),
-            cell(one["n"]),
-            _score(one),
-            cell(_interval(one)),
-            _bar(one),
-            cell(_rate(one["response"])),
-        ]
-        table.add_row(*row, *(_difference(one) if told["compared_with"] else ()))
+    table = _table(told["by"] or "", "n", "NPS", "95 %", "-100      0      +100", "answered")
+    for name, one in _named(told):
+        score = Text("none") if one["nps"] is None else Text(f"{one['nps']:+.1f}", style="bold")
+        rate = _rate(one["response"])
+        table.add_row(name, cell(one["n"]), score, _interval(one), _bar(one), cell(rate))
     return table
 
 
-def _score(one: Mapping[str, Any]) -> Text:
-    if one["nps"] is None:
-        return Text("none", style="dim")
-    if one["too_few"]:
-        return Text(f"{one['nps']:+.1f} too few answers", style="dim")
-    return Text(f"{one['nps']:+.1f}", style="bold")
+def _table(first: str, *others: str) -> Table:
+    """Begin a table whose first column alone may be broken."""
+    table = table_of(first)
+    for name in others:
+        table.add_column(name, no_wrap=True)
+    return table
 
 
-def _interval(one: Mapping[str, Any]) -> str:
+def _named(told: Mapping[str, Any]) -> Iterator[tuple[Text, Mapping[str, Any]]]:
+    """List all together, then each group with what it is called."""
+    yield cell("all"), told["overall"]
+    for one in told["groups"]:
+        yield cell("(unknown)" if one["value"] is None else one["value"]), one
+
+
+def _interval(one: Mapping[str, Any]) -> Text:
     found = one["interval"]
-    return f"{found['low']:+.1f} to {found['high']:+.1f}" if found else ""
+    if one["too_few"]:
+        return Text("too few answers", style="dim")
+    return Text(f"{found['low']:+.1f} to {found['high']:+.1f}" if found else "")
 
 
 def _bar(one: Mapping[str, Any]) -> Text:
@@ -151,23 +152,31 @@ def _rate(response: Mapping[str, Any] | None) -> str:
     return f"{response['rate']:.1f} % of {response['invited']}"
 
 
-def _difference(one: Mapping[str, Any]) -> list[Text]:
-    other, found = one["other"], one["difference"]
-    if other is None or found is None:
-        return [cell(""), cell(""), cell(""), cell("")]
-    low, high = found["interval"]["low"], found["interval"]["high"]
+def _differences(told: Mapping[str, Any]) -> Table:
+    """Show each group beside what it is compared with, and whether the difference is real."""
+    table = _table(told["by"] or "", "NPS", "compared with", "difference", "95 %", "")
+    for name, one in _named(told):
+        other, found = one["other"], one["difference"]
+        if other is None or found is None:
+            continue
+        low, high = found["interval"]["low"], found["interval"]["high"]
+        table.add_row(
+            name,
+            cell(f"{one['nps']:+.1f}"),
+            cell(f"{other['nps']:+.1f}, n {other['n']}"),
+            cell(f"{found['points']:+.1f}"),
+            cell(f"{low:+.1f} to {high:+.1f}"),
+            _verdict(found),
+        )
+    return table
+
+
+def _verdict(found: Mapping[str, Any]) -> Text:
     if not found["enough"]:
-        verdict = Text("too few answers", style="dim")
-    elif found["real"]:
-        verdict = Text("real", style="green" if found["points"] > 0 else "red")
-    else:
-        verdict = Text("may be chance", style="dim")
-    return [
-        cell(f"{other['nps']:+.1f}, n {other['n']}"),
-        cell(f"{found['points']:+.1f}"),
-        cell(f"{low:+.1f} to {high:+.1f}"),
-        verdict,
-    ]
+        return Text("too few answers", style="dim")
+    if found["real"]:
+        return Text("real", style="green" if found["points"] > 0 else "red")
+    return Text("may be chance", style="dim")
 
 
 def _distribution(one: Mapping[str, Any]) -> Table:
