@@ -35,6 +35,12 @@ def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[State
     return [found[rank] for rank in sorted(found)]
 
 
+def deciding(profile: Profile, channel: Channel, purpose: Purpose) -> Statement | None:
+    """Find the statement that decides: the newest refusal that stands, else the newest yes."""
+    statements = standing(profile, channel, purpose)
+    return max(statements, key=lambda said: (not said.granted, said.rank), default=None)
+
+
 def _stands(profile: Profile, statement: Statement, newest: Mapping[str, Statement]) -> bool:
     if any(newest[key].rank != statement.rank for key in statement.keys):
         return False

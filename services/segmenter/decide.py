@@ -18,6 +18,7 @@ from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.merges import Command
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile import believed
 from services.segmenter.respondents import rule_for
 from services.segmenter.segments import churned, lapsed, move_of
 from services.segmenter.state import Profile
@@ -236,9 +237,9 @@ def _unbelieved(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
         event.data, ResponseReceived | CustomerUpdated
     ):
         return ()
-    if event.data.provenance != "bought" or not any(c.granted for c in event.data.consents):
+    if len(believed(event, event.data)) == len(event.data.consents):
         return ()
-    reason = "the address was bought: a consent that came with it is not known to be hers"
+    reason = "the address was bought: a consent without a proof of its own is not known to be hers"
     return (TraceLine(rule="provenance", outcome="unknown", reason=reason),)
 
 

@@ -69,7 +69,10 @@ _BIGINT: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing known. `received_at` is the least of all copies' receipts."""
+    """One thing known. `received_at` is the least of all copies' receipts.
+
+    `source` told it: the answer's, else that of its event (None: kept before that was noted).
+    """
 
     event_id: UUID
     occurred_at: datetime
@@ -78,6 +81,7 @@ class Fact:
     received_at: datetime
     keys: tuple[Key, ...]
     data: FactData
+    source: str | None = None
 
     @property
     def kind(self) -> str:
@@ -99,11 +103,11 @@ def fact_of(event: Event) -> Fact:
     data = event.data
     if not isinstance(data, tuple(MODELS.values())):
         raise Unprocessable(f"{event.type} is no fact about a customer")
-    return make(event.id, cast(FactData, data), event.time)
+    return make(event.id, cast(FactData, data), event.time, event.source)
 
 
-def make(event_id: UUID, data: FactData, received_at: datetime) -> Fact:
-    """Build the fact that `data` tells. Raises `Unprocessable`."""
+def make(event_id: UUID, data: FactData, received_at: datetime, source: str | None = None) -> Fact:
+    """Build the fact that `data` tells; `source` is its event's. Raises `Unprocessable`."""
     _refuse_odd_moments(data)
     keys = _keys(data)
     if any("\x00" in value for _, value in keys):
@@ -120,9 +124,11 @@ def make(event_id: UUID, data: FactData, received_at: datetime) -> Fact:
             data.received_at,
             keys,
             storable(data),
+            data.source,
         )
     at = data.at if isinstance(data, outcomes.DeliverySettled) else data.occurred_at
-    return Fact(event_id, at, str(event_id), None, received_at, keys, storable(data))
+    source = source.replace("\x00", "") if source else None
+    return Fact(event_id, at, str(event_id), None, received_at, keys, storable(data), source)
 
 
 def storable(data: FactData) -> FactData:

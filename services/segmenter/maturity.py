@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from services.segmenter import attributes
+from services.segmenter.cases import counting, standing
 from services.segmenter.clocks import CUSTOMER_SINCE, moment
 from services.segmenter.lifecycle import ORDERS
 from services.segmenter.policy.maturity import ScoreFactor
@@ -40,10 +41,10 @@ def maturity(
 
 def _gates(profile: Profile, policy: Policy, now: datetime, *, complains: bool) -> Iterator[str]:
     gates = policy.maturity.gates
-    if any(case.open for case in profile.cases.values()):
+    if standing(profile):
         yield "open_case"
     since = now - timedelta(days=gates.closed_case_days)
-    if any(not case.open and case.at > since for case in profile.cases.values()):
+    if any(not case.open and case.at > since for _, case in counting(profile)):
         yield "case_just_closed"
     since = now - timedelta(days=gates.detractor_days)
     recent = (response for response in profile.scored if response.answered_at > since)

@@ -55,6 +55,8 @@ _WAYS: Final[dict[type[SurveyContact], Asking]] = {
 }
 #: "Everything that is not needed" is what an opt-out stops, whichever tool it was told to.
 _OPT_OUT: Final[tuple[Purpose, ...]] = ("marketing", "survey")
+#: "Everything" is what she said, then: not even a service message reaches her.
+_OPT_OUT_OF_EVERYTHING: Final[tuple[Purpose, ...]] = (*_OPT_OUT, "service")
 
 
 def step(profile: Profile, fact: Fact) -> Profile | None:
@@ -125,10 +127,10 @@ def _add(profile: Profile, fact: Fact) -> Profile:
         if "language" in data.answers:
             said["language"] = data.answers["language"]
         profile = _add_attributes(profile, fact, said)
-        return _add_consents(profile, fact, _believed(data))
+        return _add_consents(profile, fact, believed(fact, data))
     if isinstance(data, feedback.CustomerUpdated):
         profile = _add_attributes(profile, fact, data.attributes)
-        return _add_consents(profile, fact, _believed(data))
+        return _add_consents(profile, fact, believed(fact, data))
     if isinstance(data, feedback.CaseStep):
         return _add_case(profile, fact, data)
     return _add_reaction(profile, fact, data)
@@ -150,7 +152,7 @@ def _add_reaction(
     if isinstance(data, feedback.SurveyOptedOut | outcomes.MessageUnsubscribed):
         refusals = tuple(
             ConsentStatement(channel="all", purpose=p, granted=False, said_at=data.occurred_at)
-            for p in _OPT_OUT
+            for p in (_OPT_OUT_OF_EVERYTHING if data.everything else _OPT_OUT)
         )
         return _add_consents(profile, fact, refusals)
     if isinstance(data, outcomes.MessageBounced):
@@ -220,17 +222,26 @@ def _add_attributes(profile: Profile, fact: Fact, said: Mapping[str, object]) ->
     for name, value in said.items():
         known = found.get(name)
         if known is None or known.order < fact.order:
-            found[name] = Attribute(fact.order, value)  # type: ignore[arg-type]
+            found[name] = Attribute(fact.order, value, fact.source)  # type: ignore[arg-type]
     return replace(profile, attributes=found)
 
 
-def _believed(
-    data: feedback.ResponseReceived | feedback.CustomerUpdated,
+def believed(
+    fact: Fact, data: feedback.ResponseReceived | feedback.CustomerUpdated
 ) -> tuple[ConsentStatement, ...]:
-    """Leave out the yes that came with a bought address; a no is obeyed, wherever it comes from."""
+    """Leave out the yes that came with a bought address, unless a proof of its own came along.
+
+    A seller's word is none of hers. A no is obeyed, wherever it comes from.
+    """
     if data.provenance != "bought":
         return data.consents
-    return tuple(statement for statement in data.consents if not statement.granted)
+    return tuple(said for said in data.consents if not said.granted or _proves(said.proof, fact))
+
+
+def _proves(proof: str | None, fact: Fact) -> bool:
+    """Tell whether a proof says more than where we have the statement from: that proves nothing."""
+    ours = (None, "", fact.identity, fact.source)
+    return fact.source is not None and (proof.strip() if proof else None) not in ours
 
 
 def _add_case(profile: Profile, fact: Fact, data: feedback.CaseStep) -> Profile:
@@ -260,7 +271,15 @@ def _add_consents(
     found = dict(profile.consents)
     keys = tuple(f"{kind}:{value}" for kind, value in fact.keys)
     for said in statements:
-        statement = Statement(said.said_at, said.granted, str(fact.event_id), keys)
+        statement = Statement(
+            said.said_at,
+            said.granted,
+            str(fact.event_id),
+            keys,
+            source=fact.source,
+            text_version=said.text_version,
+            proof=said.proof,
+        )
         for key in keys:
             register = f"{said.channel}|{said.purpose}|{key}"
             known = found.get(register)

@@ -19,14 +19,16 @@ from services.segmenter.state import dump
 
 _SAVE_FACTS = text("""
     INSERT INTO facts
-        (event_id, customer_id, kind, occurred_at, identity, revision, received_at, body)
-    SELECT e, c, k, o, i, r, t, CAST(b AS jsonb) FROM unnest(
+        (event_id, customer_id, kind, occurred_at, identity, revision, received_at, source, body)
+    SELECT e, c, k, o, i, r, t, s, CAST(b AS jsonb) FROM unnest(
         CAST(:events AS uuid[]), CAST(:customers AS uuid[]), CAST(:kinds AS text[]),
         CAST(:occurred AS timestamptz[]), CAST(:identities AS text[]),
-        CAST(:revisions AS bigint[]), CAST(:received AS timestamptz[]), CAST(:bodies AS text[])
-    ) AS new (e, c, k, o, i, r, t, b)
+        CAST(:revisions AS bigint[]), CAST(:received AS timestamptz[]), CAST(:sources AS text[]),
+        CAST(:bodies AS text[])
+    ) AS new (e, c, k, o, i, r, t, s, b)
     ON CONFLICT (event_id) DO UPDATE SET
-        occurred_at = excluded.occurred_at, received_at = excluded.received_at, body = excluded.body
+        occurred_at = excluded.occurred_at, received_at = excluded.received_at,
+        source = excluded.source, body = excluded.body
 """)
 _SAVE_PROFILES = text("""
     UPDATE profiles SET version = v, state = CAST(s AS jsonb)
@@ -94,6 +96,7 @@ async def _save_facts(connection: AsyncConnection, owned: Sequence[tuple[UUID, F
             "identities": [fact.identity for fact in told],
             "revisions": [fact.revision for fact in told],
             "received": [fact.received_at for fact in told],
+            "sources": [fact.source for fact in told],
             "bodies": [fact.data.model_dump_json() for fact in told],
         },
     )

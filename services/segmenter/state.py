@@ -93,10 +93,16 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A customer attribute and the fact that said it last."""
+    """A customer attribute, the fact that said it last, and who told that fact."""
 
     order: Order
     value: Value
+    source: str | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When it was said."""
+        return self.order[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +115,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A consent or a refusal. `keys` are all the identifiers of the event that told it."""
+    """A consent or a refusal. `keys` are all the identifiers of the event that told it.
+
+    `source` told it, `text_version` names what she read, `proof` where her word is kept.
+    """
 
     said_at: datetime
     granted: bool
     event_id: str
     keys: tuple[str, ...]
+    source: str | None = None
+    text_version: str | None = None
+    proof: str | None = None
 
     @property
     def rank(self) -> tuple[datetime, bool, str]:

@@ -45,7 +45,7 @@ _DONE = text("""
 """)
 _FACTS = text("""
     SELECT coalesce(a.survivor_id, f.customer_id) AS customer_id,
-           f.event_id, f.kind, f.received_at, CAST(f.body AS text) AS body
+           f.event_id, f.kind, f.received_at, f.source, CAST(f.body AS text) AS body
     FROM facts f LEFT JOIN aliases a ON a.customer_id = f.customer_id
     WHERE f.customer_id = ANY(CAST(:ids AS uuid[]))
        OR f.customer_id IN
@@ -128,7 +128,7 @@ async def facts(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID
     if found:
         for row in await connection.execute(_FACTS, {"ids": sorted(found)}):
             data = MODELS[row.kind].model_validate_json(row.body)
-            found[row.customer_id].append(make(row.event_id, data, row.received_at))
+            found[row.customer_id].append(make(row.event_id, data, row.received_at, row.source))
         await key_owners.restrict(connection, found)
     return found
 

@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from services.segmenter import cases, clocks, consents, opening, snapshot
+from services.segmenter.attributes import typed
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
 from services.segmenter.fatigue import fatigue_threshold
@@ -49,13 +50,31 @@ class ResponseView(View):
     answers: dict[str, Value]
 
 
+class AttributeView(View):
+    """One attribute as it was said last, by which source and when.
+
+    `wrong` says why it is not believed: it does not fit the type that the policy declares.
+    """
+
+    value: Value
+    source: str | None
+    at: datetime
+    wrong: str | None
+
+
 class ConsentView(View):
-    """What the customer's statements about one channel and purpose add up to."""
+    """What the customer's statements about one channel and purpose add up to.
+
+    The rest is of the statement that decides: the newest refusal that stands, else the newest yes.
+    """
 
     channel: Channel
     purpose: Purpose
     state: consents.Consent
     said_at: datetime | None
+    source: str | None
+    text_version: str | None
+    proof: str | None
 
 
 class ContactView(View):
@@ -121,6 +140,7 @@ class CustomerView(View):
     zone: str
     test: bool
     profile: Snapshot
+    attributes: dict[str, AttributeView]
     responses: tuple[ResponseView, ...]
     consents: tuple[ConsentView, ...]
     permits: tuple[Permit, ...]
@@ -178,6 +198,7 @@ def customer_view(
             now=now,
             fatigue_threshold=fatigue_threshold(profile, policy, standing),
         ),
+        attributes=_attributes(profile, policy),
         responses=_responses(profile, rulebook),
         consents=tuple(
             _consent(profile, channel, purpose) for purpose in _PURPOSES for channel in _CHANNELS
@@ -249,13 +270,25 @@ def _responses(profile: Profile, rulebook: Rulebook) -> tuple[ResponseView, ...]
 
 
 def _consent(profile: Profile, channel: Channel, purpose: Purpose) -> ConsentView:
-    said = [statement.said_at for statement in consents.standing(profile, channel, purpose)]
+    said = consents.deciding(profile, channel, purpose)
     return ConsentView(
         channel=channel,
         purpose=purpose,
         state=consents.consent(profile, channel, purpose),
-        said_at=max(said, default=None),
+        said_at=said.said_at if said else None,
+        source=said.source if said else None,
+        text_version=said.text_version if said else None,
+        proof=said.proof if said else None,
     )
+
+
+def _attributes(profile: Profile, policy: Policy) -> dict[str, AttributeView]:
+    """Show every attribute as it was said: what is believed of it stands in the snapshot."""
+    wrong = {name: read.wrong for name, read in typed(profile, policy).items()}
+    return {
+        name: AttributeView(value=said.value, source=said.source, at=said.at, wrong=wrong[name])
+        for name, said in sorted(profile.attributes.items())
+    }
 
 
 def _cases(profile: Profile, policy: Policy) -> tuple[CaseView, ...]:

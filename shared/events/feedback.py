@@ -107,9 +107,15 @@ class SurveyDeclined(_SurveyContact):
 
 
 class SurveyOptedOut(_SurveyContact):
-    """The customer wants no more surveys: an opt-out of surveys and of marketing, in all tools."""
+    """The customer wants no more surveys: an opt-out of surveys and of marketing, in all tools.
+
+    `everything`: she wants to hear nothing at all, not even service messages.
+    """
 
     TYPE: ClassVar[str] = "survey.opted_out"
+    VERSION: ClassVar[str] = "1.1"
+
+    everything: bool = False
 
 
 class ResponseLink(Fact):

@@ -91,9 +91,15 @@ class MessageOpened(_MessageReported):
 
 
 class MessageUnsubscribed(_MessageReported):
-    """The customer unsubscribed: an opt-out of marketing and surveys, in all tools."""
+    """The customer unsubscribed: an opt-out of marketing and surveys, in all tools.
+
+    `everything`: she wants to hear nothing at all, not even service messages.
+    """
 
     TYPE: ClassVar[str] = "message.unsubscribed"
+    VERSION: ClassVar[str] = "1.1"
+
+    everything: bool = False
 
 
 class ActionCompleted(Fact):

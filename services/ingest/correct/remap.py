@@ -125,11 +125,16 @@ def _cleared(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
 def _withdrawn(was: ResponseReceived, now: ResponseReceived) -> list[ConsentStatement]:
     """Take back each yes that is said no more: one that was never given must not stand.
 
-    Neither must one that came with an address which turns out to be bought.
+    Neither must one that came with an address which turns out to be bought, without a proof of its
+    own: the message itself is none.
     """
-    said = {(one.channel, one.purpose) for one in now.consents}
-    if now.provenance == "bought":
-        said = set()
+    message = f"{now.source}/{now.survey}/{now.response_id}"
+    bought = now.provenance == "bought"
+    said = {
+        (one.channel, one.purpose)
+        for one in now.consents
+        if not bought or one.proof not in (None, message)
+    }
     return [
         one.model_copy(update={"granted": False})
         for one in was.consents

@@ -191,6 +191,9 @@ class _Compiler:
             contact_class=reads.contact_class,
             delivery_id=self._optional((*at, "delivery_id"), reads.delivery_id),
             what=self._optional((*at, "what"), reads.what),
+            everything=(
+                self._test((*at, "everything"), reads.everything) if reads.everything else None
+            ),
             variables=tuple(
                 (name, self._reader((*at, "variables", name), spec))
                 for name, spec in reads.variables.items()
@@ -266,6 +269,7 @@ class _Compiler:
             granted=granted,
             refused=refused,
             text_version=item.text_version,
+            proof=self._optional((*at, "proof"), Picked(from_=item.proof) if item.proof else None),
         )
 
     def _first(self, at: Location, paths: Sequence[str]) -> Pick:

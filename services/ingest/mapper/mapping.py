@@ -61,6 +61,7 @@ class ConsentReader:
     granted: frozenset[str]
     refused: frozenset[str]
     text_version: str | None
+    proof: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Kind:
     contact_class: ContactClass = "marketing"
     delivery_id: Reader | None = None
     what: Reader | None = None
+    everything: Test | None = None
     variables: tuple[tuple[str, Reader], ...] = ()
     dates: DateOrder | None = None
     #: How identifiers are normalised: the installation's, not the source's.

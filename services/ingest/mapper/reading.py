@@ -12,11 +12,13 @@ from typing import Final, cast
 import orjson
 
 from services.ingest.mapper import moments, values
-from services.ingest.mapper.mapping import HashReader, Kind, Reader, Reading, Test
+from services.ingest.mapper.mapping import ConsentReader, HashReader, Kind, Reader, Reading, Test
 from services.ingest.mapper.paths import MISSING, Payload
 from shared.events.feedback import TimeOrigin
 from shared.events.vocabulary import Channel, ConsentStatement, Identifier, Value
 
+#: A web address, or a document's number.
+MAX_PROOF: Final = 512
 #: Marks a response id of our own making, where the tool gives none.
 HASHED: Final = "hash:"
 
@@ -171,7 +173,10 @@ def fields(readers: Sequence[tuple[str, Reader, Reading]], payload: Payload) -> 
 def consents(
     kind: Kind, payload: Payload, said_at: datetime, proof: str
 ) -> tuple[ConsentStatement, ...]:
-    """Read who said yes or no to what; any other value says nothing, which is never a yes."""
+    """Read who said yes or no to what; any other value says nothing, which is never a yes.
+
+    `proof` names the message itself, for a field that maps no proof of its own.
+    """
     statements: list[ConsentStatement] = []
     for field in kind.consents:
         try:
@@ -186,7 +191,11 @@ def consents(
                     granted=word in field.granted,
                     said_at=said_at,
                     text_version=field.text_version,
-                    proof=proof,
+                    proof=_proof(field, payload) or proof,
                 )
             )
     return tuple(statements)
+
+
+def _proof(field: ConsentReader, payload: Payload) -> str | None:
+    return None if said(field.proof, payload) is MISSING else key(field.proof, payload, MAX_PROOF)

@@ -134,7 +134,9 @@ class Ignore(Condition):
 class ConsentField(_WithFrom):
     """A question or hidden field that says yes or no to being contacted; other values say nothing.
 
-    An unquoted yes or no is true or false in YAML: it means the word and the boolean.
+    `proof` is where the payload says by what each person's own word can be shown: without it, a yes
+    of a bought address counts for nothing. An unquoted yes or no is true or false in YAML: it means
+    the word and the boolean.
     """
 
     channel: Channel | Literal["all"]
@@ -143,6 +145,7 @@ class ConsentField(_WithFrom):
     granted: tuple[Scalar, ...] = ("yes", "true", "1", "oui")
     refused: tuple[Scalar, ...] = ("no", "false", "0", "non")
     text_version: Annotated[str, Field(max_length=100)] | None = None
+    proof: Paths | None = None
 
 
 Becomes = Literal[
@@ -214,7 +217,8 @@ class Score(Strict):
 class Reads(Strict):
     """Which event a message becomes, and where each of its fields is.
 
-    Which fields are used depends on `becomes`; `answered_at` is when it happened.
+    Which fields are used depends on `becomes`; `answered_at` is when it happened. `everything`
+    tells an opt-out from all messages from one of marketing and surveys alone.
     """
 
     becomes: Becomes = "response"
@@ -243,6 +247,7 @@ class Reads(Strict):
     contact_class: ContactClass = "marketing"
     delivery_id: Spec | None = None
     what: Spec | None = None
+    everything: Condition | None = None
     variables: dict[Name, Spec] = Field(default_factory=dict)
 
 

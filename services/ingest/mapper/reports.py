@@ -18,6 +18,7 @@ from services.ingest.mapper.reading import (
     consents,
     fields,
     happened_at,
+    holds,
     key,
     people,
     said,
@@ -57,6 +58,8 @@ def _content(data: EventData, at: datetime | None) -> str:
     """Name what the platform said and when; a time of our own clock is no part of it."""
     # Without what is not said: a field that a release adds must rename no message.
     plain = data.model_dump(mode="json", exclude={"occurred_at", "consents"}, exclude_none=True)
+    if not plain.get("everything"):
+        plain.pop("everything", None)
     content: list[object] = [plain, at.isoformat() if at else None]
     if isinstance(data, feedback.CustomerUpdated) and data.consents:
         # Without the times of statements: they may be our own.
@@ -92,12 +95,7 @@ _Build = Callable[[str, Kind, Payload, _Who, datetime], EventData]
 
 
 def _survey_contact(
-    model: type[
-        feedback.InvitationSent
-        | feedback.SurveyShown
-        | feedback.SurveyDeclined
-        | feedback.SurveyOptedOut
-    ],
+    model: type[feedback.InvitationSent | feedback.SurveyShown | feedback.SurveyDeclined],
 ) -> _Build:
     def build(_source: str, kind: Kind, payload: Payload, known: _Who, at: datetime) -> EventData:
         return model(
@@ -108,6 +106,27 @@ def _survey_contact(
         )
 
     return build
+
+
+def _opt_out(_source: str, kind: Kind, payload: Payload, known: _Who, at: datetime) -> EventData:
+    return feedback.SurveyOptedOut(
+        survey=key(kind.survey, payload, MAX_SURVEY),
+        identifiers=_known(known),
+        occurred_at=at,
+        channel=_channel(kind, payload),
+        everything=_everything(kind, payload),
+    )
+
+
+def _unsubscribed(
+    source: str, kind: Kind, payload: Payload, known: _Who, at: datetime
+) -> EventData:
+    told = _message(outcomes.MessageUnsubscribed)(source, kind, payload, known, at)
+    return told.model_copy(update={"everything": _everything(kind, payload)})
+
+
+def _everything(kind: Kind, payload: Payload) -> bool:
+    return kind.everything is not None and holds(kind.everything, payload)
 
 
 def _case(
@@ -176,7 +195,7 @@ _BUILDERS: Final[Mapping[str, _Build]] = {
     "invitation": _survey_contact(feedback.InvitationSent),
     "shown": _survey_contact(feedback.SurveyShown),
     "decline": _survey_contact(feedback.SurveyDeclined),
-    "opt_out": _survey_contact(feedback.SurveyOptedOut),
+    "opt_out": _opt_out,
     "case_opened": _case(feedback.CaseOpened),
     "case_resolved": _case(feedback.CaseResolved),
     "case_reopened": _case(feedback.CaseReopened),
@@ -184,7 +203,7 @@ _BUILDERS: Final[Mapping[str, _Build]] = {
     "message_delivered": _message(outcomes.MessageDelivered),
     "message_bounced": _message(outcomes.MessageBounced),
     "message_opened": _message(outcomes.MessageOpened),
-    "message_unsubscribed": _message(outcomes.MessageUnsubscribed),
+    "message_unsubscribed": _unsubscribed,
     "action_completed": _action,
     "customer_update": _customer,
 }

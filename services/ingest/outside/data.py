@@ -52,11 +52,17 @@ class Who(Strict):
 
 
 class SurveyContactData(Strict):
-    """Data of `survey.invitation.sent`, `survey.shown`, `survey.declined`, `survey.opted_out`."""
+    """Data of `survey.invitation.sent`, `survey.shown`, `survey.declined`."""
 
     survey: Survey
     identifiers: Who
     channel: Channel | None = None
+
+
+class OptOutData(SurveyContactData):
+    """Data of `survey.opted_out`; `everything`: of service messages, too."""
+
+    everything: Annotated[bool, Field(strict=True)] = False
 
 
 class ConsentData(Strict):
@@ -120,3 +126,9 @@ class MessageData(Strict):
     channel: Channel
     contact_class: ContactClass = "marketing"
     target: Text | None = None
+
+
+class UnsubscribeData(MessageData):
+    """Data of `message.unsubscribed`; `everything`: from service messages, too."""
+
+    everything: Annotated[bool, Field(strict=True)] = False

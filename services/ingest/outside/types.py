@@ -17,7 +17,9 @@ from services.ingest.outside.data import (
     CaseData,
     CustomerData,
     MessageData,
+    OptOutData,
     SurveyContactData,
+    UnsubscribeData,
     Who,
 )
 from shared.events import feedback, outcomes
@@ -73,12 +75,7 @@ Build = Callable[[object, Circumstances], Built]
 
 
 def _survey_contact(
-    model: type[
-        feedback.InvitationSent
-        | feedback.SurveyShown
-        | feedback.SurveyDeclined
-        | feedback.SurveyOptedOut
-    ],
+    model: type[feedback.InvitationSent | feedback.SurveyShown | feedback.SurveyDeclined],
 ) -> Build:
     def build(raw: object, of: Circumstances) -> Built:
         data = SurveyContactData.model_validate(raw)
@@ -94,6 +91,19 @@ def _survey_contact(
         )
 
     return build
+
+
+def _opt_out(raw: object, of: Circumstances) -> Built:
+    data = OptOutData.model_validate(raw)
+    known = _known(data.identifiers, of.rules)
+    told = feedback.SurveyOptedOut(
+        survey=data.survey,
+        identifiers=known,
+        occurred_at=of.occurred_at,
+        channel=data.channel,
+        everything=data.everything,
+    )
+    return told, known
 
 
 def _customer(raw: object, of: Circumstances) -> Built:
@@ -192,6 +202,13 @@ def _message(
     return build
 
 
+def _unsubscribed(raw: object, of: Circumstances) -> Built:
+    data = UnsubscribeData.model_validate(raw)
+    plain = data.model_dump(exclude={"everything"}, exclude_none=True)
+    told, known = _message(outcomes.MessageUnsubscribed)(plain, of)
+    return told.model_copy(update={"everything": data.everything}), known
+
+
 BUILDERS: Final[dict[str, Build]] = {
     **{
         contact.TYPE: _survey_contact(contact)
@@ -199,9 +216,9 @@ BUILDERS: Final[dict[str, Build]] = {
             feedback.InvitationSent,
             feedback.SurveyShown,
             feedback.SurveyDeclined,
-            feedback.SurveyOptedOut,
         )
     },
+    feedback.SurveyOptedOut.TYPE: _opt_out,
     **{
         step.TYPE: _case(step)
         for step in (feedback.CaseOpened, feedback.CaseResolved, feedback.CaseReopened)
@@ -214,8 +231,8 @@ BUILDERS: Final[dict[str, Build]] = {
             outcomes.MessageDelivered,
             outcomes.MessageBounced,
             outcomes.MessageOpened,
-            outcomes.MessageUnsubscribed,
         )
     },
+    outcomes.MessageUnsubscribed.TYPE: _unsubscribed,
     outcomes.ActionCompleted.TYPE: _action,
 }

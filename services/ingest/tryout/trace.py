@@ -43,7 +43,7 @@ _FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "invitation": _SURVEY_CONTACT,
     "shown": _SURVEY_CONTACT,
     "decline": _SURVEY_CONTACT,
-    "opt_out": _SURVEY_CONTACT,
+    "opt_out": (*_SURVEY_CONTACT, "everything"),
     "case_opened": _CASE,
     "case_resolved": _CASE,
     "case_reopened": _CASE,
@@ -51,7 +51,7 @@ _FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "message_delivered": _MESSAGE,
     "message_bounced": _MESSAGE,
     "message_opened": _MESSAGE,
-    "message_unsubscribed": _MESSAGE,
+    "message_unsubscribed": (*_MESSAGE, "everything"),
     "action_completed": ("what", "delivery_id", "identifiers", "event_id"),
     "customer_update": ("identifiers", "attributes", "consents", "event_id"),
 }
@@ -308,6 +308,13 @@ def _complete(entry: reads.Reads, kind: mapping.Kind, _now: datetime) -> Iterato
         yield _Asked("complete", ("constant",), _nothing, lambda _payload: test)
 
 
+def _everything(entry: reads.Reads, kind: mapping.Kind, _now: datetime) -> Iterator[_Asked]:
+    if entry.everything is not None and kind.everything is not None:
+        yield _Asked(
+            "everything", entry.everything.from_, kind.everything.pick, kind.everything.holds
+        )
+
+
 def _scale(_entry: reads.Reads, kind: mapping.Kind, _now: datetime) -> Iterator[_Asked]:
     for name, end in (("least", kind.score.least), ("most", kind.score.most)):
         if isinstance(end, mapping.Reader):
@@ -381,6 +388,7 @@ _READ: Final[Mapping[str, _Listing]] = {
     "what": _id("what", 64),
     "revision": _revision,
     "complete": _complete,
+    "everything": _everything,
     "scale": _scale,
     "identifiers": _identifiers,
     "answers": _values("answers"),

@@ -48,12 +48,14 @@ def consent(**changes: Any) -> dict[str, Any]:
         ("survey.shown", SURVEY, FEEDBACK),
         ("survey.declined", SURVEY, FEEDBACK),
         ("survey.opted_out", SURVEY, FEEDBACK),
+        ("survey.opted_out", {**SURVEY, "everything": True}, FEEDBACK),
         ("customer.updated", {"identifiers": WHO}, FEEDBACK),
         ("message.sent", MESSAGE, OUTCOMES),
         ("message.delivered", MESSAGE, OUTCOMES),
         ("message.bounced", MESSAGE, OUTCOMES),
         ("message.opened", MESSAGE, OUTCOMES),
         ("message.unsubscribed", MESSAGE, OUTCOMES),
+        ("message.unsubscribed", {**MESSAGE, "everything": True}, OUTCOMES),
         ("case.opened", {**CASE, "identifiers": WHO}, FEEDBACK),
         ("case.opened", {**CASE, "response": LINK}, FEEDBACK),
         ("case.resolved", CASE, FEEDBACK),
@@ -70,6 +72,7 @@ def test_each_type_becomes_an_event_of_its_topic(
     record = message(item, b"key")
     assert (record.topic, decode(record.value)) == (topic, item.event)
     assert item.event.type == type_
+    assert getattr(item.event.data, "everything", False) == data.get("everything", False)
     assert "example" not in record.key
 
 
@@ -78,6 +81,16 @@ def test_each_type_becomes_an_event_of_its_topic(
     [
         pytest.param(None, "send one CloudEvent", id="null"),
         pytest.param("x", "send one CloudEvent", id="text"),
+        pytest.param(
+            told("survey.declined", {**SURVEY, "everything": True}),
+            "data.everything: unknown field",
+            id="everything of what is no opt-out",
+        ),
+        pytest.param(
+            told("message.unsubscribed", {**MESSAGE, "everything": "all"}),
+            "data.everything",
+            id="everything is yes or no",
+        ),
         pytest.param(told(specversion="0.3"), "specversion", id="old version"),
         pytest.param(told(id=None), "id: required", id="no id"),
         pytest.param(told(id=7), "id: required", id="id is a number"),

@@ -64,6 +64,50 @@ def test_a_message_becomes_the_event_that_its_source_says(
 
 
 @pytest.mark.parametrize(
+    ("becomes", "text"), [("opt_out", SURVEY), ("message_unsubscribed", MESSAGE)]
+)
+@pytest.mark.parametrize(
+    ("said", "everything"),
+    [
+        pytest.param({"scope": "ALL"}, True, id="all"),
+        pytest.param({"scope": "offers"}, False, id="another scope"),
+        pytest.param({}, False, id="not said"),
+    ],
+)
+def test_everything_is_said_in_a_word_of_the_source(
+    becomes: str, text: str, said: dict[str, Any], everything: bool
+) -> None:
+    """An opt-out stops service messages, too, only where the source tells so."""
+    body = {"survey": "s", "email": "a@example.com", "at": "2026-11-20T10:00:00Z", "id": 1, **said}
+    condition = "everything: {from: scope, is: [all]}\n"
+    told = event(of(becomes, text + condition), body)
+    assert told.data.model_dump()["everything"] is everything
+    if not everything:
+        assert told.id == event(of(becomes, text), body).id
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "proof"),
+    [
+        pytest.param("proof: form", {"form": "https://example.com/p/1"}, "https://example.com/p/1"),
+        pytest.param("proof: form", {"form": 4711}, "4711"),
+        pytest.param("proof: form", {}, "tool"),
+        pytest.param("text_version: v2", {"form": "x"}, "tool"),
+    ],
+    ids=["mapped", "a number", "mapped and not said", "not mapped"],
+)
+def test_a_consent_brings_its_own_proof_where_one_is_mapped(
+    field: str, said: dict[str, Any], proof: str
+) -> None:
+    """Else it names the message it came with."""
+    asked = f"consents: [{{channel: email, purpose: marketing, from: ok, {field}}}]\n"
+    body = {"email": "a@example.com", "at": "2026-11-20T10:00:00Z", "ok": "yes", **said}
+    data = event(of("customer_update", WHO + asked), body).data
+    assert isinstance(data, CustomerUpdated)
+    assert [(one.granted, one.proof) for one in data.consents] == [(True, proof)]
+
+
+@pytest.mark.parametrize(
     ("becomes", "text", "said", "path", "rule"),
     [
         ("invitation", SURVEY, {"email": None}, "identifiers", "nobody is named"),
