@@ -183,7 +183,7 @@ class _Work:
             customer_id=gone,
             survivor_id=kept,
             unmerged_at=self.changes.merged_at,
-            causes=merges.causes(self._facts[gone], undoing.merged_at),
+            causes=merges.causes(self._facts[gone]),
         )
         # Told before the state of either: a reader of one customer alone must know it, too.
         first = (told,) if profiles[gone].known else ()

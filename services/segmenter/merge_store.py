@@ -36,14 +36,14 @@ _LATEST = text("""
 _SEQUENCE = text("""
     SELECT coalesce(max(sequence), 0) FROM merges WHERE customer_id = ANY(CAST(:ids AS uuid[]))
 """)
-_OPEN = text("""
+_MEMBERS = text("""
     WITH RECURSIVE part AS (
-        SELECT customer_id, merged_at FROM merges WHERE customer_id = :id AND undone_at IS NULL
-        UNION ALL
-        SELECT m.customer_id, p.merged_at
+        SELECT CAST(:id AS uuid) AS customer_id
+        UNION
+        SELECT m.customer_id
         FROM merges m JOIN part p ON m.survivor_id = p.customer_id WHERE m.undone_at IS NULL
     )
-    SELECT customer_id, merged_at FROM part
+    SELECT customer_id FROM part
 """)
 _THEIRS = text("SELECT event_id FROM facts WHERE customer_id = ANY(CAST(:members AS uuid[]))")
 _FLATTEN = text("UPDATE aliases SET survivor_id = :kept WHERE survivor_id = :gone")
@@ -160,9 +160,8 @@ async def _gathered_undoing(
     idle = "she is merged into nobody" if kept == gone else None
     gathered = await _gathered(connection, command, customers, survivors, idle=idle)
     if idle is None and not gathered.done:
-        part = (await connection.execute(_OPEN, {"id": gone})).all()
-        members = frozenset(row.customer_id for row in part)
-        gathered.undoing = Undoing(gone, kept, members, part[0].merged_at)
+        members = frozenset(await connection.scalars(_MEMBERS, {"id": gone}))
+        gathered.undoing = Undoing(gone, kept, members)
         gathered.facts = await _split(connection, gathered.undoing)
         gathered.latest = await latest(connection, [gone])
     return gathered

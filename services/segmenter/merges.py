@@ -25,7 +25,7 @@ Reason = Literal["person", "consent"]
 #: Customers of whom it is known that they are not to be merged, as they are called now.
 Apart = Mapping[frozenset[UUID], Reason]
 
-#: A decision must fit one record of the bus; who was merged by mistake said a few things since.
+#: An event must fit one record of the bus; only of what was said lately does anything still wait.
 _MOST_CAUSES: Final = 1000
 _INSTANT: Final = timedelta(microseconds=1)
 _WHY: Final[Mapping[Reason, str]] = {
@@ -49,7 +49,6 @@ class Undoing:
     customer_id: UUID
     survivor_id: UUID
     members: frozenset[UUID]
-    merged_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +189,11 @@ def reply_id(command_id: UUID, customer_id: UUID) -> UUID:
     return ids.name_id("customer.unmerged", command_id, customer_id)
 
 
-def causes(facts: Iterable[Fact], since: datetime) -> tuple[UUID, ...]:
-    """List the causes of facts received since then, the newest last; at most 1 000."""
+def causes(facts: Iterable[Fact]) -> tuple[UUID, ...]:
+    """List the causes of facts, the newest last; at most 1 000."""
     found: dict[UUID, None] = {}
     for fact in sorted(facts, key=lambda one: (one.received_at, one.event_id)):
-        if fact.received_at >= since:
-            found[_cause(fact)] = None
+        found[_cause(fact)] = None
     return tuple(found)[-_MOST_CAUSES:]
 
 

@@ -243,8 +243,8 @@ class CustomerUnmerged(Fact):
     """A merge is undone: `customer_id` is somebody of her own again, apart from `survivor_id`.
 
     Of what is told of one customer's merges the latest moment counts, in whatever order it comes.
-    `causes` are those of what was said under her own identifiers since the merge: what still waits
-    because of them is hers. The state of both follows in a `customer.decided` of each.
+    `causes` are those of what was said under her own identifiers (the newest 1 000): what still
+    waits because of them is hers. The state of both follows in a `customer.decided` of each.
     """
 
     TYPE: ClassVar[str] = "customer.unmerged"
