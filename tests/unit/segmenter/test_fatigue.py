@@ -1,15 +1,21 @@
 """How many marketing messages a week she bears: told to platforms for their own campaigns."""
 
 from datetime import datetime
+from uuid import UUID
 
 import pytest
 
 from services.segmenter import clocks
+from services.segmenter.decide import Due, decide
+from services.segmenter.facts import Fact
 from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.policy.fatigue import AfterAnswer, Fatigue
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import rebuild
+from services.segmenter.state import Profile
+from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
+from shared.events.feedback import TimerDue
 from tests.builders.facts import (
     answered,
     case,
@@ -17,6 +23,7 @@ from tests.builders.facts import (
     fact,
     invited,
     opted_out,
+    rulebook,
     says,
     shipped_policy,
     updated,
@@ -24,6 +31,7 @@ from tests.builders.facts import (
 
 POLICY = shipped_policy().value
 LATER = day(20)
+SHE = UUID(int=1)
 
 
 def threshold(events: list[Event], now: datetime, policy: Policy = POLICY) -> int:
@@ -78,6 +86,21 @@ def test_it_follows_from_holds_refusals_and_the_newest_answer(
 ) -> None:
     """The table of the shipped policy, line by line."""
     assert threshold(events, now) == messages
+
+
+def test_every_decision_tells_it_and_the_end_of_a_hold_tells_it_anew() -> None:
+    """So what a platform was told stays true: nothing but a decision changes it."""
+    profile = rebuild(map(fact, [answered("r1", 3)]))
+    rests = decided_at(profile, fact(answered("r1", 3)), day(1))
+    assert rests.snapshot.fatigue_threshold == 0
+    (end,) = {hold.until for hold in rests.holds if "marketing" in hold.classes}
+    due = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=end)
+    over = decided_at(profile, Due(SHE, due), end)
+    assert over.snapshot.fatigue_threshold == 1
+
+
+def decided_at(profile: Profile, event: Fact | Due, now: datetime) -> CustomerDecided:
+    return decide(profile, profile, event, rulebook(), now, customer_id=SHE, version=1)
 
 
 def test_the_table_is_the_operators() -> None:
