@@ -18,7 +18,7 @@ def attributes_of(decision: CustomerDecided, before: Mapping[str, Value]) -> dic
 
     A decision without a move (an update, a timer) changes nothing about how she moved last.
     """
-    snapshot = decision.snapshot
+    snapshot, maturity = decision.snapshot, decision.snapshot.maturity
     move = decision.move.kind if decision.move else before.get("nps_move")
     named: dict[str, Value] = {
         "nps_score": snapshot.score,
@@ -32,6 +32,11 @@ def attributes_of(decision: CustomerDecided, before: Mapping[str, Value]) -> dic
         "nps_theme": snapshot.theme,
         "nps_next_survey_at": _moment(snapshot.next_survey_at),
         "nps_fatigue_threshold": snapshot.fatigue_threshold,
+        "nps_maturity": maturity.points if maturity else None,
+        # Never null: where a platform cannot clear a field, a "ready" of last year would stay.
+        "nps_mature": maturity is not None and maturity.ready,
+        "lifecycle": snapshot.lifecycle,
+        "called_by": snapshot.called_by,
         "language": snapshot.language,
         "tone": snapshot.tone,
         "title": snapshot.title,

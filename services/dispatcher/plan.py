@@ -86,6 +86,7 @@ def matches(when: When, decision: CustomerDecided) -> bool:
         (when.source, cause.source),
         (when.language, language),
         (when.tone, snapshot.tone),
+        (when.lifecycle, snapshot.lifecycle),
         *((wanted, snapshot.attributes.get(name)) for name, wanted in when.attributes.items()),
     )
     if when.trigger not in cause.triggers:
@@ -93,6 +94,9 @@ def matches(when: When, decision: CustomerDecided) -> bool:
     if any(wanted and value not in wanted for wanted, value in one_of):
         return False
     if when.has_comment is not None and when.has_comment != bool(snapshot.comment):
+        return False
+    mature = snapshot.maturity is not None and snapshot.maturity.ready
+    if when.mature is not None and when.mature != mature:
         return False
     return _score_between(snapshot.score, when.score_from, when.score_to)
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.durations import Duration
-from shared.events.decisions import MoveKind, Trigger
+from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
 from shared.settings import Strict
 
@@ -46,6 +46,8 @@ class When(Strict):
     score_from: Annotated[int, Field(ge=0, le=10)] | None = None
     score_to: Annotated[int, Field(ge=0, le=10)] | None = None
     has_comment: bool | None = None
+    lifecycle: tuple[Lifecycle, ...] = ()
+    mature: bool | None = None
     attributes: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """What campaign platforms may be told of a customer."""
 
 from services.dispatcher.attributes import attributes_of, chosen, push_hash
-from shared.events.decisions import Move, Snapshot
+from shared.events.decisions import Maturity, Move, Snapshot
 from shared.events.vocabulary import Identifier
 from tests.builders.decisions import NOW, decision
 
@@ -26,6 +26,9 @@ def test_every_canonical_attribute_has_its_value() -> None:
         last_name="Exemple",
         next_survey_at=NOW,
         fatigue_threshold=2,
+        maturity=Maturity(points=75, ready=True),
+        lifecycle="active",
+        called_by="Madame Exemple",
         attributes={"tier": "gold"},
     )
     move = Move(kind="down", before="promoter", after="detractor")
@@ -42,6 +45,10 @@ def test_every_canonical_attribute_has_its_value() -> None:
         "nps_theme": "price",
         "nps_next_survey_at": at,
         "nps_fatigue_threshold": 2,
+        "nps_maturity": 75,
+        "nps_mature": True,
+        "lifecycle": "active",
+        "called_by": "Madame Exemple",
         "language": "fr",
         "tone": "vous",
         "title": "Mme",
@@ -49,6 +56,12 @@ def test_every_canonical_attribute_has_its_value() -> None:
         "last_name": "Exemple",
         "attributes.tier": "gold",
     }
+
+
+def test_who_is_no_promoter_any_more_is_mature_no_more() -> None:
+    """The points are cleared; "ready" is a plain no, which every platform can store."""
+    told = attributes_of(decision(), {})
+    assert (told["nps_maturity"], told["nps_mature"]) == (None, False)
 
 
 def test_a_decision_without_a_move_keeps_the_last_one() -> None:

@@ -9,11 +9,15 @@ import pytest
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
 from services.dispatcher.plan import Rulebook, matches, plan
 from services.dispatcher.playbook import When
-from shared.events.decisions import CustomerDecided, Move, Permit, Snapshot
+from shared.events.decisions import CustomerDecided, Maturity, Move, Permit, Snapshot
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.deliveries import CUSTOMER, contact
 from tests.builders.dispatching import play, rules
 
+MATURE = Snapshot(
+    score=10, segment="promoter", lifecycle="active", maturity=Maturity(points=60, ready=True)
+)
+GREEN = Snapshot(score=10, segment="promoter", maturity=Maturity(points=30, ready=False))
 SLOW = TargetRules("sandbox", 8)
 
 
@@ -50,6 +54,13 @@ def planned(
         pytest.param({"survey": ["nps"], "source": ["tests"]}, {}, True, id="survey-and-source"),
         pytest.param({"survey": ["other"]}, {}, False, id="another-survey"),
         pytest.param({"language": ["fr"]}, {"language": "fr-CA"}, True, id="language-of-a-region"),
+        pytest.param({"lifecycle": ["active"]}, {"snapshot": MATURE}, True, id="lifecycle"),
+        pytest.param({"lifecycle": ["churned"]}, {"snapshot": MATURE}, False, id="another-one"),
+        pytest.param({"lifecycle": ["active"]}, {}, False, id="no-lifecycle"),
+        pytest.param({"mature": True}, {"snapshot": MATURE}, True, id="mature"),
+        pytest.param({"mature": True}, {"snapshot": GREEN}, False, id="not-mature-yet"),
+        pytest.param({"mature": True}, {}, False, id="no-promoter-is-mature"),
+        pytest.param({"mature": False}, {"snapshot": GREEN}, True, id="not-mature-is-asked-for"),
         pytest.param({"score_from": 3, "score_to": 3}, {}, True, id="score-in-bounds"),
         pytest.param({"score_to": 2}, {}, False, id="score-above"),
         pytest.param({"score_from": 4}, {}, False, id="score-below"),
@@ -257,3 +268,25 @@ def test_a_human_like_delay_is_spread_and_always_the_same() -> None:
     alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
     (found,) = planned(decision(CUSTOMER), alert, targets=[SLOW])
     assert found.send_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("target", "test", "expected"),
+    [
+        pytest.param("shop", False, "shop", id="a-customer"),
+        pytest.param("shop", True, "trial", id="the-first-sandbox"),
+        pytest.param("lab", True, "lab", id="the-play-names-a-sandbox"),
+        pytest.param("lab", False, "lab", id="a-customer-may-go-to-a-sandbox"),
+    ],
+)
+def test_where_a_test_respondents_delivery_goes(target: str, test: bool, expected: str) -> None:
+    """To a sandbox, the play's own if it is one; its rules are that sandbox's."""
+    known = [
+        TargetRules("shop", 8),
+        TargetRules("trial", 8, skip_delay_and_quiet_hours=True, sandbox=True),
+        TargetRules("lab", 8, skip_delay_and_quiet_hours=True, sandbox=True),
+    ]
+    book = rules(play("thanks", "promoter", "invite", target=target), targets=known)
+    (delivery,) = planned(decision(CUSTOMER, segment="promoter", test=test), book=book)
+    assert (delivery.target, delivery.state) == (expected, "planned")
+    assert (delivery.send_at == NOW) == (expected != "shop")
