@@ -27,8 +27,8 @@ _PARTIAL_IS_WHOLE = (
     "the preset knows which message is the last"
 )
 _NEVER_WHOLE = (
-    "not said: no answer counts as whole, so no customer is written to; write final, or the "
-    "condition by which the last message is known"
+    "not said: an answer counts as whole some minutes after its last message (policy.yaml, "
+    "settle); write final, or the condition by which the last message is known"
 )
 
 _CANONICAL = ("score", *ANSWERS)

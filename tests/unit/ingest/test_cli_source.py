@@ -106,7 +106,7 @@ def test_a_file_of_another_shape_is_told_as_at_the_start(folder: Path) -> None:
         pytest.param("    answered_at: null\n", "time of receipt", id="no time"),
         pytest.param("    consents: []\n", "none read", id="no consents"),
         pytest.param(
-            "    complete: unknown\n", "not said: no answer counts as whole", id="never whole"
+            "    complete: unknown\n", "not said: an answer counts as whole", id="never whole"
         ),
         pytest.param(
             "    secrets: [env:NPS_SECRET_SHOP, env:NPS_SECRET_SHOP]\n", "two are active", id="two"
