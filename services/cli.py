@@ -26,6 +26,7 @@ from services.segmenter.__main__ import build as segmenter
 from services.segmenter.customer_cli import customer
 from services.segmenter.figures.figures_cli import figures
 from services.segmenter.merge_cli import merge_customers, unmerge_customer
+from services.segmenter.quality_cli import quality
 from services.segmenter.survey_cli import survey
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
@@ -46,6 +47,7 @@ app.add_typer(source)
 app.add_typer(quarantine)
 customer.command(name="merge")(merge_customers)
 customer.command(name="unmerge")(unmerge_customer)
+customer.command(name="quality")(quality)
 app.add_typer(customer)
 app.add_typer(survey)
 app.command(name="import")(import_rows)

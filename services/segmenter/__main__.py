@@ -16,6 +16,7 @@ from services.segmenter.merge_api import make_merge_router
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.progress import ProgressTeller
+from services.segmenter.quality_api import make_quality_router
 from services.segmenter.themes import ThemeFinder
 from services.segmenter.timers import Timers
 from shared import process
@@ -68,6 +69,7 @@ async def build(context: process.Context) -> Part:
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
+            make_quality_router(engine, rulebook, context.access, clock, rules),
         ],
         tasks={
             "consume": loop.run,

@@ -17,6 +17,7 @@ from services.segmenter.policy.merges import Merges
 from services.segmenter.policy.moves import Moves
 from services.segmenter.policy.objectives import Objectives
 from services.segmenter.policy.permits import Permits
+from services.segmenter.policy.quality import Quality
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.settle import Settle
 from services.segmenter.policy.statistics import Statistics
@@ -45,6 +46,7 @@ class Policy(Strict):
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     called_by: CalledBy = CalledBy()
     maturity: MaturityPolicy = MaturityPolicy()
+    quality: Quality = Quality()
     test_respondents: Respondents = Respondents()
     statistics: Statistics = Statistics()
     objectives: Objectives = ()
