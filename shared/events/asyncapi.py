@@ -37,6 +37,12 @@ _OWN: Final = (
     feedback.MergeRequested.TYPE,
     feedback.UnmergeRequested.TYPE,
 )
+#: Steps of a case: a helpdesk's come by ingest, those of cases that were opened here by itself.
+_CASES: Final = (
+    feedback.CaseOpened.TYPE,
+    feedback.CaseResolved.TYPE,
+    feedback.CaseReopened.TYPE,
+)
 #: Who publishes what, and who reads it: (service, action, topic, the types it publishes itself).
 _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
     (
@@ -47,7 +53,7 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
             type_ for type_, (_, topic) in TYPES.items() if topic == FEEDBACK and type_ not in _OWN
         ),
     ),
-    ("segmenter", "send", FEEDBACK, _OWN),
+    ("segmenter", "send", FEEDBACK, (*_OWN, *_CASES)),
     ("segmenter", "receive", FEEDBACK, None),
     ("segmenter", "send", DECISIONS, None),
     ("dispatcher", "receive", DECISIONS, None),
