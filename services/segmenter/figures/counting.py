@@ -36,6 +36,14 @@ _SKEW: Final = timedelta(minutes=10)
 _CARE: Final = ["service", "asked_for"]
 
 Scores = dict[int, int]
+#: Sorting and joining a million answers in memory takes half the time that it takes on disk; a few
+#: questions at a time are asked.
+_ROOM: Final = text("SET LOCAL work_mem = '64MB'")
+
+
+async def make_room(connection: AsyncConnection) -> None:
+    """Let the statements of this transaction sort and join in memory."""
+    await connection.execute(_ROOM)
 
 
 async def scores(
@@ -107,6 +115,8 @@ async def responses(
                 ON {PERSON} = asked.person AND an.survey = asked.survey
             WHERE an.answered_at >= asked.at - CAST(:skew AS interval)
               AND an.answered_at < asked.at + CAST(:window AS interval)
+              AND an.answered_at >= CAST(:start AS timestamptz) - CAST(:skew AS interval)
+              AND an.answered_at < CAST(:end AS timestamptz) + CAST(:window AS interval)
         )
         SELECT told.value, count(*) AS invited, count(back.person) AS answered
         FROM asked LEFT JOIN back ON back.person = asked.person AND back.survey = asked.survey

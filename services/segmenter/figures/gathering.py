@@ -18,6 +18,7 @@ async def gather(
 ) -> Found:
     """Count what is asked for."""
     tests = tests_of(policy.test_respondents)
+    await counting.make_room(connection)
     found = await _scores(connection, question, tests)
     if "response" in question.show and question.scope.source is None:
         found = await _invited(connection, question, tests, policy, found)
