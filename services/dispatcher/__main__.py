@@ -42,7 +42,7 @@ _KEEP_PLAYBOOK = text("""
 
 def target_rules(target: Target) -> TargetRules:
     """Take from a target's settings what planning and sending must know."""
-    settings = target.settings
+    settings, act = target.settings, target.preset.act
     pushed = tuple(settings.attributes) if settings.push_profile else ()
     return TargetRules(
         name=target.name,
@@ -52,6 +52,8 @@ def target_rules(target: Target) -> TargetRules:
         on_unknown=settings.on_unknown,
         skip_delay_and_quiet_hours=settings.skip_delay_and_quiet_hours,
         sandbox=settings.sandbox,
+        classes=act.classes,
+        channels=None if act.channels is None else tuple(act.channels),
     )
 
 

@@ -116,7 +116,8 @@ class TargetRules:
 
     `attributes` are the canonical names that its profiles take, `in_messages` its messages.
     `skip_delay_and_quiet_hours` is for targets that reach nobody (a sandbox): plays act at once.
-    `sandbox`: it takes what test respondents lead to, which no other target hears of.
+    `sandbox`: it takes what test respondents lead to, which no other target hears of. `classes` and
+    `channels` are those it can carry (None: all).
     """
 
     name: str
@@ -126,3 +127,5 @@ class TargetRules:
     on_unknown: OnUnknown | None = None
     skip_delay_and_quiet_hours: bool = False
     sandbox: bool = False
+    classes: tuple[ContactClass, ...] | None = None
+    channels: tuple[Channel, ...] | None = None

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
-from services.dispatcher.playbook import Delay, Play, Playbook, When
+from services.dispatcher.playbook import Delay, Do, Play, Playbook, When
 from shared.events.decisions import CustomerDecided, Permit
 from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
@@ -30,14 +30,22 @@ class Rulebook:
     targets: Mapping[str, TargetRules]
 
     def target_of(self, play: Play, *, test: bool) -> TargetRules:
-        """Return where a play's delivery goes: a test respondent's to a sandbox, if there is one.
+        """Return where a play's delivery goes: a test respondent's to a sandbox that can carry it.
 
-        Of several sandboxes the play's own, else the first of the configuration.
+        Of several the play's own, else the first of the configuration; its own target if there is
+        none.
         """
         own = self.targets[play.do.target]
         if not test or own.sandbox:
             return own
-        return next((target for target in self.targets.values() if target.sandbox), own)
+        able = (t for t in self.targets.values() if t.sandbox and _carries(t, play.do))
+        return next(able, own)
+
+
+def _carries(target: TargetRules, do: Do) -> bool:
+    if target.classes is not None and do.contact_class not in target.classes:
+        return False
+    return target.channels is None or all(channel in target.channels for channel in do.channels)
 
 
 def plan(

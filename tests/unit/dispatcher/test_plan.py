@@ -274,7 +274,7 @@ def test_a_human_like_delay_is_spread_and_always_the_same() -> None:
     ("target", "test", "expected"),
     [
         pytest.param("shop", False, "shop", id="a-customer"),
-        pytest.param("shop", True, "trial", id="the-first-sandbox"),
+        pytest.param("shop", True, "trial", id="the-first-sandbox-that-can-carry-it"),
         pytest.param("lab", True, "lab", id="the-play-names-a-sandbox"),
         pytest.param("lab", False, "lab", id="a-customer-may-go-to-a-sandbox"),
     ],
@@ -283,6 +283,8 @@ def test_where_a_test_respondents_delivery_goes(target: str, test: bool, expecte
     """To a sandbox, the play's own if it is one; its rules are that sandbox's."""
     known = [
         TargetRules("shop", 8),
+        TargetRules("letters", 8, sandbox=True, channels=("post",)),
+        TargetRules("till", 8, sandbox=True, classes=("service",)),
         TargetRules("trial", 8, skip_delay_and_quiet_hours=True, sandbox=True),
         TargetRules("lab", 8, skip_delay_and_quiet_hours=True, sandbox=True),
     ]
