@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.segmenter.cases import standing as standing_cases
+from services.segmenter.complaints import complaint
 from services.segmenter.echoes import foreign
 from services.segmenter.policy.clocks import Clock, Family
 from services.segmenter.policy.whole import Policy
@@ -113,6 +114,7 @@ RULES: Final[tuple[Rule, ...]] = (
     new_customer,
     marketing_rest,
     open_case,
+    complaint,
 )
 
 

@@ -4,6 +4,7 @@ In: the profile before and after the event, the policy, the time. Out: `customer
 she is now, what may be done, until when not, and every rule's answer.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,7 +23,7 @@ from services.segmenter.profile import believed
 from services.segmenter.respondents import rule_for
 from services.segmenter.segments import churned, lapsed, move_of
 from services.segmenter.state import Profile
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes import DECLARED, ThemeFinder, Told, newest
 from shared.events import ids, outcomes
 from shared.events.decisions import (
     Cause,
@@ -123,6 +124,7 @@ def decide(
         holds=standing,
         trace=(
             *_told(before, seen, cause),
+            *_explained(newest(after, rulebook.policy, rulebook.themes), seen),
             *also,
             *_answered(event, after),
             *_unbelieved(event),
@@ -276,8 +278,23 @@ def _done(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
     return ()
 
 
+def _explained(told: Told, seen: Snapshot) -> Iterator[TraceLine]:
+    """Say which answer told the theme, and what was raised that beats the band."""
+    if seen.score is None:
+        return
+    reason = f"told by the answer {told.source}"
+    if told.theme is None:
+        reason = "no theme recognised as the reason of the score"
+    elif told.source == DECLARED:
+        reason = "declared: she ticked it"
+    yield TraceLine(rule="theme", outcome=told.theme or "unknown", reason=reason)
+    for topic in told.escalations:
+        said = "raised in the newest answer, whatever its score"
+        yield TraceLine(rule="escalation", outcome=topic, reason=said)
+
+
 def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...]:
-    """Explain segment and theme, and what became of an answer that came late or without score."""
+    """Explain the segment, and what became of an answer that came late or without score."""
     lines = []
     if seen.score is not None:
         lines.append(
@@ -285,13 +302,6 @@ def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...
                 rule="segment",
                 outcome=str(seen.segment),
                 reason=f"score {seen.score} in the bands of nps",
-            )
-        )
-        lines.append(
-            TraceLine(
-                rule="theme",
-                outcome=seen.theme or "unknown",
-                reason="declared or told in the newest answer" if seen.theme else "none recognised",
             )
         )
     if cause.late:

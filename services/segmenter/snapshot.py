@@ -17,7 +17,7 @@ from services.segmenter.permits import bounced
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of, streak
 from services.segmenter.state import Profile
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes import ThemeFinder, newest
 from shared.events.decisions import Snapshot
 from shared.events.vocabulary import Channel, Identifier, Tone, Value
 
@@ -51,6 +51,7 @@ def snapshot(
     if profile.forgotten.first_answered_at is not None:
         firsts.append(profile.forgotten.first_answered_at)
     comment = latest.said("comment") if latest else None
+    told = newest(profile, policy, themes)
     tone = text(profile, policy, "tone")
     seen = Snapshot(
         score=latest.score if latest else None,
@@ -62,7 +63,11 @@ def snapshot(
         streak=streak(scored, policy),
         recovered_from=recovered_from(profile, policy),
         comment=comment[:_LONGEST_COMMENT] if isinstance(comment, str) and comment else None,
-        theme=_theme(profile, themes),
+        theme=told.theme,
+        theme_confidence=told.confidence,
+        pains=told.pains,
+        strengths=told.strengths,
+        escalations=told.escalations,
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
         language=text(profile, policy, "language"),
@@ -76,13 +81,6 @@ def snapshot(
     )
     ready = maturity(profile, policy, now, pains=seen.pains, escalations=seen.escalations)
     return seen if ready is None else seen.model_copy(update={"maturity": ready})
-
-
-def _theme(profile: Profile, themes: ThemeFinder) -> str | None:
-    scored = profile.scored
-    if not scored:
-        return None
-    return themes.find({name: answer.value for name, answer in scored[-1].answers.items()})
 
 
 def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:

@@ -1,149 +1,251 @@
-"""Why she scored so: the theme of an answer, by rules in French and English. Pure.
+"""Why she scored so: the themes of an answer with their polarity, and what beats the band. Pure.
 
-In: declared reasons and free texts. Out: the name of one theme, or None: unknown stays unknown.
-Words are compared by stem, without accents; an entry that begins with `=` by the letter, because a
-stem may be shared by words that have nothing to do with each other. `topics` name a theme in any
-sentence; `pains` complain, so a negation before them takes them back ("pas cher", "not expensive").
+In: declared reasons and free texts by their names, and the segment of the score. Out: `Told`, with
+the theme that is the reason of the score, all pains and strengths, and the escalations raised. By
+rules in French and English (`policy.themes`); unknown stays unknown, irony is not guessed.
+
+Polarity, the first that tells: what was asked (`liked_least` and `improve` are pains, `liked_most`
+is a strength), the words around with their negations ("pas cher" is a strength of the price), and
+where they leave it open the score: a promoter names strengths, anybody else pains.
 """
 
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-import snowballstemmer
-
 from services.segmenter.policy.whole import Policy
-from shared.events.vocabulary import Value
+from services.segmenter.segments import segment_of
+from services.segmenter.state import Profile
+from services.segmenter.wording.clauses import Part, Sight, Sign, look
+from services.segmenter.wording.phrases import Entry, Phrases
+from services.segmenter.wording.words import fold
+from shared.events.vocabulary import Segment, Value
 
 #: The answers that may say why, in the order asked.
 TEXTS: Final = ("liked_least", "improve", "liked_most", "why", "comment")
-_LETTERS: Final = re.compile(r"[^\W_]+")
-_ELISION: Final = re.compile(r"\b(?:[cdjlmnst]|qu|jusqu|lorsqu)['’](?=\w)", re.IGNORECASE)  # noqa: RUF001
-_N_T: Final = re.compile(r"n['’]t\b", re.IGNORECASE)  # noqa: RUF001
-_END_OF_CLAUSE: Final = re.compile(r"[.!?;:,\n]|\b(?:mais|but|however|cependant)\b", re.IGNORECASE)
-_NEGATIONS: Final = frozenset(
-    {"pas", "jamais", "aucun", "aucune", "sans", "ni", "not", "no", "never", "without", "none"}
-    | {"nothing", "nor", "cannot"}
-)
-#: How many words a negation reaches: "pas du tout trop cher", "not at all too expensive".
-_REACH: Final = 4
+DECLARED: Final = "reasons"
+_PAINFUL: Final = frozenset({"liked_least", "improve"})
+_STRONG: Final = frozenset({"liked_most"})
+_OPPOSITE: Final[dict[Sign, Sign]] = {-1: 1, 0: 0, 1: -1}
 #: A comment longer than this says its reason before; it bounds the work for one message.
 _LONGEST: Final = 4000
 
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """One word of a text, folded, and the forms by which a rule may mean it.
-
-    These are its stems, and with `=` before it the word to the letter.
-    """
-
-    text: str
-    forms: frozenset[str]
+#: The parts of a confidence: see `_confidence`. A phrase may mean something else half the time.
+_ONE_PHRASE: Final = 0.5
+_EACH_FURTHER: Final = 0.15
+_MOST_FURTHER: Final = 2
+_ASKED_WHY: Final = 0.1
+_CLEAR: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Phrase:
-    """One entry of a rule: the forms of its words, and whether it complains."""
+class Mention:
+    """One theme told once: where, how it feels, whether words or the question said so, by what."""
 
     theme: str
-    words: tuple[frozenset[str], ...]
-    pain: bool
+    sign: Sign
+    clear: bool
+    phrase: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one answer tells. `source` names the answer that told `theme`."""
+
+    theme: str | None = None
+    confidence: float | None = None
+    source: str | None = None
+    pains: tuple[str, ...] = ()
+    strengths: tuple[str, ...] = ()
+    escalations: tuple[str, ...] = ()
 
 
 class ThemeFinder:
-    """The rules of one policy, stemmed once and found by a form of their first word."""
+    """The rules of one policy, stemmed once."""
 
     def __init__(self, policy: Policy) -> None:
-        # Most words come again and again; stemming one in two languages costs some 10 µs.
-        self._forms = lru_cache(maxsize=16384)(self._find_forms)
-        self._stemmers = tuple(snowballstemmer.stemmer(name) for name in ("french", "english"))
-        self._names = tuple(rule.name for rule in policy.themes)
+        self._rank = {rule.name: rank for rank, rule in enumerate(policy.themes)}
+        self._topics = tuple(topic.name for topic in policy.escalations.topics)
         self._reasons: dict[str, str] = {}
-        self._phrases: dict[str, list[_Phrase]] = {}
         for rule in policy.themes:
             for reason in (rule.name, *rule.declared):
-                self._reasons.setdefault(_fold(reason), rule.name)
-            for text in rule.topics:
-                self._index(rule.name, text, pain=False)
-            for text in rule.pains:
-                self._index(rule.name, text, pain=True)
+                self._reasons.setdefault(fold(reason), rule.name)
+        self._phrases = Phrases(_entries(policy))
+        # Decision, hold and timer of one answer all ask; a batch is some hundred answers.
+        self._told = lru_cache(maxsize=1024)(self._tell)
 
-    def find(self, answers: Mapping[str, Value]) -> str | None:
-        """Name the theme of one response's answers."""
-        return self._declared(answers.get("reasons")) or self._told(answers)
+    def read(self, answers: Mapping[str, Value], segment: Segment | None) -> Told:
+        """Tell what the answers of one response say; `segment` is what its score made of her."""
+        declared = answers.get(DECLARED)
+        given = tuple(declared) if isinstance(declared, list) else (declared,)
+        reasons = tuple(reason for reason in given if isinstance(reason, str))
+        texts = tuple((name, answers.get(name)) for name in TEXTS)
+        said = tuple((name, text[:_LONGEST]) for name, text in texts if isinstance(text, str))
+        return self._told(reasons, said, segment)
 
-    def _declared(self, reasons: Value) -> str | None:
-        given = reasons if isinstance(reasons, list) else [reasons]
-        found = (self._reasons.get(_fold(reason)) for reason in given if isinstance(reason, str))
-        return next((name for name in found if name), None)
-
-    def _told(self, answers: Mapping[str, Value]) -> str | None:
-        for text in TEXTS:
-            said = answers.get(text)
-            if isinstance(said, str) and (name := self._of_text(said)):
-                return name
-        return None
-
-    def _of_text(self, said: str) -> str | None:
-        """Take the theme named most often; among equals the first in the policy."""
-        counts: Counter[str] = Counter()
-        for clause in _END_OF_CLAUSE.split(said[:_LONGEST]):
-            words = self._words(clause)
-            for place in range(len(words)):
-                counts.update(self._themes_at(words, place))
-        return max(self._names, key=lambda name: counts[name], default=None) if counts else None
-
-    def _themes_at(self, words: Sequence[_Word], place: int) -> set[str]:
-        """Name the themes that a phrase starting at this word tells."""
-        return {
-            phrase.theme
-            for form in words[place].forms
-            for phrase in self._phrases.get(form, ())
-            if _fits(words, place, phrase) and not (phrase.pain and _negated(words, place))
-        }
-
-    def _words(self, clause: str) -> list[_Word]:
-        """Cut a clause into words, each with its forms in every language."""
-        spaced = _N_T.sub(" not", _ELISION.sub("", clause)).lower()
-        return [_Word(_fold(word), self._forms(word)) for word in _LETTERS.findall(spaced)]
-
-    def _find_forms(self, word: str) -> frozenset[str]:
-        # French endings are found with their accents, then folded: "livrée" and "livree" both.
-        spelt = {word, _fold(word)}
-        stems = {_fold(s.stemWord(form)) for s in self._stemmers for form in spelt}
-        return frozenset({*stems, f"={word}"})
-
-    def _index(self, theme: str, text: str, *, pain: bool) -> None:
-        exact = text.startswith("=")
-        words = tuple(
-            frozenset(form for form in word.forms if form.startswith("=") is exact)
-            for word in self._words(text)
+    def _tell(
+        self, reasons: tuple[str, ...], texts: tuple[tuple[str, str], ...], segment: Segment | None
+    ) -> Told:
+        by_score: Sign = 1 if segment == "promoter" else -1
+        mentions = [m for reason in reasons for m in self._declared(reason, by_score)]
+        raised: set[str] = set()
+        for source, text in texts:
+            seen = look(text, self._phrases)
+            raised |= seen.escalations
+            mentions += _asked(source, _mentions(seen.parts, source, by_score))
+        pains = self._in_order(m for m in mentions if m.sign < 0)
+        strengths = self._in_order(m for m in mentions if m.sign > 0)
+        theme, sign = _reason(pains, strengths, segment)
+        reason = [m for m in mentions if m.theme == theme and m.sign == sign]
+        return Told(
+            theme=theme,
+            confidence=_confidence(reason) if reason else None,
+            source=reason[0].source if reason else None,
+            pains=pains,
+            strengths=strengths,
+            escalations=tuple(topic for topic in self._topics if topic in raised),
         )
-        for form in words[0]:
-            self._phrases.setdefault(form, []).append(_Phrase(theme, words, pain))
+
+    def _declared(self, reason: str, by_score: Sign) -> Iterator[Mention]:
+        """Know a ticked reason by its name; its own words may say how it feels ("too dear")."""
+        theme = self._reasons.get(fold(reason))
+        if theme is not None:
+            parts = look(reason, self._phrases).parts
+            mood = next((part.mood for part in parts if part.mood), by_score)
+            yield Mention(theme, mood, clear=True, phrase=-1, source=DECLARED)
+
+    def _in_order(self, mentions: Iterable[Mention]) -> tuple[str, ...]:
+        """List themes by the answer that told them first, there by how often, then by policy."""
+        told: dict[str, Counter[str]] = {}
+        for mention in mentions:
+            told.setdefault(mention.source, Counter())[mention.theme] += 1
+        ranked = [
+            theme
+            for counts in told.values()
+            for theme, _ in sorted(counts.items(), key=lambda one: (-one[1], self._rank[one[0]]))
+        ]
+        return tuple(dict.fromkeys(ranked))
 
 
-def _fits(words: Sequence[_Word], place: int, phrase: _Phrase) -> bool:
-    if len(phrase.words) == 1:  # found by it
-        return True
-    ahead = words[place : place + len(phrase.words)]
-    return len(ahead) == len(phrase.words) and all(
-        not wanted.isdisjoint(word.forms) for word, wanted in zip(ahead, phrase.words, strict=True)
-    )
+@lru_cache(maxsize=8)
+def finder(policy: Policy) -> ThemeFinder:
+    """Give the rules of a policy made ready; they are made once for each policy."""
+    return ThemeFinder(policy)
 
 
-def _negated(words: Sequence[_Word], place: int) -> bool:
-    return any(word.text in _NEGATIONS for word in words[max(0, place - _REACH) : place])
+def newest(profile: Profile, policy: Policy, themes: ThemeFinder) -> Told:
+    """Tell what her newest answer with a score says."""
+    if not profile.scored:
+        return Told()
+    response = profile.scored[-1]
+    answers = {name: answer.value for name, answer in response.answers.items()}
+    return themes.read(answers, segment_of(response, policy))
 
 
-def _fold(text: str) -> str:
-    """Fold case, accents and outer blanks."""
-    if text.isascii():
-        return text.strip().lower()
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold().replace("œ", "oe"))
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+def _entries(policy: Policy) -> Iterator[Entry]:
+    for text in policy.feelings.otherwise:
+        yield Entry(text, "otherwise")
+    for text in policy.feelings.praises:
+        yield Entry(text, "praise")
+    for text in policy.feelings.pains:
+        yield Entry(text, "pain")
+    for rule in policy.themes:
+        yield from (Entry(text, "topic", rule.name) for text in rule.topics)
+        yield from (Entry(text, "pain", rule.name) for text in rule.pains)
+        yield from (Entry(text, "praise", rule.name) for text in rule.praises)
+    for topic in policy.escalations.topics:
+        yield from (Entry(text, "escalation", topic.name) for text in topic.phrases)
+
+
+def _reason(
+    pains: tuple[str, ...], strengths: tuple[str, ...], segment: Segment | None
+) -> tuple[str | None, Sign]:
+    """Pick the reason of the score: what a detractor praises is none, nor a promoter's pain."""
+    if pains and segment != "promoter":
+        return pains[0], -1
+    if strengths and segment != "detractor":
+        return strengths[0], 1
+    return None, 0
+
+
+def _asked(source: str, mentions: list[Mention]) -> Iterator[Mention]:
+    """Let the question say how it feels: what she liked least is a pain however it is put."""
+    for mention in mentions:
+        if source in _PAINFUL:
+            yield Mention(mention.theme, -1, clear=True, phrase=mention.phrase, source=source)
+        elif source in _STRONG and not (mention.clear and mention.sign < 0):
+            yield Mention(mention.theme, 1, clear=True, phrase=mention.phrase, source=source)
+        else:
+            yield mention
+
+
+def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
+    """List what the parts tell; an open mention goes with a clear one of the same theme."""
+    found: list[Mention] = []
+    for place, part in enumerate(parts):
+        for sight, sign in _felt(part):
+            theme = sight.phrase.name or ""
+            felt = sign or _around(parts, place)
+            found.append(Mention(theme, felt or by_score, bool(felt), sight.phrase.number, source))
+    clear = {mention.theme for mention in found if mention.clear}
+    return [mention for mention in found if mention.clear or mention.theme not in clear]
+
+
+def _felt(part: Part) -> Iterator[tuple[Sight, Sign]]:
+    """List the themes that a part names, each with how the part itself feels about it."""
+    themed = [sight for sight in part.sights if sight.phrase.name]
+    strong = {s.phrase.name for s in themed if not s.phrase.weak}
+    spoken = {s.phrase.name for s in themed if s.sign and not s.phrase.weak}
+    for sight in themed:
+        others = {sight.phrase.name}
+        if sight.phrase.weak and strong - others:
+            continue
+        sign = sight.sign or _nearest(sight, part)
+        if not sign and (sight.phrase.weak or spoken - others):
+            # "The product is too dear": what bears the price is not what she talks about.
+            continue
+        yield sight, sign
+
+
+def _nearest(sight: Sight, part: Part) -> Sign:
+    """Find the feeling next to a topic: of its own theme, else of any."""
+    own = [s for s in part.sights if s.sign and s.phrase.name == sight.phrase.name]
+    free = [s for s in part.sights if s.sign and (s.phrase.name is None or s.phrase.weak)]
+    near = min(own or free, key=lambda s: (abs(s.place - sight.place), -s.place), default=None)
+    return near.sign if near else 0
+
+
+def _around(parts: tuple[Part, ...], place: int) -> Sign:
+    """Find what the parts around say: those of the same group, else, after a "but", the reverse."""
+    part = parts[place]
+    same = [p for p in (*parts[place + 1 :], *reversed(parts[:place])) if p.group == part.group]
+    found = _first(same)
+    if found or not part.turns:
+        return found
+    before, after = _first(parts[:place][::-1]), _first(parts[place + 1 :])
+    return _OPPOSITE[before or after]
+
+
+def _first(parts: Iterable[Part]) -> Sign:
+    return next((part.mood for part in parts if part.mood), 0)
+
+
+def _confidence(reason: list[Mention]) -> float:
+    """Say how sure the theme is, from 0 to 1.
+
+    A reason that she ticked is 1. Told by words, one phrase is 0.5 and each further one 0.15 more,
+    two at most; 0.1 more if it answers a question for the reason (anything but the comment), and
+    0.1 more if words or the question say how it feels, not the score.
+    """
+    first = reason[0]
+    if first.source == DECLARED:
+        return 1.0
+    told = [mention for mention in reason if mention.source == first.source]
+    further = min(len(Counter(m.phrase for m in told)) - 1, _MOST_FURTHER)
+    sure = _ONE_PHRASE + _EACH_FURTHER * further
+    sure += _ASKED_WHY if first.source != "comment" else 0
+    sure += _CLEAR if any(m.clear for m in told) else 0
+    return round(sure, 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Step
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes import finder
 from shared import identifiers
 from shared.bus.consume import Received
 from shared.bus.port import Message, Partition, Record
@@ -245,6 +246,7 @@ def fact(told: Event) -> Fact:
     return fact_of(told)
 
 
+@cache
 def shipped_policy() -> Loaded[Policy]:
     """The shipped example policy."""
     return load_yaml(SHIPPED, Policy)
@@ -253,7 +255,7 @@ def shipped_policy() -> Loaded[Policy]:
 def rulebook(policy: Policy | None = None) -> Rulebook:
     """A policy made ready; the shipped one by default."""
     policy = policy or shipped_policy().value
-    return Rulebook(policy, "test-policy", ThemeFinder(policy))
+    return Rulebook(policy, "test-policy", finder(policy))
 
 
 class Shelf:

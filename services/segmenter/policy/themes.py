@@ -1,4 +1,4 @@
-"""Section `themes`: how the reason for a score is recognised."""
+"""Sections `themes` and `feelings`: how the reason for a score is recognised."""
 
 from typing import Annotated
 
@@ -8,27 +8,51 @@ from services.segmenter.policy.words import Name, once
 from shared.settings import Strict
 
 
-def _words(text: str) -> str:
+def _reason(text: str) -> str:
     if not any(character.isalnum() for character in text):
         raise ValueError("write a word or a phrase, or remove the entry: this matches nothing")
     return text
 
 
-Words = Annotated[str, AfterValidator(_words)]
+def _words(text: str) -> str:
+    for part in text.split("*"):
+        if not any(character.isalnum() for character in part):
+            raise ValueError("write words on both sides of *: it stands for up to three words")
+    if any(mark in text for mark in ".!?;,:()"):
+        raise ValueError("remove the punctuation: a phrase is found within one part of a sentence")
+    return text
+
+
+Reason = Annotated[str, AfterValidator(_reason)]
+Words = Annotated[Reason, AfterValidator(_words)]
+
+
+class Feelings(Strict):
+    """Words that praise or complain, whatever the theme; a negation turns them round.
+
+    `otherwise`: phrases in which a word of a theme or a feeling means something else.
+    """
+
+    praises: tuple[Words, ...] = ()
+    pains: tuple[Words, ...] = ()
+    otherwise: tuple[Words, ...] = ()
 
 
 class ThemeRule(Strict):
     """How one theme is recognised.
 
-    `declared`: reasons that a customer ticks. `topics`: words that name it in any sentence.
-    `pains`: words that complain about it, unless negated. Accents and endings do not matter, but
-    for an entry that begins with `=`: that one means itself and nothing else.
+    `declared`: reasons that a customer ticks. `topics`: words that name it and feel nothing.
+    `pains` and `praises` name it and complain or praise; a negation turns them round. Accents and
+    endings do not matter, but for an entry that begins with `=`: that one means itself and nothing
+    else. One that begins with `~` names the theme only where nothing else is named. `*` stands for
+    up to three words.
     """
 
     name: Name
-    declared: tuple[Words, ...] = ()
+    declared: tuple[Reason, ...] = ()
     topics: tuple[Words, ...] = ()
     pains: tuple[Words, ...] = ()
+    praises: tuple[Words, ...] = ()
 
 
 def _themes(themes: tuple[ThemeRule, ...]) -> tuple[ThemeRule, ...]:

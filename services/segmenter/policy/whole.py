@@ -10,6 +10,7 @@ from services.segmenter.policy.budgets import Budgets
 from services.segmenter.policy.called_by import CalledBy
 from services.segmenter.policy.cases import Cases
 from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.escalations import Escalations
 from services.segmenter.policy.fatigue import Fatigue
 from services.segmenter.policy.lifecycle import LifecyclePolicy
 from services.segmenter.policy.maturity import MaturityPolicy
@@ -21,7 +22,7 @@ from services.segmenter.policy.quality import Quality
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.settle import Settle
 from services.segmenter.policy.statistics import Statistics
-from services.segmenter.policy.themes import Themes
+from services.segmenter.policy.themes import Feelings, Themes
 from services.segmenter.policy.zones import Zones
 from shared.settings import Strict
 
@@ -41,7 +42,9 @@ class Policy(Strict):
     permits: Permits
     budgets: Budgets = ()
     zones: Zones
+    feelings: Feelings = Feelings()
     themes: Themes = ()
+    escalations: Escalations = Escalations()
     attributes: Attributes = Field(default_factory=dict)
     lifecycle: LifecyclePolicy = LifecyclePolicy()
     called_by: CalledBy = CalledBy()
@@ -51,3 +54,10 @@ class Policy(Strict):
     statistics: Statistics = Statistics()
     objectives: Objectives = ()
     alerts: FigureAlerts = ()
+
+    # One is loaded at start and asked for ever: it is known by being itself, so that what is made
+    # of it (the stemmed themes) can be kept beside it without comparing a thousand words.
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other

@@ -174,6 +174,7 @@ def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
         ("new_customer", "open", None),
         ("marketing_rest", "open", None),
         ("open_case", "open", None),
+        ("complaint", "open", None),
     ]
     assert tuple(line.rule for line in lines) == tuple(rule.__name__ for rule in clocks.RULES)
 

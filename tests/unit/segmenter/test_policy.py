@@ -81,7 +81,9 @@ def test_the_shipped_policy_is_the_reference() -> None:
             id="a window of no kind",
         ),
         pytest.param("hours: 16", "hours: 0", "budgets.0.window.rolling.hours", "1", id="0 hours"),
-        pytest.param("      - prix\n", "      - '='\n", "themes.0.topics.0", "nothing", id="word"),
+        pytest.param(
+            "      [prix, tarif,", "      ['=', tarif,", "themes.0.topics.0", "nothing", id="word"
+        ),
         pytest.param(
             "[livraison, délai,",
             "[Prix, délai,",

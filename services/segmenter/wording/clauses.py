@@ -1,0 +1,193 @@
+"""A text taken apart into parts, and what is seen in each: themes, complaints, praise. Pure.
+
+In: a text and the phrases of a policy. Out: its `Part`s in order, and the escalations told. The
+longest phrase takes its words: "frais de livraison" is a price and no delivery. Commas and "and"
+part a sentence softly: what one part leaves open the next one tells ("the price, the room, all was
+perfect"). "But" and its kind turn round: "all was fine, but the price".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from services.segmenter.wording.phrases import NEGATIONS, Phrase, Phrases, Word
+from services.segmenter.wording.words import sentences
+
+#: +1 praise, -1 pain, 0 left open.
+Sign = Literal[-1, 0, 1]
+#: How a part begins.
+Join = Literal["and", "but"]
+
+_AND: Final = frozenset({"et", "and", "ou", "or", "qui", "because", "car", "which"})
+_BUT: Final = frozenset(
+    {"mais", "but", "however", "cependant", "pourtant", "toutefois", "neanmoins", "malgre"}
+    | {"although", "though", "despite", "sauf", "hormis", "excepte", "except", "dommage", "bemol"}
+    | {"shame", "pity", "hors", "yet"}
+)
+#: The second word of "par contre", "en revanche", "à part", "apart from", "other than".
+_BUT_PAIRS: Final = frozenset(
+    {("par", "contre"), ("en", "revanche"), ("a", "part"), ("apart", "from"), ("other", "than")}
+    | {("meme", "si"), ("even", "if"), ("seul", "point"), ("only", "thing"), ("only", "downside")}
+    | {("only", "issue"), ("only", "complaint"), ("seul", "reproche"), ("aside", "from")}
+)
+_ALSO: Final = frozenset({"aussi", "surtout", "also", "egalement", "encore"})
+#: How many words a negation reaches: "pas du tout trop cher", "not at all too expensive".
+_REACH: Final = 4
+#: "Not only", "pas seulement": said of what is true.
+_ONLY: Final = frozenset({"seulement", "uniquement", "only", "just", "merely", "simplement", "que"})
+#: "Jamais vu un service aussi lent": never so is very.
+_SO: Final = frozenset(
+    {"aussi", "autant", "such", "so", "si", "tel", "telle", "pareil", "pareille"}
+)
+_NEVER: Final = frozenset({"jamais", "never"})
+#: Of something good only: the lack of it.
+_LACKS: Final = frozenset(
+    {"manque", "manquent", "lack", "lacks", "lacking", "lacked", "loin", "far"}
+)
+#: Right before a word only, and "un peu", "a little" is another matter.
+_LITTLE: Final = frozenset({"peu", "non", "little", "moins", "less"})
+_A: Final = frozenset({"un", "a"})
+#: No negation reaches over it: "ne vend que du cher".
+_THAN: Final = frozenset({"que", "than"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One phrase seen. `sign` is how it feels, its negation counted; `denied`: it was negated."""
+
+    phrase: Phrase
+    sign: Sign
+    denied: bool
+    place: int
+
+
+@dataclass(slots=True)
+class Part:
+    """What stands between two "and"s, commas or "but"s. `turns`: a "but" stands before it.
+
+    `group` numbers the stretches of text that feel alike as long as nothing says otherwise.
+    """
+
+    group: int
+    turns: bool
+    sights: list[Sight] = field(default_factory=list)
+
+    @property
+    def mood(self) -> Sign:
+        """How it feels on the whole; of as much praise as pain, as the last word said."""
+        total = sum(sight.sign for sight in self.sights)
+        if total:
+            return 1 if total > 0 else -1
+        return next((sight.sign for sight in reversed(self.sights) if sight.sign), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a text shows: the parts in which something is seen, and the names of escalations."""
+
+    parts: tuple[Part, ...]
+    escalations: frozenset[str]
+
+
+def look(text: str, phrases: Phrases) -> Seen:
+    """Take a text apart."""
+    parts: list[Part] = []
+    escalations: set[str] = set()
+    group = 0
+    for sentence in sentences(text):
+        group += 1
+        turns = False
+        for stretch in sentence:
+            words = [phrases.word(word) for word in stretch]
+            escalations.update(_escalations(words))
+            for begins, sights in _parts(words):
+                if begins == "but":
+                    group, turns = group + 1, True
+                if sights:
+                    parts.append(Part(group, turns, sights))
+    return Seen(tuple(parts), frozenset(escalations))
+
+
+def _escalations(words: Sequence[Word]) -> Iterator[str]:
+    for place, word in enumerate(words):
+        if word.escalations is not None:
+            for _, phrase in word.escalations.at(words, place):
+                if phrase.denies or not _negated(words, place, 0):
+                    yield phrase.name or ""
+
+
+def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
+    """Cut a stretch into parts, each with how it begins and what is seen in it."""
+    begins: Join = "and"
+    sights: list[Sight] = []
+    place = start = 0
+    while place < len(words):
+        if (join := _joins(words, place)) is not None:
+            yield begins, sights
+            begins, sights, start = join, [], place
+        end = place + 1
+        if (openings := words[place].phrases) is not None:
+            end, found = _longest(openings.at(words, place), place)
+            behind, end = end, _overtaken(words, place, end)
+            sights += [_sight(phrase, words, place, start) for phrase in found]
+            if end == behind and any(phrase.denies for phrase in found):
+                start = end  # its negation is spent
+        place = end
+    yield begins, sights
+
+
+def _joins(words: Sequence[Word], place: int) -> Join | None:
+    text = words[place].text
+    after = words[place + 1].text if place + 1 < len(words) else ""
+    if text in _BUT or (text, after) in _BUT_PAIRS:
+        return "and" if after in _ALSO else "but"
+    return "and" if text in _AND else None
+
+
+def _longest(found: list[tuple[int, Phrase]], place: int) -> tuple[int, list[Phrase]]:
+    """Keep the phrases that reach farthest, in the order of the policy."""
+    if not found:
+        return place + 1, []
+    end = max(reached for reached, _ in found)
+    kept = [phrase for reached, phrase in found if reached == end]
+    if len(kept) > 1:
+        # Entries that say the same of the same ("crash", "crashing") are one sight.
+        kept.sort(key=lambda phrase: (not phrase.weak, -phrase.number))
+        kept = list({(phrase.kind, phrase.name): phrase for phrase in kept}.values())
+    return end, kept
+
+
+def _overtaken(words: Sequence[Word], place: int, end: int) -> int:
+    """Let a phrase that begins inside and reaches farther have its words, too.
+
+    "Les frais" must not break "frais de livraison" apart.
+    """
+    for inner in range(place + 1, end):
+        openings = words[inner].phrases
+        if openings is not None and any(far > end for far, _ in openings.at(words, inner)):
+            return inner
+    return end
+
+
+def _sight(phrase: Phrase, words: Sequence[Word], place: int, start: int) -> Sight:
+    if phrase.kind not in {"pain", "praise"}:
+        return Sight(phrase, 0, denied=False, place=place)
+    good = phrase.kind == "praise"
+    denied = not phrase.denies and _negated(words, place, start, good=good)
+    return Sight(phrase, 1 if good is not denied else -1, denied, place)
+
+
+def _negated(words: Sequence[Word], place: int, start: int, *, good: bool = False) -> bool:
+    """Tell whether a word before it turns it round; `good`: a lack of it does, too."""
+    for back in range(place - 1, max(start, place - _REACH) - 1, -1):
+        text, near = words[back].text, back == place - 1
+        if text in _THAN:
+            return False
+        if near and text in _LITTLE and (not back or words[back - 1].text not in _A):
+            return True
+        if good and text in _LACKS:
+            return True
+        if text in NEGATIONS and words[back + 1].text not in _ONLY:
+            so = any(word.text in _SO for word in words[back + 1 : place])
+            return not (text in _NEVER and so)
+    return False

@@ -1,0 +1,166 @@
+"""The phrases of a policy, found by a form of their first word. Pure.
+
+In: entries as the policy writes them. Out: `Phrases.word`, which tells for each word of a text
+which phrases may begin there, once for every word ever met.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from services.segmenter.wording.words import Spelling, Stems, fold, sentences
+
+#: `topic` names a theme and feels nothing; `otherwise` takes its words away from every theme.
+Kind = Literal["topic", "pain", "praise", "otherwise", "escalation"]
+
+#: Words that turn round what follows; a phrase that has one of its own is not turned again.
+NEGATIONS: Final = frozenset(
+    {"ne", "pas", "jamais", "aucun", "aucune", "sans", "ni", "rien", "zero", "nullement", "guere"}
+    | {"not", "no", "never", "without", "none", "nothing", "nor", "neither", "cannot", "nobody"}
+    | {"cant", "isnt", "wasnt", "arent", "doesnt", "didnt", "wouldnt", "couldnt", "hasnt", "havent"}
+    | {"hardly", "barely"}
+)
+#: "Plus" is "no more" only after "ne", which colloquial French leaves out: "marche plus".
+_DENIALS: Final = NEGATIONS | {"plus"}
+#: What `*` in an entry stands for: this many words at most.
+_GAP: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a rule: its text, what it tells, and of which theme or topic (None: of any)."""
+
+    text: str
+    kind: Kind
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """An entry made ready. `words` are the forms of each word, None a gap.
+
+    `weak`: it names its theme only where nothing else does. `denies`: it holds a negation.
+    """
+
+    number: int
+    kind: Kind
+    name: str | None
+    words: tuple[frozenset[str] | None, ...]
+    weak: bool
+    denies: bool
+
+    def end(self, words: "Sequence[Word]", place: int, known: int = 1) -> int | None:
+        """Tell behind which word of a stretch it ends if it begins at `place`; None: it does not.
+
+        Its first `known` words are known to stand there.
+        """
+        return self._rest(words, place + known, known)
+
+    def _rest(self, words: "Sequence[Word]", place: int, part: int) -> int | None:
+        if part == len(self.words):
+            return place
+        wanted = self.words[part]
+        if wanted is None:
+            ends = (self._rest(words, place + skip, part + 1) for skip in range(_GAP + 1))
+            return next((end for end in ends if end is not None), None)
+        if place < len(words) and not wanted.isdisjoint(words[place].forms):
+            return self._rest(words, place + 1, part + 1)
+        return None
+
+
+class Openings:
+    """The phrases that begin with one word, told apart by the next: most fit nowhere."""
+
+    __slots__ = ("_gapped", "_next", "_single")
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self._single: list[Phrase] = []
+        self._gapped: list[Phrase] = []
+        self._next: dict[str, list[Phrase]] = {}
+        for phrase in phrases:
+            if len(phrase.words) == 1:
+                self._single.append(phrase)
+            elif phrase.words[1] is None:
+                self._gapped.append(phrase)
+            else:
+                for form in phrase.words[1]:
+                    self._next.setdefault(form, []).append(phrase)
+
+    def __bool__(self) -> bool:
+        return bool(self._single or self._next or self._gapped)
+
+    def at(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
+        """List the phrases that stand here, each with the place behind it."""
+        found = [(place + 1, phrase) for phrase in self._single]
+        if not self._next and not self._gapped:
+            return found
+        for phrase in self._gapped:
+            if (end := phrase.end(words, place)) is not None:
+                found.append((end, phrase))
+        if self._next and place + 1 < len(words):
+            seen: set[int] = set()
+            for form in words[place + 1].forms:
+                for phrase in self._next.get(form, ()):
+                    end = phrase.end(words, place, 2)
+                    if end is not None and phrase.number not in seen:
+                        seen.add(phrase.number)
+                        found.append((end, phrase))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text: folded, its forms, and the phrases that may begin with it (None: none)."""
+
+    text: str
+    forms: frozenset[str]
+    phrases: Openings | None
+    escalations: Openings | None
+
+
+class Phrases:
+    """All phrases of one policy."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        # Most words come again and again; stemming one in two languages costs some 10 µs.
+        self.word = lru_cache(maxsize=16384)(self._word)
+        self._stems = Stems()
+        self._phrases: dict[str, list[Phrase]] = {}
+        self._forms: set[str] = set()
+        spelt: set[str] = set()
+        for number, entry in enumerate(entries):
+            phrase, words = self._read(entry, number)
+            for form in phrase.words[0] or ():
+                self._phrases.setdefault(form, []).append(phrase)
+            for forms in phrase.words:
+                self._forms |= forms or set()
+            if not entry.text.lstrip("~").startswith("="):
+                spelt.update(words)
+        self._spelling = Spelling(spelt)
+
+    def _word(self, word: str) -> Word:
+        forms = self._stems.forms(word)
+        if self._forms.isdisjoint(forms) and (meant := self._spelling.meant(word)):
+            forms = self._stems.forms(meant)
+        found = {p.number: p for form in sorted(forms) for p in self._phrases.get(form, ())}
+        raised = Openings(p for p in found.values() if p.kind == "escalation")
+        others = Openings(p for p in found.values() if p.kind != "escalation")
+        return Word(fold(word), forms, others or None, raised or None)
+
+    def _read(self, entry: Entry, number: int) -> tuple[Phrase, list[str]]:
+        weak, plain = entry.text.startswith("~"), entry.text.lstrip("~")
+        exact = plain.startswith("=")
+        words: list[frozenset[str] | None] = []
+        spelt: list[str] = []
+        for part in plain.split("*"):
+            said = [w for stretches in sentences(part) for line in stretches for w in line]
+            words += [None] if words else []
+            words += [self._meaning(word, exact=exact) for word in said]
+            spelt += said
+        denies = any(fold(word) in _DENIALS for word in spelt)
+        return Phrase(number, entry.kind, entry.name, tuple(words), weak, denies), spelt
+
+    def _meaning(self, word: str, *, exact: bool) -> frozenset[str]:
+        forms = self._stems.forms(word)
+        return frozenset(form for form in forms if form.startswith("=") is exact)

@@ -1,0 +1,122 @@
+"""The shipped rules on labelled comments: those they were made with, and those kept out of it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.segmenter.policy.bands import Bands
+from services.segmenter.themes import ThemeFinder
+from shared.events.vocabulary import Segment
+from tests.builders.facts import shipped_policy
+
+LABELLED = Path(__file__).parent / "labelled"
+POLICY = shipped_policy().value
+FINDER = ThemeFinder(POLICY)
+SETS = ("known", "held_out")
+THEMES = ("price", "delivery", "product", "service")
+
+
+@dataclass
+class Count:
+    """How often something was found rightly, wrongly, and missed."""
+
+    right: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, wanted: set[str], found: set[str]) -> None:
+        self.right.update(wanted & found)
+        self.wrong.update(found - wanted)
+        self.missed.update(wanted - found)
+
+    def precision(self, name: str) -> float:
+        return self.right[name] / max(self.right[name] + self.wrong[name], 1)
+
+    def recall(self, name: str) -> float:
+        return self.right[name] / max(self.right[name] + self.missed[name], 1)
+
+    def table(self) -> str:
+        names = sorted({*self.right, *self.wrong, *self.missed})
+        return "\n".join(
+            f"{name:10} precision {self.precision(name):.2f} recall {self.recall(name):.2f}"
+            for name in names
+        )
+
+
+def labelled(name: str) -> list[dict[str, Any]]:
+    lines = (LABELLED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def segment(score: int, bands: Bands) -> Segment:
+    return next(band.segment for band in bands.nps if band.first <= score <= band.last)
+
+
+def measured(name: str) -> Iterator[tuple[dict[str, Any], dict[str, set[str]]]]:
+    for comment in labelled(name):
+        told = FINDER.read({"comment": comment["text"]}, segment(comment["score"], POLICY.bands))
+        yield (
+            comment,
+            {
+                "pains": set(told.pains),
+                "strengths": set(told.strengths),
+                "escalations": set(told.escalations),
+            },
+        )
+
+
+def test_there_are_enough_comments_and_no_two_alike() -> None:
+    """At least 300, a hundred of them kept out of the making of the rules."""
+    known, held_out = (labelled(name) for name in SETS)
+    assert len(known) + len(held_out) >= 300
+    assert len(held_out) >= 100
+    texts = Counter(comment["text"].casefold() for comment in (*known, *held_out))
+    assert [text for text, times in texts.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_themes_are_found_and_few_are_found_wrongly(name: str) -> None:
+    """Of each theme, whichever its polarity: precision at least 0.85, recall at least 0.70."""
+    count = Count()
+    for wanted, found in measured(name):
+        themes = {*wanted.get("pains", ()), *wanted.get("strengths", ())}
+        count.add(themes, found["pains"] | found["strengths"])
+    for theme in THEMES:
+        assert count.precision(theme) >= 0.85, count.table()
+        assert count.recall(theme) >= 0.70, count.table()
+
+
+@pytest.mark.parametrize("polarity", ["pains", "strengths"])
+@pytest.mark.parametrize("name", SETS)
+def test_pains_and_strengths_are_told_apart(name: str, polarity: str) -> None:
+    """Over all themes, each list is right to 0.85 and complete to 0.70."""
+    count = Count()
+    for wanted, found in measured(name):
+        for theme in THEMES:
+            count.add(
+                {polarity} if theme in wanted.get(polarity, ()) else set(),
+                {polarity} if theme in found[polarity] else set(),
+            )
+    assert count.precision(polarity) >= 0.85, count.table()
+    assert count.recall(polarity) >= 0.70, count.table()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_escalations_are_raised_and_few_for_nothing(name: str) -> None:
+    """Over all topics: precision at least 0.85, recall at least 0.80."""
+    by_topic, over_all = Count(), Count()
+    for wanted, found in measured(name):
+        topics = set(wanted.get("escalations", ()))
+        by_topic.add(topics, found["escalations"])
+        for topic in topics | found["escalations"]:
+            over_all.add(
+                {"all"} if topic in topics else set(),
+                {"all"} if topic in found["escalations"] else set(),
+            )
+    assert over_all.precision("all") >= 0.85, by_topic.table()
+    assert over_all.recall("all") >= 0.80, by_topic.table()
