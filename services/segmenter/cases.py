@@ -73,6 +73,8 @@ def standing(profile: Profile) -> list[Case]:
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
     """Pair the scores before and after each case that was resolved and may be asked about."""
     days = policy.cases.resurvey_after_days
+    if not profile.cases:  # nearly everybody; asked in every decision
+        return
     scored = {response.identity: response for response in profile.scored}
     for case_id, case in counting(profile):
         first = scored.get(case.answer or "")
@@ -88,7 +90,7 @@ def resurveys(profile: Profile, policy: Policy) -> dict[str, datetime]:
 
     Of several the last resolved only: one question answers for all.
     """
-    if standing(profile):
+    if not profile.cases or standing(profile):
         return {}
     found = [
         pair for pair in pairs(profile, policy) if not _answered_since(profile, pair.resolved_at)
