@@ -103,16 +103,6 @@ def rules(region: str, plus_addresses: str) -> Rules:
     return Rules(wanted or None, "ignore", frozenset(domain for domain in domains if domain))
 
 
-def email(raw: str) -> Identifier | None:
-    """Normalise an address as it was written."""
-    return _email(raw)
-
-
-def phone(raw: str) -> Identifier | None:
-    """Normalise an international number."""
-    return AS_SAID.phone(raw)
-
-
 def _email(raw: str) -> Identifier | None:
     """Normalise an address: NFC, lower case, IDN domain as A-labels; None if it is no address."""
     if len(raw) > _LONGEST_RAW:

@@ -59,7 +59,7 @@ def people(number: int) -> tuple[Identifier, ...]:
     """Name the customer of this number, as ingest normalises her."""
     found = (
         identifiers.external_id(f"C-{number:08d}"),
-        identifiers.email(f"client.{number:08d}@example.com"),
+        identifiers.AS_SAID.email(f"client.{number:08d}@example.com"),
     )
     return tuple(identifier for identifier in found if identifier)
 

@@ -52,8 +52,8 @@ def ids_of(
     """Identifiers as ingest normalises them."""
     found = (
         identifiers.external_id(external_id) if external_id else None,
-        identifiers.email(email) if email else None,
-        identifiers.phone(phone) if phone else None,
+        identifiers.AS_SAID.email(email) if email else None,
+        identifiers.AS_SAID.phone(phone) if phone else None,
     )
     return tuple(identifier for identifier in found if identifier)
 

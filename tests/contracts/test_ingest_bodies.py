@@ -61,7 +61,10 @@ async def written(bodies: Bodies) -> None:
 
 async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
     """With all that maps it again, and whom it concerns as HMACs."""
-    known = [identifiers.email("camille@example.com"), identifiers.response("shop", "s", "R-1")]
+    known = [
+        identifiers.AS_SAID.email("camille@example.com"),
+        identifiers.response("shop", "s", "R-1"),
+    ]
     whom = people(ROUTE_KEY, [each for each in known if each])
     told = Body(
         source="shop",

@@ -110,7 +110,7 @@ async def test_who_is_named_beside_the_ids_of_what_was_given_up_can_be_erased(
     named = thin("R1", who="Ana@example.com")
     await place.parts.fetches.put(SOURCE, [named], place.now - timedelta(minutes=11))
     await place.work()
-    known = identifiers.email("ana@example.com")
+    known = identifiers.AS_SAID.email("ana@example.com")
     assert known is not None
     ((row,),) = await place.rows("SELECT people FROM quarantine")
     assert set(people(b"route key", [known])) <= set(row)

@@ -217,12 +217,12 @@ async def test_a_record_too_large_is_told_and_blames_nobody_else() -> None:
 def test_a_person_is_named_as_an_erasure_names_her() -> None:
     """One HMAC for each identifier of hers; the identity of a response names nobody."""
     known = [
-        identifiers.email("Camille@Example.com"),
+        identifiers.AS_SAID.email("Camille@Example.com"),
         identifiers.external_id("C-1"),
         identifiers.response("shop", "s", "R-1"),
     ]
     named = people(b"k", [each for each in known if each])
-    again = identifiers.email("camille@example.com")
+    again = identifiers.AS_SAID.email("camille@example.com")
     assert again is not None
     assert named[0] == identifiers.route(b"k", [again])
     assert len(named) == 2

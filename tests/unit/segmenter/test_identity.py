@@ -7,12 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.facts import Key
+from services.segmenter.facts import Key, make
 from services.segmenter.identity import Candidate, Subject, assign, survivor
-from tests.builders.facts import NOON
+from shared.events.feedback import ResponseReceived
+from shared.events.vocabulary import Identifier
+from tests.builders.facts import NOON, answered
 
 EMAIL: Key = ("email", "anna@example.com")
 NUMBER: Key = ("external_id", "C-1")
+PHONE: Key = ("phone", "+33612345678")
 ANSWER: Key = ("response", "demo/nps/r1")
 OLD, OTHER = UUID(int=90), UUID(int=91)
 E1, E2, E3 = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -43,6 +46,47 @@ def test_an_event_links_customers_and_belongs_to_its_first_key() -> None:
     assert found.added == {}
     assert found.owner == {E1: OTHER}
     assert set(found.linked[E1]) == {OLD, OTHER}
+
+
+@pytest.mark.parametrize(
+    ("said", "owner"),
+    [
+        pytest.param((NUMBER, EMAIL, PHONE, ANSWER), NUMBER, id="the customer number"),
+        pytest.param((EMAIL, PHONE, ANSWER), EMAIL, id="the address"),
+        pytest.param((PHONE, ANSWER), PHONE, id="the telephone"),
+        pytest.param((ANSWER,), ANSWER, id="the answer"),
+    ],
+)
+def test_the_first_key_in_order_that_is_said_decides(said: tuple[Key, ...], owner: Key) -> None:
+    """External id, e-mail, phone, response: each is known as somebody else, in whatever order."""
+    known = {NUMBER: UUID(int=81), EMAIL: UUID(int=82), PHONE: UUID(int=83), ANSWER: UUID(int=84)}
+    named = tuple(
+        Identifier.model_validate({"kind": kind, "value": value})
+        for kind, value in reversed(said)
+        if kind != "response"
+    )
+    response = ANSWER[1].split("/")
+    told = answered("r1", 9, email=None)
+    data = told.data.model_copy(
+        update={
+            "identifiers": named,
+            "source": response[0],
+            "survey": response[1],
+            "response_id": response[2],
+        }
+    )
+    assert isinstance(data, ResponseReceived)
+    keys = make(E1, data, NOON).keys
+
+    assert keys == said
+    assert assign([Subject(E1, keys)], known, (), new_ids()).owner == {E1: known[owner]}
+
+
+def test_a_first_key_that_is_new_yields_to_one_that_is_known() -> None:
+    """A customer number told for the first time joins her whom the address knows already."""
+    found = assign([Subject(E1, (NUMBER, EMAIL, PHONE))], {PHONE: OTHER}, (), new_ids())
+    assert found.owner == {E1: OTHER}
+    assert found.added == {NUMBER: OTHER, EMAIL: OTHER}
 
 
 def test_events_of_one_batch_see_what_those_before_them_added() -> None:
