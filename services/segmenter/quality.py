@@ -26,6 +26,7 @@ Kind = Literal[
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 ReasonCode = Literal[
+    "merge_refused",
     "same_name_and_phone",
     "same_name_and_postal_code",
     "plus_address",
@@ -36,6 +37,8 @@ ReasonCode = Literal[
 #: code live a father and a son of one name, and in a city some namesakes; a local part before
 #: another domain is hers as often as somebody else's.
 _CONFIDENCE: Final[dict[ReasonCode, float]] = {
+    # An event named both as one: only their consents kept the policy from believing it.
+    "merge_refused": 0.95,
     "same_name_and_phone": 0.95,
     "plus_address": 0.9,
     "external_id_case": 0.9,
@@ -80,7 +83,8 @@ _OFFICES: Final = frozenset(
 class Person:
     """One customer, as far as she may be another one's twin.
 
-    `name` is made by `name_of`, `postal_code` by `postal_code_of`; phones are in E.164.
+    `name` is made by `name_of`, `postal_code` by `postal_code_of`; phones are in E.164. `refused`
+    are those with whom the policy did not let an event merge her.
     """
 
     customer_id: UUID
@@ -89,6 +93,7 @@ class Person:
     phones: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
     external_ids: frozenset[str] = frozenset()
+    refused: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ def person(
     identifiers: Iterable[str],
     quality: Quality,
     rules: Rules,
+    *,
+    refused: Iterable[UUID] = (),
 ) -> Person:
     """Read a stored profile's attributes and the names of its identifiers (`kind:value`)."""
 
@@ -128,6 +135,7 @@ def person(
         phones=frozenset(known["phone"]),
         emails=frozenset(known["email"]),
         external_ids=frozenset(known["external_id"]),
+        refused=frozenset(refused),
     )
 
 
@@ -169,6 +177,8 @@ def twins(a: Person, b: Person) -> Twins | None:
 def _reasons(a: Person, b: Person) -> Iterator[tuple[ReasonCode, float]]:
     same_name = bool(a.name) and a.name == b.name
     other_name = bool(a.name and b.name) and not same_name
+    if b.customer_id in a.refused:
+        yield "merge_refused", _CONFIDENCE["merge_refused"]
     if same_name and a.phones & b.phones:
         yield "same_name_and_phone", _CONFIDENCE["same_name_and_phone"]
     if same_name and a.postal_code and a.postal_code == b.postal_code:

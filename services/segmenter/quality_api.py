@@ -29,6 +29,7 @@ from shared.identifiers import Rules
 _TOO_LONG: Final = "57014"
 #: In words, for whoever decides.
 _REASONS: Final[dict[ReasonCode, str]] = {
+    "merge_refused": "an event named both; one refused what the other granted, so they stayed two",
     "same_name_and_phone": "the same name and the same telephone number",
     "same_name_and_postal_code": "the same name at the same postal code",
     "plus_address": "one mailbox, written with and without a tag after a plus",

@@ -64,24 +64,37 @@ _KEYS: Final = rf"""
         SELECT id, 'phone ' || right(digits, 8) || ' ' || name FROM phones
         WHERE length(digits) >= 8
     )"""  # noqa: S608 - texts of ours
+#: Whom the policy did not merge, from either side, as they are called now.
+_REFUSED: Final = """
+    SELECT coalesce(f.survivor_id, x.customer_id) AS one,
+           coalesce(t.survivor_id, x.other_id) AS other
+    FROM apart x
+    LEFT JOIN aliases f ON f.customer_id = x.customer_id
+    LEFT JOIN aliases t ON t.customer_id = x.other_id
+    WHERE x.reason = 'consent'
+"""
 _PAIRS = text(rf"""
     WITH {_KEYS}, alike AS (
         SELECT array_agg(DISTINCT id) AS ids FROM keys GROUP BY key
         HAVING count(*) > 1 AND count(DISTINCT id) BETWEEN 2 AND {_MOST_ALIKE}
+        UNION ALL
+        SELECT ARRAY[one, other] FROM ({_REFUSED}) AS refused
     )
     SELECT DISTINCT a.id AS one, b.id AS other
     FROM alike CROSS JOIN unnest(ids) AS a (id) CROSS JOIN unnest(ids) AS b (id)
     WHERE a.id < b.id
       AND (a.id, b.id) > (CAST(:one AS uuid), CAST(:other AS uuid))
-      AND NOT EXISTS (SELECT FROM apart x WHERE x.customer_id = a.id AND x.other_id = b.id)
+      AND NOT EXISTS (SELECT FROM apart x WHERE x.customer_id = a.id AND x.other_id = b.id
+                      AND x.reason = 'person')
     ORDER BY 1, 2 LIMIT :most
 """)  # noqa: S608 - texts of ours
-_PEOPLE = text("""
-    SELECT p.customer_id, s.attributes, s.identifiers
+_PEOPLE = text(f"""
+    SELECT p.customer_id, s.attributes, s.identifiers,
+           ARRAY(SELECT other FROM ({_REFUSED}) AS refused WHERE one = p.customer_id) AS refused
     FROM profiles p
     CROSS JOIN LATERAL jsonb_to_record(p.state) AS s (attributes jsonb, identifiers jsonb)
     WHERE p.customer_id = ANY(CAST(:ids AS uuid[]))
-""")
+""")  # noqa: S608 - texts of ours
 _PATIENCE = text("SELECT set_config('statement_timeout', '60s', true)")
 
 
@@ -112,7 +125,12 @@ async def people(
     rows = await connection.execute(_PEOPLE, {"ids": sorted(ids)})
     return {
         row.customer_id: person(
-            row.customer_id, row.attributes or {}, row.identifiers or {}, quality, rules
+            row.customer_id,
+            row.attributes or {},
+            row.identifiers or {},
+            quality,
+            rules,
+            refused=row.refused,
         )
         for row in rows
     }

@@ -12,7 +12,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as commands
+from services.segmenter import quality_pairs
 from services.segmenter.merge_api import make_merge_router
+from services.segmenter.policy.quality import Quality
+from services.segmenter.quality import twins
 from shared.bus.port import Message
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, decode
@@ -31,7 +34,7 @@ from tests.builders.facts import (
     says,
     updated,
 )
-from tests.builders.merging import aliases, count, profiles, tell
+from tests.builders.merging import aliases, count, profiles, refusing, tell
 from tests.builders.operating import answering, run, told
 
 OPERATE = {"Authorization": "Bearer operator"}
@@ -254,3 +257,21 @@ async def test_the_command_line_previews_merges_and_undoes(place: Place) -> None
         odd = await run(commands, "customer", "merge", "Anna", gone, url=url, environ=TOKEN)
         assert (odd.exit_code, "name a customer by" in odd.stderr) == (2, True)
     assert await count(place.engine, "SELECT count(*) FROM merges WHERE undone_at IS NULL") == 0
+
+
+async def test_a_merge_that_the_policy_refused_is_listed_for_a_person(place: Place) -> None:
+    """As a suspected duplicate, until somebody merges them."""
+    link = updated(*ids_of(ANNA), *ids_of(BEN), at=day(2))
+    await tell(place.engine, place.shelf, link, policy=refusing())
+    pair = tuple(sorted((place.anna, place.ben)))
+    first = (UUID(int=0), UUID(int=0))
+    async with place.engine.connect() as connection:
+        assert await quality_pairs.pairs(connection, Quality(), first, 10) == [pair]
+        people = await quality_pairs.people(connection, pair, Quality(), AS_SAID)
+    found = twins(people[pair[0]], people[pair[1]])
+    assert found is not None
+    assert found.reasons == ("merge_refused",)
+    await place.post("merge", a=who(place.anna), b=who(place.ben))
+    await place.done()
+    async with place.engine.connect() as connection:
+        assert await quality_pairs.pairs(connection, Quality(), first, 10) == []
