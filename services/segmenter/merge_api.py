@@ -19,7 +19,7 @@ from services.segmenter.api import Search, search_keys
 from services.segmenter.batch import decide_batch
 from services.segmenter.decide import Rulebook
 from services.segmenter.identity import Assignment
-from services.segmenter.merge_views import Preview, preview
+from services.segmenter.merge_views import MergePreview, preview
 from services.segmenter.merges import Command
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
@@ -34,7 +34,7 @@ from shared.identifiers import Rules
 #: How often a preview is repeated because customers moved under it.
 _TRIES: Final = 5
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": Preview, "description": "What would come out; nothing was changed"},
+    200: {"model": MergePreview, "description": "What would come out; nothing was changed"},
     404: {"description": "No customer is known so"},
     409: {"description": "Nothing to do, or several customers are known so"},
 }
@@ -89,7 +89,7 @@ def make_merge_router(
     @router.post("/merge", status_code=202, responses=_ANSWERS)
     async def merge(
         wish: MergeWish, response: Response, token: Annotated[Token, caller]
-    ) -> Asked | Preview:
+    ) -> Asked | MergePreview:
         """Merge two customers. Of their consents the stricter state stands."""
         with away_as_dependency():
             async with engine.connect() as connection:
@@ -110,7 +110,7 @@ def make_merge_router(
     @router.post("/unmerge", status_code=202, responses=_ANSWERS)
     async def unmerge(
         wish: UnmergeWish, response: Response, token: Annotated[Token, caller]
-    ) -> Asked | Preview:
+    ) -> Asked | MergePreview:
         """Undo a merge: she, and whoever had been merged into her, is somebody of her own."""
         with away_as_dependency():
             async with engine.connect() as connection:
@@ -172,7 +172,7 @@ class _Desk:
 
     async def answer(
         self, command: Command, response: Response, *, only_show: bool
-    ) -> Asked | Preview:
+    ) -> Asked | MergePreview:
         """Show what the command would bring, or ask for it."""
         if only_show:
             response.status_code = 200
@@ -184,7 +184,7 @@ class _Desk:
         await self._publisher.publish([message])
         return Asked(event_id=command.event_id, customers=(data.customer_id, *other))
 
-    async def _shown(self, command: Command) -> Preview:
+    async def _shown(self, command: Command) -> MergePreview:
         """Decide as the handler will, and write nothing."""
         for _ in range(_TRIES):
             with away_as_dependency():

@@ -40,7 +40,7 @@ class Side(View):
     holds: tuple[Hold, ...]
 
 
-class Preview(View):
+class MergePreview(View):
     """What would come out; nothing was changed.
 
     `consents_differ`: one refused what the other granted; of them as one, the refusal stands.
@@ -52,7 +52,9 @@ class Preview(View):
     consents_differ: bool
 
 
-def preview(gathered: Gathered, changes: Changes, rulebook: Rulebook, now: datetime) -> Preview:
+def preview(
+    gathered: Gathered, changes: Changes, rulebook: Rulebook, now: datetime
+) -> MergePreview:
     """Show what a command would change."""
     undoing = gathered.undoing
     gone = {one for one, _, _ in changes.aliases}
@@ -61,7 +63,7 @@ def preview(gathered: Gathered, changes: Changes, rulebook: Rulebook, now: datet
     )
     after = _only(changes.customers, set(changes.customers) - gone)
     two = after if undoing else before
-    return Preview(
+    return MergePreview(
         action="unmerge" if undoing else "merge",
         before=tuple(_side(customer, rulebook, now) for customer in before),
         after=tuple(_side(customer, rulebook, now) for customer in after),
