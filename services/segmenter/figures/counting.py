@@ -15,6 +15,7 @@ from services.segmenter.figures.question import Grouping, Scope
 from services.segmenter.figures.selecting import (
     ANSWERS,
     CHURNED,
+    ITEMS,
     KNOWN,
     PERSON,
     PLACE,
@@ -63,11 +64,15 @@ async def scores(
         SELECT value, score, n, place, groups FROM (
             SELECT *, max(place) OVER () AS groups FROM (
                 SELECT *, dense_rank() OVER (ORDER BY total DESC, value) AS place FROM (
-                    SELECT told.value, an.score, count(*) AS n,
-                           sum(count(*)) OVER (PARTITION BY told.value) AS total
-                    FROM {ANSWERS} {profile} {group_of(by)}
-                    WHERE {scored(scope)} {people_only(tests)}
-                    GROUP BY told.value, an.score
+                    SELECT told.value, raw.score, CAST(sum(raw.n) AS bigint) AS n,
+                           sum(sum(raw.n)) OVER (PARTITION BY told.value) AS total
+                    FROM (
+                        SELECT {group_of(by)} AS v, an.score, count(*) AS n
+                        FROM {ANSWERS} {profile}
+                        WHERE {scored(scope)} {people_only(tests)}
+                        GROUP BY 1, 2
+                    ) AS raw {ITEMS}
+                    GROUP BY told.value, raw.score
                 ) AS counted
             ) AS placed
         ) AS ranked
@@ -118,10 +123,15 @@ async def responses(
               AND an.answered_at >= CAST(:start AS timestamptz) - CAST(:skew AS interval)
               AND an.answered_at < CAST(:end AS timestamptz) + CAST(:window AS interval)
         )
-        SELECT told.value, count(*) AS invited, count(back.person) AS answered
-        FROM asked LEFT JOIN back ON back.person = asked.person AND back.survey = asked.survey
-        {profile} {group_of(by)}
-        WHERE true {people_only(tests)}
+        SELECT told.value, CAST(sum(raw.invited) AS bigint) AS invited,
+               CAST(sum(raw.answered) AS bigint) AS answered
+        FROM (
+            SELECT {group_of(by)} AS v, count(*) AS invited, count(back.person) AS answered
+            FROM asked LEFT JOIN back ON back.person = asked.person AND back.survey = asked.survey
+            {profile}
+            WHERE true {people_only(tests)}
+            GROUP BY 1
+        ) AS raw {ITEMS}
         GROUP BY 1
     """  # noqa: S608
     asked = {**parameters(scope, tests), "skew": _SKEW, "window": window}

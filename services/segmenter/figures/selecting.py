@@ -106,18 +106,20 @@ def parameters(scope: Scope, tests: Tests) -> dict[str, object]:
 
 
 def group_of(by: Grouping | None) -> str:
-    """Join the group (column `value` of `told`); of a list each item is a group, none is NULL."""
+    """Write what answers are grouped by first, as it is stored: one value, or a list of them."""
     if by is None:
-        return " CROSS JOIN (SELECT CAST(NULL AS text) AS value) AS told"
+        return "CAST(NULL AS jsonb)"
     if by.kind == "attribute":
-        found = "p.state #> ARRAY['attributes', CAST(:group_name AS text), 'value']"
-    else:
-        found = "an.said -> CAST(:group_name AS text)"
-    return f"""
-        CROSS JOIN LATERAL (SELECT {found} AS v) AS raw
-        LEFT JOIN LATERAL (
-            SELECT DISTINCT left(item, {_LONGEST}) AS value FROM jsonb_array_elements_text(
-                CASE jsonb_typeof(raw.v) WHEN 'array' THEN raw.v
-                ELSE jsonb_build_array(raw.v) END) AS items (item)
-        ) AS told ON true
-    """  # noqa: S608 - names of columns, nothing from outside
+        return "p.state #> ARRAY['attributes', CAST(:group_name AS text), 'value']"
+    return "an.said -> CAST(:group_name AS text)"
+
+
+#: Turns groups as stored (`raw.v`) into those shown (`told.value`): of a list each item is one, and
+#: none is NULL. After the counting, so for a few hundred groups and not for each answer.
+ITEMS: Final = f"""
+    LEFT JOIN LATERAL (
+        SELECT DISTINCT left(item, {_LONGEST}) AS value FROM jsonb_array_elements_text(
+            CASE jsonb_typeof(raw.v) WHEN 'array' THEN raw.v
+            ELSE jsonb_build_array(raw.v) END) AS items (item)
+    ) AS told ON true
+"""  # noqa: S608 - names of columns, nothing from outside
