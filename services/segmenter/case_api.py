@@ -125,7 +125,8 @@ def _new_id(customer: Customer, response: ResponseLink | None) -> str:
     ):
         raise Problem(404, "unknown-response", "she gave no such answer: correct `response`")
     cause = ids.response_cause(response.source, response.survey, response.response_id)
-    return f"{cases.OURS}{ids.case_of(cause)}"
+    # Not the policy's: a person's case stands whatever becomes of the score.
+    return f"{cases.OURS}{ids.name_id('case', 'person', cause)}"
 
 
 async def _step(

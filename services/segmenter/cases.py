@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter.policy.whole import Policy
+from services.segmenter.segments import segment_of
 from services.segmenter.state import Case, Profile, Response
 from shared.events import ids
 from shared.events.feedback import TimerDue
@@ -68,6 +69,26 @@ def counting(profile: Profile) -> Iterator[tuple[str, Case]]:
 def standing(profile: Profile) -> list[Case]:
     """List the cases on which somebody still works."""
     return [case for _, case in counting(profile) if case.open]
+
+
+def holding(profile: Profile, policy: Policy) -> list[Case]:
+    """List the cases for which she is left alone.
+
+    Not one that the policy opened for an answer which she has corrected since: it would open none.
+    """
+    rule = policy.cases.open
+    found = []
+    for case_id, case in counting(profile):
+        answer = profile.responses.get(case.answer or "")
+        corrected = (
+            answer is not None
+            and case_id == case_id_of(answer)
+            and not rule.escalations
+            and segment_of(answer, policy) not in rule.segments
+        )
+        if case.open and not corrected:
+            found.append(case)
+    return found
 
 
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:

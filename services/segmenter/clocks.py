@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
-from services.segmenter.cases import standing as standing_cases
+from services.segmenter.cases import holding
 from services.segmenter.complaints import complaint
 from services.segmenter.echoes import foreign
 from services.segmenter.policy.clocks import Clock, Family
@@ -79,7 +79,7 @@ def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
 def open_case(profile: Profile, policy: Policy) -> Hold | None:
     """Neither ask nor sell while somebody works on her problem."""
     opened, days = (
-        [case.at for case in standing_cases(profile)],
+        [case.at for case in holding(profile, policy)],
         policy.rests.open_case_days,
     )
     if not opened or not days:

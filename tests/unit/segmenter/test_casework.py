@@ -216,6 +216,15 @@ def test_a_helpdesk_s_case_about_the_answer_takes_the_place_of_ours() -> None:
     assert open_case(profile(over, theirs, *reversed(ours)), POLICY) is None
 
 
+def test_a_corrected_answer_is_no_longer_held_by_its_case() -> None:
+    """She meant a 9: the case that the 4 opened keeps nothing from her; one of a person does."""
+    told = [answered("r1", 4, revision=1), answered("r1", 9, revision=2)]
+    ours, person = (case("opened", name, response=LINK) for name in (OURS, "nps/by-a-person"))
+    assert open_case(profile(told[0], ours), POLICY) is not None
+    assert open_case(profile(*told, ours), POLICY) is None
+    assert open_case(profile(*told, person), POLICY) is not None
+
+
 #: A detractor whose case was resolved on the third day.
 RESOLVED = (
     answered("r1", 3),
