@@ -102,7 +102,7 @@ class Handler:
             await saving.keep_policy(connection, self._rulebook.version, self._policy_text, now)
         assigned, gathered = await self._gathered(connection, events, now)
         changes = decide_batch(events, assigned, gathered, self._rulebook, now)
-        await saving.save(connection, changes, now)
+        await saving.save(connection, changes)
         return changes
 
     async def _gathered(

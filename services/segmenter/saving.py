@@ -62,7 +62,7 @@ _KEEP_POLICY = text("""
 """)
 
 
-async def save(connection: AsyncConnection, changes: Changes, now: datetime) -> None:
+async def save(connection: AsyncConnection, changes: Changes) -> None:
     """Write everything that a batch changes."""
     await _save_facts(connection, changes.facts)
     await merge_store.save(connection, changes)

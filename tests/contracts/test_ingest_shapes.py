@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from shared.events.feedback import ResponseReceived
-from shared.identifiers import email, route
+from shared.identifiers import AS_SAID, route
 from tests.builders.ingest import ENVIRON
 from tests.builders.sources import NEWEST, Sources, running_sources
 
@@ -212,7 +212,7 @@ async def test_of_a_request_only_what_is_read_is_kept_and_no_secret(sources: Sou
         f"SELECT {columns} FROM ingest.bodies WHERE source = 'kept'"
     )
     (aside,) = await sources.aside("kept", columns)
-    whom = email("camille@example.com")
+    whom = AS_SAID.email("camille@example.com")
     assert whom is not None
     for shown, query, people, body, mapping in (kept, aside):
         assert isinstance(shown, dict)

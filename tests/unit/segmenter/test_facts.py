@@ -5,16 +5,18 @@ import pytest
 from services.segmenter.facts import MODELS, fact_of
 from shared.errors import Unprocessable
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, TYPES, Event
-from shared.events.feedback import ResponseLink, TimerDue
+from shared.events.feedback import MergeRequested, ResponseLink, TimerDue, UnmergeRequested
 from shared.identifiers import response
 from tests.builders.facts import ANNA, case, completed, fact, settled
 from tests.contracts.test_events import EXAMPLES, event
 
 MINE = [data for data in EXAMPLES if TYPES[data.TYPE][1] in (FEEDBACK, OUTCOMES)]
+#: What comes on these topics and is done instead of known: timers, and commands of a person.
+DONE = (TimerDue, MergeRequested, UnmergeRequested)
 
 
 @pytest.mark.parametrize(
-    "told", [pytest.param(event(data), id=data.TYPE) for data in MINE if data.TYPE != TimerDue.TYPE]
+    "told", [pytest.param(event(data), id=data.TYPE) for data in MINE if not isinstance(data, DONE)]
 )
 def test_every_type_of_its_topics_is_a_fact(told: Event) -> None:
     """A type that was forgotten would be dead-lettered, each time it is told."""
