@@ -1,7 +1,6 @@
 """What every test may ask for: a real PostgreSQL and, where the bus matters, a real Kafka."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 import uvloop
 
@@ -13,6 +12,6 @@ pytest_plugins = [
 ]
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_configure() -> None:
     """Run on the loop that every process of the product runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
