@@ -119,31 +119,31 @@ class Batches:
         for lanes in self._lanes.values():
             for lane in lanes:
                 while lane.batches:
-                    await self._send(lane)
+                    await self._send(lane, lane.batches.popleft())
 
     def _flush(self) -> None:
         self._flushing = None
+        # Taken out at once: until the task begins, what waits may be dropped or handed over.
         ready = [
-            lane
+            (lane, lane.batches.popleft())
             for lanes in self._lanes.values()
             for lane in lanes
             if lane.batches and not lane.under_way
         ]
         if not ready:
             return
-        for lane in ready:
+        for lane, _ in ready:
             lane.under_way = True
         task = asyncio.create_task(self._send_each(ready), name="bus-batches")
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send_each(self, lanes: Sequence[_Lane]) -> None:
+    async def _send_each(self, ready: Sequence[tuple[_Lane, Batch]]) -> None:
         # None of them waits: the producer has nothing else of these partitions.
-        for lane in lanes:
-            await self._send(lane)
+        for lane, batch in ready:
+            await self._send(lane, batch)
 
-    async def _send(self, lane: _Lane) -> None:
-        batch = lane.batches.popleft()
+    async def _send(self, lane: _Lane, batch: Batch) -> None:
         batch.builder.close()
         try:
             sent = await self.producer.send_batch(

@@ -180,3 +180,19 @@ async def test_what_waits_is_handed_over_at_the_end() -> None:
     await many.batches.hand_over()
 
     assert sum(count for _, count, _ in many.producer.sent) == 30
+
+
+async def test_what_is_given_up_as_it_leaves_keeps_no_partition_waiting(one: Gathering) -> None:
+    """Between being chosen and being sent it may be dropped, or the producer be stopped."""
+    waiter = one.add().waiter()
+    one.batches._flush()
+    waiter.cancel()
+    one.batches.drop_abandoned()
+    await one.batches.hand_over()
+    await one.producer.has_sent(1)
+    one.producer.sent[0][2].set_result(None)
+
+    next_one = one.add().waiter()
+    await one.producer.has_sent(2)
+    one.producer.sent[1][2].set_result(None)
+    await next_one
