@@ -200,9 +200,12 @@ def _gathered(facts: dict[UUID, list[Fact]], versions: dict[UUID, int]) -> Gathe
 
 def _split(told: Sequence[Event]) -> dict[UUID, list[Fact]]:
     facts: dict[UUID, list[Fact]] = {A: [], B: []}
+    owners = dict(_OWNERS)
     for one in {event.id: fact(event) for event in told}.values():
-        # An answer's own key is hers whose address came with it.
-        facts[_owner(one)].append(merges.own(one, _OWNERS, _owner(one)))
+        # As in the store a key has one owner: an answer's is hers who was named with it first.
+        for key in one.keys:
+            owners.setdefault(key, _owner(one))
+        facts[_owner(one)].append(merges.own(one, owners, _owner(one)))
     return facts
 
 
