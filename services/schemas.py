@@ -25,7 +25,7 @@ from services.segmenter.api import make_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.policy.whole import Policy
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes import finder
 from shared.bus.postgres import PostgresBus
 from shared.database import connect
 from shared.events import asyncapi
@@ -89,7 +89,7 @@ async def routes(settings: Settings) -> dict[str, Any]:
     context = Context(nowhere, secrets, access, CollectorRegistry(), bus, utc_now, "description")
     engine = connect(_NOWHERE, "description", connections=1)
     policy = load_yaml(context.config_file("policy.yaml"), Policy)
-    rulebook = Rulebook(policy.value, policy.version, ThemeFinder(policy.value))
+    rulebook = Rulebook(policy.value, policy.version, finder(policy.value))
     metrics = Metrics(CollectorRegistry())
     rules = context.identifier_rules()
     ingest = await build_ingest(context)

@@ -17,7 +17,7 @@ from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.progress import ProgressTeller
 from services.segmenter.quality_api import make_quality_router
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes import finder
 from services.segmenter.timers import Timers
 from shared import process
 from shared.bus.consume import ConsumeLoop
@@ -35,7 +35,7 @@ _BATCH = 100
 async def build(context: process.Context) -> Part:
     """Build the segmenter: consumer loop, timers, progress, API."""
     loaded = load_yaml(context.config_file("policy.yaml"), Policy)
-    rulebook = Rulebook(loaded.value, loaded.version, ThemeFinder(loaded.value))
+    rulebook = Rulebook(loaded.value, loaded.version, finder(loaded.value))
     metrics = Metrics(context.registry)
     engine = context.engine("segmenter")
     publisher, clock = context.bus.publisher, context.clock
