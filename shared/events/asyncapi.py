@@ -36,6 +36,7 @@ _OWN: Final = (
     feedback.TimerDue.TYPE,
     feedback.MergeRequested.TYPE,
     feedback.UnmergeRequested.TYPE,
+    feedback.ErasureRequested.TYPE,
 )
 #: Steps of a case: a helpdesk's come by ingest, those of cases that were opened here by itself.
 _CASES: Final = (
@@ -57,6 +58,7 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
     ("segmenter", "receive", FEEDBACK, None),
     ("segmenter", "send", DECISIONS, None),
     ("dispatcher", "receive", DECISIONS, None),
+    ("ingest", "receive", DECISIONS, (decisions.CustomerErased.TYPE,)),
     ("dispatcher", "send", OUTCOMES, (outcomes.DeliverySettled.TYPE,)),
     (
         "ingest",

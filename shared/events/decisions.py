@@ -256,6 +256,26 @@ class CustomerUnmerged(Fact):
     causes: tuple[UUID, ...] = ()
 
 
+class CustomerErased(Fact):
+    """A person is forgotten: whoever keeps something of hers up to `erased_before` deletes it.
+
+    `customer_ids` are all that ever stood for her, `customer_id` the last of them; none of them is
+    used again. `people` holds HMAC-SHA-256s (hex) of all her identifiers under the route key, those
+    of her responses (`source/survey/response id`) among them. `erased_at` is when the segmenter had
+    forgotten her.
+    """
+
+    TYPE: ClassVar[str] = "customer.erased"
+    VERSION: ClassVar[str] = "1.0"
+
+    erasure_id: UUID
+    customer_id: UUID
+    customer_ids: tuple[UUID, ...]
+    people: tuple[str, ...]
+    erased_before: Moment
+    erased_at: Moment
+
+
 class SegmenterProgressed(Fact):
     """How far the segmenter is on one of its input partitions: handled everything up to `upto`."""
 
@@ -268,4 +288,6 @@ class SegmenterProgressed(Fact):
     upto: Moment
 
 
-DecisionData = CustomerDecided | CustomerMerged | CustomerUnmerged | SegmenterProgressed
+DecisionData = (
+    CustomerDecided | CustomerMerged | CustomerUnmerged | CustomerErased | SegmenterProgressed
+)

@@ -40,6 +40,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             feedback.CustomerUpdated,
             feedback.MergeRequested,
             feedback.UnmergeRequested,
+            feedback.ErasureRequested,
             feedback.TimerDue,
         )
     },
@@ -49,6 +50,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             decisions.CustomerDecided,
             decisions.CustomerMerged,
             decisions.CustomerUnmerged,
+            decisions.CustomerErased,
             decisions.SegmenterProgressed,
         )
     },

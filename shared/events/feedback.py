@@ -218,6 +218,24 @@ class UnmergeRequested(Fact):
     asked_at: Moment
 
 
+class ErasureRequested(Fact):
+    """Forget a person: everything told of her up to `erased_before`, wherever it is kept.
+
+    `people` holds HMAC-SHA-256s (hex) of her normalised identifiers under the route key, which all
+    services hold: enough to find her rows, nothing to read. `customer_ids` are those known when it
+    was asked. What she says after `erased_before` makes a new customer.
+    """
+
+    TYPE: ClassVar[str] = "customer.erase_requested"
+    VERSION: ClassVar[str] = "1.0"
+
+    erasure_id: UUID
+    customer_ids: tuple[UUID, ...] = ()
+    people: tuple[str, ...] = ()
+    erased_before: Moment
+    asked_by: str
+
+
 MergeCommand = MergeRequested | UnmergeRequested
 CaseStep = CaseOpened | CaseResolved | CaseReopened
 FeedbackData = (
@@ -229,5 +247,6 @@ FeedbackData = (
     | CaseStep
     | CustomerUpdated
     | MergeCommand
+    | ErasureRequested
     | TimerDue
 )

@@ -107,6 +107,13 @@ EXAMPLES: tuple[EventData, ...] = (
     ),
     feedback.MergeRequested(customer_id=CUSTOMER, other_id=OTHER, asked_by="operator", asked_at=AT),
     feedback.UnmergeRequested(customer_id=OTHER, asked_by="operator", asked_at=AT),
+    feedback.ErasureRequested(
+        erasure_id=EVENT,
+        customer_ids=(CUSTOMER, OTHER),
+        people=("9f86d081884c7d65",),
+        erased_before=AT,
+        asked_by="operator",
+    ),
     feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, subject="5d0c", arm=2, due_at=AT),
     decisions.CustomerDecided(
         decision_id=DECISION,
@@ -191,6 +198,14 @@ EXAMPLES: tuple[EventData, ...] = (
     decisions.CustomerMerged(customer_id=CUSTOMER, merged_id=OTHER, merged_at=AT),
     decisions.CustomerUnmerged(
         customer_id=OTHER, survivor_id=CUSTOMER, unmerged_at=LATER, causes=(CAUSE,)
+    ),
+    decisions.CustomerErased(
+        erasure_id=EVENT,
+        customer_id=CUSTOMER,
+        customer_ids=(CUSTOMER, OTHER),
+        people=("9f86d081884c7d65",),
+        erased_before=AT,
+        erased_at=LATER,
     ),
     decisions.SegmenterProgressed(topic="nps.feedback", partition=3, partitions=12, upto=AT),
     outcomes.DeliverySettled(
