@@ -155,20 +155,7 @@ class _Desk:
 
     async def found(self, connection: AsyncConnection, who: Who, name: str) -> UUID:
         """Find the one customer that is meant. Raises `Problem`."""
-        found: Iterable[UUID]
-        if who.customer_id is not None:
-            found = await store.existing(connection, [who.customer_id])
-        else:
-            keys = search_keys(who, self._rules)
-            found = (await store.customers_of(connection, keys)).values()
-        roots = set((await store.survivors(connection, found)).values())
-        if not roots:
-            raise _unknown(name)
-        if len(roots) > 1:
-            raise Problem(
-                409, "several-customers", f"`{name}` leads to several customers: give customer_id"
-            )
-        return roots.pop()
+        return await one_customer(connection, who, name, self._rules)
 
     async def answer(
         self, command: Command, response: Response, *, only_show: bool
@@ -200,6 +187,23 @@ class _Desk:
             changes = decide_batch([command], Assignment(), gathered, self._rulebook, now)
             return preview(gathered, changes, self._rulebook, now)
         raise DependencyAway("database: identities keep moving")
+
+
+async def one_customer(connection: AsyncConnection, who: Who, name: str, rules: Rules) -> UUID:
+    """Find the one customer (of merged ones the survivor) that is meant. Raises `Problem`."""
+    found: Iterable[UUID]
+    if who.customer_id is not None:
+        found = await store.existing(connection, [who.customer_id])
+    else:
+        found = (await store.customers_of(connection, search_keys(who, rules))).values()
+    roots = set((await store.survivors(connection, found)).values())
+    if not roots:
+        raise _unknown(name)
+    if len(roots) > 1:
+        raise Problem(
+            409, "several-customers", f"`{name}` leads to several customers: give customer_id"
+        )
+    return roots.pop()
 
 
 def _unknown(name: str) -> Problem:

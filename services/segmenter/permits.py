@@ -5,6 +5,7 @@ not. An address that bounced is closed.
 """
 
 from functools import lru_cache
+from typing import Final, Literal
 
 from services.segmenter.consents import consent
 from services.segmenter.policy.permits import PermitRule
@@ -12,7 +13,21 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import ADDRESS
 from services.segmenter.state import Profile
 from shared.events.decisions import Permit
-from shared.events.vocabulary import Channel, ContactClass
+from shared.events.vocabulary import Channel, ContactClass, Purpose
+
+#: Why a channel is open or closed for a class of contact.
+PermitCode = Literal[
+    "needs_none", "refused", "granted", "unknown", "not_asked_for", "not_refused", "bounced"
+]
+_WORDS: Final[dict[PermitCode, str]] = {
+    "needs_none": "needs no consent",
+    "refused": "{purpose} refused on this channel",
+    "granted": "{purpose} granted on this channel",
+    "unknown": "no consent to {purpose} is known, and unknown is no",
+    "not_asked_for": "the customer asked for no contact in the newest answer",
+    "not_refused": "{purpose} not refused on this channel",
+    "bounced": "the address bounced",
+}
 
 
 def permits(profile: Profile, policy: Policy) -> tuple[Permit, ...]:
@@ -48,40 +63,50 @@ def _closed(profile: Profile, channel: Channel) -> bool:
     return all(bounced(profile, channel, address) for address in addresses)
 
 
+def answer(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bool, PermitCode]:
+    """Tell whether a channel is open by one rule, and why (not)."""
+    allowed, code = _consented(profile, channel, rule)
+    if allowed and rule.consent != "none" and _closed(profile, channel):
+        return False, "bounced"
+    return allowed, code
+
+
 def _permit(
     profile: Profile, contact_class: ContactClass, channel: Channel, rule: PermitRule
 ) -> Permit:
-    allowed, reason = _answer(profile, channel, rule)
-    if allowed and rule.consent != "none" and _closed(profile, channel):
-        allowed, reason = False, "the address bounced"
-    return _made(contact_class, channel, rule.basis if allowed else None, reason)
+    allowed, code = answer(profile, channel, rule)
+    return _made(contact_class, channel, rule.basis if allowed else None, code, rule.purpose)
 
 
 @lru_cache(maxsize=1024)
-def _made(contact_class: ContactClass, channel: Channel, basis: str | None, reason: str) -> Permit:
+def _made(
+    contact_class: ContactClass,
+    channel: Channel,
+    basis: str | None,
+    code: PermitCode,
+    purpose: Purpose | None,
+) -> Permit:
     """Build a permit; the same few dozen are stated in every decision."""
     return Permit(
         contact_class=contact_class,
         channel=channel,
         allowed=basis is not None,
         basis=basis,
-        reason=reason,
+        reason=_WORDS[code].format(purpose=purpose),
     )
 
 
-def _answer(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bool, str]:
+def _consented(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bool, PermitCode]:
     if rule.consent == "none" or rule.purpose is None:
-        return True, "needs no consent"
+        return True, "needs_none"
     said = consent(profile, channel, rule.purpose)
     if said == "refused":
-        return False, f"{rule.purpose} refused on this channel"
+        return False, "refused"
     if rule.consent == "granted":
-        if said == "granted":
-            return True, f"{rule.purpose} granted on this channel"
-        return False, f"no consent to {rule.purpose} is known, and unknown is no"
+        return (True, "granted") if said == "granted" else (False, "unknown")
     if rule.consent == "requested" and not _asked_for_contact(profile):
-        return False, "the customer asked for no contact in the newest answer"
-    return True, f"{rule.purpose} not refused on this channel"
+        return False, "not_asked_for"
+    return True, "not_refused"
 
 
 def _asked_for_contact(profile: Profile) -> bool:
