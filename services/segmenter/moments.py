@@ -69,6 +69,12 @@ def changed(
             yield Timer(kind, customer_id, subject, 1, due_at, open=True)
 
 
+def calm(changed: Iterable[Timer], known: Iterable[Timer], now: datetime) -> Iterator[Timer]:
+    """Leave out what would ring at once although nobody waited for it: only the policy is new."""
+    waited = {timer.key for timer in known if timer.open}
+    return (t for t in changed if not t.open or t.due_at > now or t.key in waited)
+
+
 def _rings(kind: TimerKind, due_at: datetime, now: datetime) -> bool:
     return kind == "settle" or due_at > now
 

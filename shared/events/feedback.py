@@ -16,7 +16,8 @@ from shared.events.vocabulary import (
 
 TimeOrigin = Literal["platform", "receipt", "future"]
 #: A hold ends; an answer counts as complete; a resolved case is asked about; nobody answered.
-TimerKind = Literal["hold_end", "settle", "resurvey", "lapse"]
+#: `policy` is no moment of hers: another policy is in force, and she is to be decided about anew.
+TimerKind = Literal["hold_end", "settle", "resurvey", "lapse", "policy"]
 #: `nps` alone makes a segment; the others are kept and count as answers.
 Metric = Literal["nps", "csat", "ces", "stars"]
 #: Where data about people comes from. Bought addresses carry no consent, whatever the seller says.
@@ -176,11 +177,12 @@ class TimerDue(Fact):
     """A moment the segmenter waited for has come. `arm` counts how often this timer was set.
 
     `subject` says which of her timers of one kind it is: the hash of an answer or of a case; empty
-    where she has one of the kind.
+    where she has one of the kind. Of the kind `policy` it is the policy's version, and `arm` the
+    version of her state that was looked at.
     """
 
     TYPE: ClassVar[str] = "timer.due"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     kind: TimerKind
     customer_id: UUID
