@@ -72,7 +72,10 @@ class ConsumeLoop:
     """One consumer at work. Build it in the service, run it as a task of the host.
 
     `batch` bounds a poll; `unknown_grace` is how long an event of a newer release stops its
-    partition; `on_batch` is called after each commit; `clock` tells aware times.
+    partition; `on_batch` is called after each commit; `clock` tells aware times. Of a topic on
+    which little is for this consumer, `wanted` tells by a record's bytes, before they are decoded,
+    what is; `rest` is how long the loop lies still once it has caught up, for work that is not
+    urgent: records that come one by one then cost one poll and one commit together.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class ConsumeLoop:
         unknown_grace: timedelta = timedelta(minutes=15),
         dead_letters: DeadLetterPolicy | None = None,
         on_batch: Callable[[BatchStats], None] | None = None,
+        wanted: Callable[[bytes], bool] | None = None,
+        rest: timedelta = timedelta(0),
     ) -> None:
         self._consumer = consumer
         self._publisher = publisher
@@ -95,6 +100,8 @@ class ConsumeLoop:
         self._grace = unknown_grace
         self._policy = dead_letters or DeadLetterPolicy()
         self._on_batch = on_batch
+        self._wanted = wanted
+        self._rest = rest
         self._count = DeadLetterCount()
         self._sightings: Sightings = {}
         self._halts: dict[Partition, Halt] = {}
@@ -126,21 +133,27 @@ class ConsumeLoop:
                 records = await self._retrying(lambda: self._consumer.poll(self._batch))
                 if records:
                     await self._process(records)
+                if self._rest and self._caught_up(records):
+                    await pause(stopping, self._rest.total_seconds())
         except _Stopped:
             return
 
+    def _caught_up(self, records: Sequence[Record]) -> bool:
+        return all(record.at > self._clock() - self._rest for record in records)
+
     async def _process(self, records: Sequence[Record]) -> None:
         epochs = self._consumer.assigned()
-        fates = split(records, self._sightings, self._clock(), self._grace)
+        fates = split(records, self._sightings, self._clock(), self._grace, self._wanted)
         self._sightings = fates.sightings
         await self._halt(fates)
 
-        def ours(record: Record) -> bool:
-            epoch = epochs.get(record.partition)
-            return epoch is not None and self._consumer.assigned().get(record.partition) == epoch
+        def ours() -> frozenset[Partition]:
+            now = self._consumer.assigned()
+            return frozenset(place for place, epoch in epochs.items() if now.get(place) == epoch)
 
         async def handle() -> list[Rejected]:
-            batch = [item for item in fates.received if ours(item.record)]
+            held = ours()
+            batch = [item for item in fates.received if item.record.partition in held]
             return list(await self._alive(self._handled(batch))) if batch else []
 
         rejected = [*fates.rejected, *await self._retrying(handle)]
@@ -148,14 +161,18 @@ class ConsumeLoop:
         self._cap(len(finished), rejected)
 
         async def bury() -> None:
+            held = ours()
             letters = [
-                dead_letter(r.record, r.reason, self._clock()) for r in rejected if ours(r.record)
+                dead_letter(r.record, r.reason, self._clock())
+                for r in rejected
+                if r.record.partition in held
             ]
             if letters:
                 await self._publisher.publish(letters)
 
         async def commit() -> None:
-            offsets = next_offsets(record for record in finished if ours(record))
+            held, done = ours(), (*finished, *fates.passed)
+            offsets = next_offsets(record for record in done if record.partition in held)
             if offsets:
                 await self._consumer.commit(offsets)
 

@@ -1,11 +1,12 @@
 """What becomes of each record of a batch before the handler sees it. Pure.
 
 In: records in order per partition, what unknown events were seen before, the time. Out: events to
-handle, records refused for good, and partitions that stop before an event which this release
-cannot read: a newer release may be rolling out, and it will.
+handle, records refused for good, those that are none of this consumer's business, and partitions
+that stop before an event which this release cannot read: a newer release may be rolling out, and it
+will.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -54,13 +55,19 @@ class Fates:
     rejected: tuple[Rejected, ...]
     halts: Mapping[Partition, Halt] = field(default_factory=dict)
     sightings: Sightings = field(default_factory=dict)
+    passed: tuple[Record, ...] = ()
 
 
 def split(
-    records: Sequence[Record], sightings: Sightings, now: datetime, grace: timedelta
+    records: Sequence[Record],
+    sightings: Sightings,
+    now: datetime,
+    grace: timedelta,
+    wanted: Callable[[bytes], bool] | None = None,
 ) -> Fates:
     """Decide each record's fate. Records behind a halt in their partition are in none of the parts.
 
+    `wanted` looks at a record's bytes before they are decoded; what it says no to is passed over.
     The grace counts from the first sight of the *kind*, so a thousand records of one unknown kind
     cost one grace, not a thousand.
     """
@@ -68,8 +75,12 @@ def split(
     received: list[Received] = []
     rejected: list[Rejected] = []
     halts: dict[Partition, Halt] = {}
+    passed: list[Record] = []
     for record in records:
         if record.partition in halts:
+            continue
+        if wanted is not None and not wanted(record.value):
+            passed.append(record)
             continue
         try:
             received.append(Received(record, decode(record.value)))
@@ -82,7 +93,7 @@ def split(
         except Unprocessable as error:
             rejected.append(Rejected(record, str(error)))
     newest = sorted(seen.items(), key=lambda item: item[1])[-_MOST_KINDS:]
-    return Fates(tuple(received), tuple(rejected), halts, dict(newest))
+    return Fates(tuple(received), tuple(rejected), halts, dict(newest), tuple(passed))
 
 
 def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:

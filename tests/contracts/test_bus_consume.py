@@ -1,7 +1,7 @@
 """The consuming loop's four fates, on both buses: handled, dead-lettered, waited for, crashed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
@@ -11,7 +11,7 @@ import pytest
 
 from shared.bus.consume import BatchStats, ConsumeLoop, Handle, Received, Rejected
 from shared.bus.dead_letters import DeadLetterLimit, DeadLetterPolicy, replay
-from shared.bus.port import Bus, Message
+from shared.bus.port import Bus, Message, Partition, Progress, Record
 from shared.bus.topics import dead_topic
 from shared.errors import DependencyAway, Unprocessable
 from shared.events.envelope import FEEDBACK, Event, encode
@@ -128,6 +128,90 @@ async def test_each_event_is_handled_and_committed_once_all_is_well(buses: Buses
         await until(second, [20])
     assert sum(s.handled for s in stats) == 20
     assert sum(s.dead for s in stats) == 0
+
+
+async def test_what_is_not_wanted_is_passed_over_for_good(buses: Buses) -> None:
+    """Neither decoded nor counted; a second process finds nothing left of it."""
+    bus, handler, stats = await buses.open(), Handler(), list[BatchStats]()
+    garbage = Message(FEEDBACK, "route", b"\xffnot json")
+    await bus.publisher.publish([garbage, event(1), garbage])
+
+    def wanted(value: bytes) -> bool:
+        return b"survey" in value
+
+    async with consuming(bus, handler, wanted=wanted, on_batch=stats.append):
+        await until(handler, [1])
+    await bus.close()
+    assert [(one.handled, one.dead) for one in stats] == [(1, 0)]
+
+    after, second = await buses.open(), Handler()
+    await after.publisher.publish([event(2)])
+    async with consuming(after, second):
+        await until(second, [2])
+    operator = await after.subscribe("operator", [dead_topic(FEEDBACK)])
+    assert not any([await operator.poll(1) for _ in range(3)])
+
+
+class Still:
+    """A consumer with one batch, which counts how often it was asked."""
+
+    def __init__(self, at: datetime) -> None:
+        self.polls = 0
+        self._record = Record(Partition(FEEDBACK, 0), 0, "route", event(0).value, at)
+
+    async def poll(self, max_records: int) -> Sequence[Record]:
+        self.polls += 1
+        await asyncio.sleep(0)
+        return [self._record][:max_records] if self.polls == 1 else ()
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Nothing to store."""
+
+    async def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Nowhere to go."""
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Nothing to stop."""
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Nothing stopped."""
+
+    def assigned(self) -> Mapping[Partition, int]:
+        return {Partition(FEEDBACK, 0): 1}
+
+    async def progress(self) -> Sequence[Progress]:
+        return ()
+
+
+class Unheard:
+    """A publisher that nothing is told to."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        raise AssertionError(messages)
+
+
+@pytest.mark.parametrize(
+    ("age", "polls"),
+    [
+        pytest.param(timedelta(0), 1, id="caught up"),
+        pytest.param(timedelta(minutes=10), 2, id="behind, so it goes on at once"),
+    ],
+)
+async def test_work_that_is_not_urgent_lies_still_once_it_has_caught_up(
+    age: timedelta, polls: int
+) -> None:
+    """And is told to stop in the middle of it."""
+    consumer, handler, stopping = Still(NOON - age), Handler(), asyncio.Event()
+    rest = timedelta(minutes=5)
+    loop = ConsumeLoop(consumer, Unheard(), handler, clock=Clock(), rest=rest)
+    task = asyncio.create_task(loop.run(stopping))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert consumer.polls == polls
+    stopping.set()
+    async with asyncio.timeout(30):
+        await task
+    assert handler.handled == [0]
 
 
 async def test_what_nobody_can_read_becomes_a_dead_letter_that_can_be_replayed(

@@ -61,6 +61,21 @@ def test_each_record_has_one_fate(
     assert all(halt.until == NOON + GRACE for halt in fates.halts.values())
 
 
+def test_what_is_not_wanted_is_passed_over_unread() -> None:
+    """Also what nobody could read; but nothing behind a halt, or it would be skipped for good."""
+    fates = split(
+        records(BAD, GOOD, b"\xff", NEWER, BAD),
+        {},
+        NOON,
+        GRACE,
+        lambda value: b"survey" in value,
+    )
+
+    assert [record.offset for record in fates.passed] == [0, 2]
+    assert [item.record.offset for item in fates.received] == [1]
+    assert (fates.rejected, [halt.offset for halt in fates.halts.values()]) == ((), [3])
+
+
 def test_a_halt_stops_its_own_partition_only() -> None:
     """The other partitions go on."""
     fates = split([*records(NEWER, GOOD), *records(GOOD, partition=1)], {}, NOON, GRACE)
