@@ -1,5 +1,6 @@
 """Normalising identifiers: the same person is written the same way everywhere."""
 
+import hmac
 from collections.abc import Callable
 
 import idna
@@ -98,6 +99,14 @@ def test_settings_with_a_wrong_region_end_the_start() -> None:
         read_settings(default_region="Paris")
     with pytest.raises(ConfigError, match="NPS_PLUS_ADDRESSES: must be keep, ignore"):
         read_settings(plus_addresses="strip")
+
+
+@given(key=st.binary(min_size=1, max_size=200), name=st.text(max_size=80))
+def test_what_is_kept_of_an_identifier_is_its_hmac(key: bytes, name: str) -> None:
+    """Made from prepared hashes, it is what RFC 2104 says, for keys of any length."""
+    wanted = hmac.digest(key, f"email:{name}".encode(), "sha256").hex()
+
+    assert identifiers.hashed_name(key, "email", name) == wanted
 
 
 def test_the_route_is_made_of_the_first_identifier_and_the_key() -> None:
