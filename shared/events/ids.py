@@ -17,15 +17,10 @@ def name_id(*parts: object) -> UUID:
     return UUID(bytes=_name(orjson.dumps([str(part) for part in parts])))
 
 
-def message_id(
-    type_: str, source: str, survey: str, response_id: str, revised: int | None, content: object
-) -> UUID:
-    """Name a message by whose it is and what it says, whatever the order of its keys."""
-    # One text and one hash: a hash of the content within a name would be made for every message.
-    said = orjson.dumps(
-        [type_, source, survey, response_id, revised, content], option=orjson.OPT_SORT_KEYS
-    )
-    return UUID(bytes=_name(said))
+def content_id(*parts: object) -> UUID:
+    """Derive an identifier from JSON-like parts, whatever the order of their keys."""
+    # One text and one hash: every message is named so.
+    return UUID(bytes=_name(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)))
 
 
 def content_hash(content: object) -> str:

@@ -95,7 +95,7 @@ def _event_id(kind: Kind, payload: Payload, data: ResponseReceived) -> UUID:
     if data.metric != "nps" or data.given is not None:
         content["metric"] = data.metric
         content["given"] = data.given and [data.given.value, data.given.least, data.given.most]
-    return ids.message_id(data.TYPE, data.source, data.survey, data.response_id, revised, content)
+    return ids.content_id(data.TYPE, data.source, data.survey, data.response_id, revised, content)
 
 
 def _complete(kind: Kind, payload: Payload) -> bool:
