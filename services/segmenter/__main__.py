@@ -8,6 +8,8 @@ from services.segmenter.api import make_router
 from services.segmenter.case_api import make_case_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_api import make_eligibility_router
+from services.segmenter.erase_api import make_erase_router
+from services.segmenter.erase_request import Requests
 from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
@@ -41,8 +43,17 @@ async def build(context: process.Context) -> Part:
     publisher, clock = context.bus.publisher, context.clock
     rules = context.identifier_rules()
     consumer = await context.bus.subscribe("segmenter", [FEEDBACK, OUTCOMES])
-    handler = Handler(engine, publisher, rulebook, loaded.text, clock=clock, metrics=metrics)
+    handler = Handler(
+        engine,
+        publisher,
+        rulebook,
+        loaded.text,
+        clock=clock,
+        metrics=metrics,
+        route_key=context.route_key(),
+    )
     loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
+    erasures = Requests(engine, publisher, context.route_key(), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
     progress = ProgressTeller(consumer, publisher, clock=clock, metrics=metrics)
@@ -67,6 +78,7 @@ async def build(context: process.Context) -> Part:
             make_router(engine, rulebook, context.access, clock, rules),
             make_case_router(engine, context.access, clock, publisher),
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
+            make_erase_router(erasures, context.access, rules),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
             make_quality_router(engine, rulebook, context.access, clock, rules),
@@ -75,6 +87,7 @@ async def build(context: process.Context) -> Part:
             "consume": loop.run,
             "timers": timers.run,
             "progress": progress.run,
+            "erasures": erasures.run,
             "figures": figures.run,
         },
         ready=ready,

@@ -15,9 +15,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import merge_store, saving, store
+from services.segmenter import erase_store, merge_store, saving, store, tombstones
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
+from services.segmenter.erasure import ERASED, Erasure, note
 from services.segmenter.facts import Fact, fact_of
 from services.segmenter.identity import Assignment, Subject, assign
 from services.segmenter.merges import Command
@@ -31,7 +32,7 @@ from shared.events import feedback, outcomes
 from shared.events.envelope import DECISIONS, topic_of
 
 #: What a batch holds.
-Told = Fact | Due | Command
+Told = Fact | Due | Command | Erasure
 
 _log = structlog.get_logger(__name__)
 
@@ -44,8 +45,19 @@ class _Moved(Exception):
     """Another handler created or merged one of our customers meanwhile: gather again."""
 
 
+class _Forgotten(Exception):
+    """These events were handled and then erased with their customer: drop them, gather again."""
+
+    def __init__(self, events: set[UUID]) -> None:
+        super().__init__(len(events))
+        self.events = events
+
+
 class Handler:
-    """Handles batches. `new_id` names new customers; `clock` tells aware times."""
+    """Handles batches. `new_id` names new customers; `clock` tells aware times.
+
+    `route_key` is the key of the HMACs under which people forgotten are known.
+    """
 
     def __init__(
         self,
@@ -56,6 +68,7 @@ class Handler:
         *,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        route_key: bytes,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._engine = engine
@@ -65,6 +78,7 @@ class Handler:
         self._policy_kept = False
         self._clock = clock
         self._metrics = metrics
+        self._route_key = route_key
         self._new_id = new_id
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
@@ -80,13 +94,16 @@ class Handler:
 
     async def _decided(self, events: Sequence[Told]) -> Changes:
         """Repeat the transaction until nobody got ahead of it."""
+        forgotten: set[UUID] = set()
         for _ in range(_TRIES):
             try:
                 with away_as_dependency(), _refusals():
                     async with self._engine.begin() as connection:
-                        changes = await self._once(connection, events)
+                        changes = await self._once(connection, events, forgotten)
             except _Moved:
                 self._metrics.moved()
+            except _Forgotten as found:
+                forgotten |= found.events
             except DependencyAway as error:
                 if not _rolled_back(error):
                     raise
@@ -96,17 +113,50 @@ class Handler:
                 return changes
         raise DependencyAway("database: identities keep moving")
 
-    async def _once(self, connection: AsyncConnection, events: Sequence[Told]) -> Changes:
-        now = self._clock()
+    async def _once(
+        self, connection: AsyncConnection, events: Sequence[Told], forgotten: set[UUID]
+    ) -> Changes:
+        now, first = self._clock(), events[0]
+        # Before anything else: who waits for it must not hold what another waits for.
+        await tombstones.lock(connection, alone=isinstance(first, Erasure))
         if not self._policy_kept:
             await saving.keep_policy(connection, self._rulebook.version, self._policy_text, now)
-        assigned, gathered = await self._gathered(connection, events, now)
-        changes = decide_batch(events, assigned, gathered, self._rulebook, now)
+        if isinstance(first, Erasure):
+            changes = await erase_store.erase(connection, first, self._route_key, now)
+        else:
+            changes = await self._changes(connection, events, forgotten, now)
         await saving.save(connection, changes)
         return changes
 
+    async def _changes(
+        self,
+        connection: AsyncConnection,
+        events: Sequence[Told],
+        forgotten: set[UUID],
+        now: datetime,
+    ) -> Changes:
+        """Decide what is told of people who are not forgotten; note the rest."""
+        kept, dropped = await self._sifted(connection, events, forgotten)
+        changes = Changes(merged_at=now)
+        if kept:
+            assigned, gathered = await self._gathered(connection, kept, now)
+            changes = decide_batch(kept, assigned, gathered, self._rulebook, now)
+        if dropped:
+            await _note(connection, dropped, changes, now)
+        return changes
+
+    async def _sifted(
+        self, connection: AsyncConnection, events: Sequence[Told], forgotten: set[UUID]
+    ) -> tuple[list[Fact | Due | Command], list[Fact]]:
+        """Keep out what was told of people who are forgotten."""
+        facts = [event for event in events if isinstance(event, Fact)]
+        gone = await tombstones.dropped(connection, facts, self._route_key, forgotten)
+        ids = {fact.event_id for fact in gone}
+        rest = [e for e in events if not isinstance(e, Erasure) and e.event_id not in ids]
+        return rest, gone
+
     async def _gathered(
-        self, connection: AsyncConnection, events: Sequence[Told], now: datetime
+        self, connection: AsyncConnection, events: Sequence[Fact | Due | Command], now: datetime
     ) -> tuple[Assignment, Gathered]:
         command = events[0]
         if not isinstance(command, Command):
@@ -117,7 +167,7 @@ class Handler:
         return Assignment(), found
 
     async def _gather(
-        self, connection: AsyncConnection, events: Sequence[Told], now: datetime
+        self, connection: AsyncConnection, events: Sequence[Fact | Due | Command], now: datetime
     ) -> tuple[Assignment, Gathered]:
         """Find or make the customers, lock them, and read what the decision needs.
 
@@ -142,6 +192,11 @@ class Handler:
         if await store.survivors(connection, touched) != survivors:
             raise _Moved
         done, received = await store.done(connection, [event.event_id for event in events])
+        if erased := {one for one, decision in done.items() if decision.note == ERASED} & {
+            subject.event_id for subject in subjects
+        }:
+            # Told again with a moment after the erasure: keys of theirs were just made anew.
+            raise _Forgotten(erased)
         gathered = Gathered(
             customers=customers,
             survivors=survivors,
@@ -177,6 +232,19 @@ class Handler:
                 batch=len(events),
                 seconds=round(seconds, 4),
             )
+
+
+async def _note(
+    connection: AsyncConnection, dropped: Sequence[Fact], changes: Changes, now: datetime
+) -> None:
+    """Note once of each dropped fact that it was handled."""
+    done, _ = await store.done(connection, [fact.event_id for fact in dropped])
+    for fact in dropped:
+        stored = done.get(fact.event_id)
+        if stored is None:
+            stored = note(fact, now)
+            changes.decisions.append(stored)
+        changes.answers[fact.event_id] = stored
 
 
 def _named(event: Told) -> UUID | None:
@@ -221,7 +289,7 @@ def _read(batch: Sequence[Received]) -> tuple[list[Sequence[Told]], list[Rejecte
     Refuse what is none of them.
     """
     events: list[Fact | Due] = []
-    commands: dict[UUID, Command] = {}
+    commands: dict[UUID, Command | Erasure] = {}
     rejected: list[Rejected] = []
     for received in batch:
         event = received.event
@@ -230,6 +298,8 @@ def _read(batch: Sequence[Received]) -> tuple[list[Sequence[Told]], list[Rejecte
                 events.append(Due(event.id, event.data))
             elif isinstance(event.data, feedback.MergeCommand):
                 commands[event.id] = Command(event.id, event.data)
+            elif isinstance(event.data, feedback.ErasureRequested):
+                commands[event.id] = Erasure(event.id, event.data)
             else:
                 events.append(fact_of(event))
         except Unprocessable as error:

@@ -37,6 +37,7 @@ from shared.settings import Loaded, load_yaml
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
 #: The day of most tests.
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+ROUTE_KEY = b"the key of routes"
 ANNA = "anna@example.com"
 BEN = "ben@example.org"
 
@@ -197,8 +198,11 @@ def settled(
     channel: Channel = "email",
     target: str = "sandbox",
     change: int = 1,
+    contact_class: ContactClass = "service",
+    reference: str | None = None,
+    case_id: str | None = None,
 ) -> Event:
-    """A delivery of ours reached a state."""
+    """A delivery of ours reached a state; `reference` and `case_id` tell the ticket it made."""
     return event(
         outcomes.DeliverySettled(
             delivery_id=ids.name_id("delivery", delivery),
@@ -208,12 +212,14 @@ def settled(
             play="reassurance",
             action="reassure",
             channel=channel,
-            contact_class="service",
+            contact_class=contact_class,
             target=target,
             state=state,
             message="none",
             reason="taken",
             at=at,
+            reference=reference,
+            case_id=case_id,
         )
     )
 
@@ -309,5 +315,6 @@ def handler(
         "the text of the policy",
         clock=now if callable(now) else lambda: now,
         metrics=Metrics(CollectorRegistry()),
+        route_key=ROUTE_KEY,
         new_id=new_id,
     )

@@ -19,11 +19,13 @@ from shared.settings import Settings
 from tests.builders.facts import SHIPPED, Shelf, answered, settled
 from tests.builders.waiting import eventually
 
+SECRETS = {"NPS_TOKEN_OPERATOR": "operator", "NPS_ROUTE_SECRET": "route key of the tests"}
+
 
 @asynccontextmanager
 async def context_of(database: str) -> AsyncIterator[Context]:
     settings = Settings(database_url=database, bus="postgres", config=SHIPPED.parent)
-    async with open_context(settings, {"NPS_TOKEN_OPERATOR": "operator"}) as context:
+    async with open_context(settings, SECRETS) as context:
         yield context
 
 
