@@ -160,7 +160,7 @@ def _draft(
         contact_class=do.contact_class,
         legal_basis=do.legal_basis,
         target=target.name,
-        context=_context(play),
+        context={**_context(play), **_case(play, decision)},
         segments=play.when.segment,
         on_unknown=target.on_unknown or do.on_unknown or _on_unknown(do.contact_class),
         profile_late=do.profile_late,
@@ -206,6 +206,14 @@ def _variant(play: Play, decision: CustomerDecided) -> tuple[str, str]:
         if key and key in templates:
             return theme or "default", templates[key]
     return theme or "default", templates["default"]
+
+
+def _case(play: Play, decision: CustomerDecided) -> dict[str, Value]:
+    """Name the case to whoever in the company hears of it; the customer is told no such number."""
+    case = decision.case
+    if case is None or play.do.contact_class != "internal":
+        return {}
+    return {"case_id": case.case_id, "case_due_at": iso(case.due_at)}
 
 
 def _context(play: Play) -> dict[str, Value]:

@@ -34,7 +34,8 @@ _SLOWEST_RETRY_S: Final = 2.0
 # A delivery's next change waits until the one before is acknowledged, whoever tells that: in order.
 _UNTOLD = text("""
     SELECT c.delivery_id, c.change, c.state, c.reason, c.at, d.customer_id, d.cause_id, d.play,
-        d.action, d.channel, d.contact_class, d.target, d.message
+        d.action, d.channel, d.contact_class, d.target, d.message, d.reference,
+        d.context->>'case_id' AS case_id
     FROM delivery_changes c JOIN deliveries d ON d.id = c.delivery_id
     WHERE c.untold AND NOT EXISTS (
         SELECT 1 FROM delivery_changes earlier
@@ -131,6 +132,8 @@ def _message(row: Any) -> Message:
         message=row.message,
         reason=row.reason,
         at=row.at,
+        reference=row.reference,
+        case_id=row.case_id,
     )
     event = Event(outcome_event(row.delivery_id, row.change), SOURCE, row.at, settled)
     return Message(topic=OUTCOMES, key=str(row.customer_id), value=encode(event))

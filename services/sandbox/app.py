@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from services.sandbox.connection import cut_connection, keep_waiting
-from services.sandbox.entries import ActionCall, Entry, ProfileCall, Which
+from services.sandbox.entries import ActionCall, Entry, ProfileCall, Which, reference
 from services.sandbox.record import LONGEST, Record
 from services.sandbox.stream import as_json, events
 from services.sandbox.switches import Account, Switch
@@ -129,5 +129,8 @@ async def _answer(entry: Entry, switch: Switch, request: Request) -> Response:
         await cut_connection(request)
         # Nobody is there any more to read it.
         return Response(status_code=503)
-    body = {"repeat": True} if entry.repeat and not entry.effect else {"accepted": True}
-    return JSONResponse(body, entry.status)
+    body: dict[str, Any] = (
+        {"repeat": True} if entry.repeat and not entry.effect else {"accepted": True}
+    )
+    made = reference(entry)
+    return JSONResponse(body if made is None else {**body, "reference": made}, entry.status)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -114,6 +115,18 @@ def receive(
         status=_status(call.KIND, switch.mode, ignored=ignored),
         call=call.model_dump(mode="json"),
     )
+
+
+def reference(entry: Entry) -> str | None:
+    """Number what an action made, as a helpdesk numbers tickets; None: a profile makes nothing.
+
+    A repeat under a known key is answered as the first call was.
+    """
+    if entry.kind != "action":
+        return None
+    made = entry.call["delivery_id"] if entry.key is None else entry.key
+    again = "" if entry.account == "main" else f"-{entry.number}"
+    return f"SB-{sha256(made.encode()).hexdigest()[:12]}{again}"
 
 
 def _status(kind: Kind, mode: Mode, *, ignored: bool) -> int | None:

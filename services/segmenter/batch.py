@@ -25,6 +25,7 @@ from shared.events.decisions import (
     TraceLine,
 )
 from shared.events.envelope import Event, encode
+from shared.events.outcomes import DeliverySettled
 
 _SOURCE = "nps/segmenter"
 
@@ -86,9 +87,9 @@ class _Work:
         if stored is not None:
             self._again(fact, owner, stored)
             return
-        linked = {self._survivor(c): None for c in (owner, *self._assigned.linked[fact.event_id])}
+        linked = self._linked(fact, owner)
         before = self._customers[self._survivor(owner)].profile
-        merged, left = self._link(tuple(linked), fact.event_id) if len(linked) > 1 else ((), {})
+        merged, left = self._link(linked, fact.event_id) if len(linked) > 1 else ((), {})
         customer = self._customers[self._survivor(owner)]
         if left:
             owners = {key: self._survivor(self._assigned.keys[key]) for key in fact.keys}
@@ -104,6 +105,15 @@ class _Work:
 
     def _again(self, fact: Fact, owner: UUID, stored: Decision) -> None:
         """Publish what is stored; a copy received earlier is the fact, and may change the state."""
+    def _linked(self, fact: Fact, owner: UUID) -> tuple[UUID, ...]:
+        """List the customers that a fact shows to be one, whose it is first."""
+        found = [self._survivor(c) for c in (owner, *self._assigned.linked[fact.event_id])]
+        if not isinstance(fact.data, DeliverySettled):
+            return tuple(dict.fromkeys(found))
+        hers = (found[0], self._survivor(fact.data.customer_id))
+        known = {one: self._customers[one].profile.known for one in found}
+        return merges.by_number(found, hers, known)
+
         known = self._gathered.received.get(fact.event_id)
         self.changes.answers[fact.event_id] = stored
         if known is None or known <= fact.received_at:

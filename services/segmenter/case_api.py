@@ -133,7 +133,8 @@ async def _step(
     publisher: Publisher, customer: Customer, data: CaseStep, *, wanted: bool
 ) -> ToldCase:
     """Tell a further step of a case that is open now (`wanted`), or resolved."""
-    known = customer.profile.cases.get(data.case_id)
+    profile = customer.profile
+    known = cases.known(profile).get(cases.named(profile, data.case_id))
     if known is None:
         raise Problem(404, "unknown-case", "she has no such case: take a `case_id` of hers")
     if known.open != wanted:

@@ -1,12 +1,13 @@
 """Cases: which ones count, when she is asked how it went, and what came of it. Pure.
 
 A case of ours (`nps/…`) is opened by the policy with an answer. It stands for the helpdesk's own,
-whose number nobody knows yet: once a step of a helpdesk's case names the same answer, that case
-alone says how the problem stands. A case resolved is asked about some days later; the next answer
-is then paired with the one that the case was about.
+whose number nobody knows yet. Once the delivery that made the ticket tells it, both are one: the
+helpdesk's steps are steps of ours. Else, once a step of a helpdesk's case names the same answer,
+that case alone says how the problem stands. A case resolved is asked about some days later; the
+next answer is then paired with the one that the case was about.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,12 +57,34 @@ def subject(case_id: str) -> str:
     return ids.content_hash(case_id)
 
 
+def named(profile: Profile, case_id: str) -> str:
+    """Name the case of a helpdesk's step: ours, where its ticket was made for that one."""
+    ticket = profile.tickets.get(case_id)
+    return case_id if ticket is None or ticket.case_id not in profile.cases else ticket.case_id
+
+
+def known(profile: Profile) -> Mapping[str, Case]:
+    """Lead from its id to every case; the steps of the ticket made for a case of ours are its."""
+    if not profile.tickets:
+        return profile.cases
+    found: dict[str, Case] = {}
+    for case_id, case in profile.cases.items():
+        name = named(profile, case_id)
+        found[name] = found[name].joined(case) if name in found else case
+    return found
+
+
+def reference(profile: Profile, case_id: str) -> str | None:
+    """Tell the number of the ticket that was made for a case; of several the first."""
+    made = [ticket for ticket in profile.tickets.values() if ticket.case_id == case_id]
+    return min(made).reference if made else None
+
+
 def counting(profile: Profile) -> Iterator[tuple[str, Case]]:
     """List the cases that say how things stand, without ours that a helpdesk took over."""
-    theirs = {
-        case.answer for case_id, case in profile.cases.items() if not case_id.startswith(OURS)
-    }
-    for case_id, case in profile.cases.items():
+    found = known(profile)
+    theirs = {case.answer for case_id, case in found.items() if not case_id.startswith(OURS)}
+    for case_id, case in found.items():
         if not (case_id.startswith(OURS) and case.answer in theirs):
             yield case_id, case
 

@@ -75,10 +75,11 @@ def _response(
 
 
 def _case(fact: Fact, data: feedback.CaseStep, after: Profile, *, merged: bool) -> Cause:
-    case = after.cases.get(data.case_id)
+    case_id = cases.named(after, data.case_id)
+    case = cases.known(after).get(case_id)
     step = _STEPS[type(data)]
     return Cause(
-        id=ids.case_cause(data.case_id),
+        id=ids.case_cause(case_id),
         kind="case",
         triggers=(step, "merged") if merged else (step,),
         deadline_from=fact.occurred_at,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.segmenter import clocks, merges, opening, snapshot
 from services.segmenter.budgets import budgets
-from services.segmenter.cases import askable
+from services.segmenter.cases import askable, counting
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.fatigue import fatigue_threshold
@@ -167,6 +167,8 @@ def _gates(profile: Profile) -> tuple[object, ...]:
         profile.own,
         profile.reported,
     )
+        # A ticket's number may make two cases one, of which the helpdesk has closed its own.
+        dict(counting(profile)) if profile.cases else None,
 
 
 def _case(

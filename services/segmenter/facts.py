@@ -65,6 +65,8 @@ PERSONAL: Final = frozenset({"external_id", "email", "phone"})
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _BIGINT: Final = 2**63
+#: As long as a step of a case may name it.
+_LONGEST_CASE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,27 @@ def _clean(value: object) -> object:
     return value
 
 
+def ticket_of(data: outcomes.DeliverySettled) -> str | None:
+    """Name the ticket that a delivery made as its helpdesk's own steps will; None: it made none.
+
+    A target and the source of its web-hooks go by one name, so both call it `name/number`.
+    """
+    if data.channel != "ticket" or not data.reference:
+        return None
+    named = f"{data.target}/{data.reference}"
+    return named if len(named) <= _LONGEST_CASE else None
+
+
 def _keys(data: FactData) -> tuple[Key, ...]:
-    """List all keys of an event in `ORDER`; every one of them links to the others."""
+    """List all keys of an event in `ORDER`; every one of them links to the others.
+
+    A ticket's number comes last: the delivery says whose it is.
+    """
     found: set[Key] = set()
     if isinstance(data, outcomes.DeliverySettled):
-        return (("delivery", str(data.delivery_id)),)
+        ticket = ticket_of(data)
+        mine = ("delivery", str(data.delivery_id))
+        return (mine,) if ticket is None else (mine, ("case", ticket))
     found.update((identifier.kind, identifier.value) for identifier in data.identifiers)
     if isinstance(data, feedback.ResponseReceived):
         found.add(_response_key(data))

@@ -54,7 +54,8 @@ def assign(
     for subject in subjects:
         named = [owners[key] for key in subject.keys if key in owners]
         if subject.customer_id in existing and subject.customer_id is not None:
-            named.append(subject.customer_id)
+            # Whose it is says the event itself: a key of it that is new is hers.
+            named.insert(0, subject.customer_id)
         if not named:
             named = [new_id()]
             result.created.append(named[0])

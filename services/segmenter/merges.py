@@ -115,6 +115,18 @@ def _apart(
     return None
 
 
+def by_number(
+    linked: Iterable[UUID], hers: Iterable[UUID], known: Mapping[UUID, bool]
+) -> tuple[UUID, ...]:
+    """Choose whom a delivery makes one of those it names; `hers` are the customers it is about.
+
+    A ticket's number alone links only to steps of which nobody knew whose they are: what a platform
+    answers as a number may be the same for everybody.
+    """
+    about = set(hers)
+    return tuple(one for one in dict.fromkeys(linked) if one in about or not known[one])
+
+
 def own(fact: Fact, owners: Mapping[Key, UUID], customer_id: UUID) -> Fact:
     """Leave out the keys of a fact that are somebody else's: they are no address of hers.
 

@@ -26,28 +26,31 @@ def of_answer(cause: Cause, seen: Snapshot, after: Profile, policy: Policy) -> D
     if response is None:
         return None
     case_id = cases.case_id_of(response)
-    known = after.cases.get(case_id)
+    known = cases.known(after).get(case_id)
     if known is not None:
-        return told(case_id, known.opened_at, policy, "opened before") if known.open else None
+        return (
+            told(after, case_id, known.opened_at, policy, "opened before") if known.open else None
+        )
     if any(case.answer == response.identity for case in after.cases.values()):
         return None  # a helpdesk was faster
     reason = reason_to_open(seen, policy.cases.open)
-    return told(case_id, response.answered_at, policy, reason) if reason else None
+    return told(after, case_id, response.answered_at, policy, reason) if reason else None
 
 
 def of_step(data: CaseStep, after: Profile, policy: Policy) -> DecidedCase | None:
     """Tell the case whose step an event is."""
-    case = after.cases.get(data.case_id)
+    case_id = cases.named(after, data.case_id)
+    case = cases.known(after).get(case_id)
     if case is None:
         return None
-    return told(data.case_id, case.opened_at, policy, data.TYPE.removeprefix("case."))
+    return told(after, case_id, case.opened_at, policy, data.TYPE.removeprefix("case."))
 
 
 def of_resurvey(due: TimerDue, after: Profile, policy: Policy) -> DecidedCase | None:
     """Tell the case about which she is asked."""
     return next(
         (
-            told(case_id, case.opened_at, policy, "resolved: she is asked how it went")
+            told(after, case_id, case.opened_at, policy, "resolved: she is asked how it went")
             for case_id, case in cases.counting(after)
             if cases.subject(case_id) == due.subject
         ),
@@ -55,13 +58,16 @@ def of_resurvey(due: TimerDue, after: Profile, policy: Policy) -> DecidedCase | 
     )
 
 
-def told(case_id: str, opened_at: datetime, policy: Policy, reason: str) -> DecidedCase:
+def told(
+    profile: Profile, case_id: str, opened_at: datetime, policy: Policy, reason: str
+) -> DecidedCase:
     """Build what a decision says of a case."""
     return DecidedCase(
         case_id=case_id,
         opened_at=opened_at,
         due_at=due_at(opened_at, policy.cases),
         reason=reason,
+        reference=cases.reference(profile, case_id),
     )
 
 

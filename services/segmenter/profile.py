@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, Final, TypeVar, get_args
 
-from services.segmenter.facts import PERSONAL, Fact, SurveyContact
+from services.segmenter.facts import PERSONAL, Fact, SurveyContact, ticket_of
 from services.segmenter.state import (
     Answer,
     Asking,
@@ -25,6 +25,7 @@ from services.segmenter.state import (
     Seen,
     Statement,
     Step,
+    Ticket,
 )
 from shared.events import feedback, outcomes
 from shared.events.vocabulary import ConsentStatement, Purpose
@@ -85,6 +86,10 @@ def trim(profile: Profile) -> Profile:
         profile = replace(profile, own=own, forgotten=forgotten)
     if len(reported) < len(profile.reported):
         profile = replace(profile, reported=reported)
+    if len(profile.tickets) > KEPT_CASES:
+        tickets = _newest(profile.tickets, KEPT_CASES, lambda ticket: ticket.at)
+        forgotten = replace(profile.forgotten, deliveries=True)
+        profile = replace(profile, tickets=tickets, forgotten=forgotten)
     if len(profile.cases) > KEPT_CASES:
         cases = _newest(profile.cases, KEPT_CASES, lambda case: case.rank)
         forgotten = replace(profile.forgotten, cases=True)
@@ -157,6 +162,8 @@ def _add_reaction(
         return _add_consents(profile, fact, refusals)
     if isinstance(data, outcomes.MessageBounced):
         return _add_bounce(profile, fact, data)
+    if isinstance(data, outcomes.DeliverySettled):
+        profile = _add_ticket(profile, fact, data)
     if isinstance(data, outcomes.MessageSent | outcomes.DeliverySettled):
         return _add_contact(profile, fact, data)
     return profile
@@ -253,14 +260,18 @@ def _add_case(profile: Profile, fact: Fact, data: feedback.CaseStep) -> Profile:
         first_at=at,
         about=(at, event_id, f"{link.source}/{link.survey}/{link.response_id}") if link else None,
     )
-    known = profile.cases.get(data.case_id, told)
-    links = [case.about for case in (known, told) if case.about is not None]
-    last = replace(
-        max(known, told, key=lambda case: case.rank),
-        first_at=min(known.opened_at, told.at),
-        about=min(links, default=None),
-    )
+    last = profile.cases.get(data.case_id, told).joined(told)
     return replace(profile, cases={**profile.cases, data.case_id: last})
+
+
+def _add_ticket(profile: Profile, fact: Fact, data: outcomes.DeliverySettled) -> Profile:
+    """Note which case of ours a helpdesk's ticket is; of two accounts the first one counts."""
+    named = ticket_of(data)
+    if named is None or data.reference is None or data.case_id is None:
+        return profile
+    told = Ticket(fact.occurred_at, data.case_id, data.reference)
+    first = min(told, profile.tickets.get(named, told))
+    return replace(profile, tickets={**profile.tickets, named: first})
 
 
 def _add_consents(

@@ -4,7 +4,7 @@ Each part is a join: adding a fact twice, or facts in another order, gives the s
 here depends on the policy or on the time, so neither ever makes a stored profile wrong.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final, Literal, get_args
@@ -178,6 +178,24 @@ class Case:
         """The later step wins; of one moment (helpdesks often know seconds only) the open one."""
         return self.at, _STEPS.index(self.step), self.event_id
 
+    def joined(self, other: "Case") -> "Case":
+        """Join the steps of two accounts of one case."""
+        links = [case.about for case in (self, other) if case.about is not None]
+        return replace(
+            max(self, other, key=lambda case: case.rank),
+            first_at=min(self.opened_at, other.opened_at),
+            about=min(links, default=None),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ticket:
+    """The ticket that was made for a case of ours: since when, which case, its number there."""
+
+    at: datetime
+    case_id: str
+    reference: str
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
@@ -223,6 +241,8 @@ class Profile:
     reported: dict[str, Contact] = field(default_factory=dict)
     #: Case id → its last step.
     cases: dict[str, Case] = field(default_factory=dict)
+    #: A helpdesk's case id → the case of ours that it is, told with the delivery that made it.
+    tickets: dict[str, Ticket] = field(default_factory=dict)
     #: What she completed (a review, a referral) → when last.
     completed: dict[str, datetime] = field(default_factory=dict)
     forgotten: Forgotten = Forgotten()

@@ -92,7 +92,7 @@ class CaseView(View):
 
     `response` is the answer that it is about; `first_score` and `second_score` are those before the
     case and after it was resolved. `replaced`: a helpdesk's own case about that answer
-    says how things stand.
+    says how things stand. `reference` is the number of the ticket that was made for it.
     """
 
     case_id: str
@@ -114,6 +114,7 @@ class DecisionView(View):
     event_id: UUID
     event_type: str
     version: int
+    reference: str | None
     decided_at: datetime
     published: bool
     note: str | None
@@ -292,7 +293,7 @@ def _attributes(profile: Profile, policy: Policy) -> dict[str, AttributeView]:
 
 
 def _cases(profile: Profile, policy: Policy) -> tuple[CaseView, ...]:
-    ordered = sorted(profile.cases.items(), key=lambda item: item[1].rank, reverse=True)
+    ordered = sorted(cases.known(profile).items(), key=lambda item: item[1].rank, reverse=True)
     pairs = {pair.case_id: pair for pair in cases.pairs(profile, policy)}
     counting = {case_id for case_id, _ in cases.counting(profile)}
     found = []
@@ -331,3 +332,4 @@ def _contacts(profile: Profile) -> tuple[ContactView, ...]:
         )
         for origin, contact in ordered
     )
+                reference=cases.reference(profile, case_id),

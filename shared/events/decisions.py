@@ -117,12 +117,16 @@ class Cause(Fact):
 
 
 class DecidedCase(Fact):
-    """The case that this decision is about; `due_at`: by when somebody should have called."""
+    """The case that this decision is about; `due_at`: by when somebody should have called.
+
+    `reference` is the number of the ticket that was made for it, as its helpdesk told it.
+    """
 
     case_id: str
     opened_at: Moment
     due_at: Moment
     reason: str
+    reference: str | None = None
 
 
 class Move(Fact):
@@ -204,7 +208,7 @@ class CustomerDecided(Fact):
     """
 
     TYPE: ClassVar[str] = "customer.decided"
-    VERSION: ClassVar[str] = "1.2"
+    VERSION: ClassVar[str] = "1.3"
 
     decision_id: UUID
     customer_id: UUID

@@ -27,10 +27,14 @@ MessageState = Literal["none", "sent", "delivered", "bounced", "opened", "unsubs
 
 
 class DeliverySettled(Fact):
-    """A delivery reached a state worth telling; `change` counts the changes of this delivery."""
+    """A delivery reached a state worth telling; `change` counts the changes of this delivery.
+
+    `reference` is the id that the target gave to what it made of it (a ticket's number), and
+    `case_id` the case that the delivery was about.
+    """
 
     TYPE: ClassVar[str] = "delivery.settled"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     delivery_id: UUID
     change: int
@@ -45,6 +49,8 @@ class DeliverySettled(Fact):
     message: MessageState
     reason: str
     at: Moment
+    reference: str | None = None
+    case_id: str | None = None
 
 
 class _MessageReported(Fact):

@@ -5,8 +5,11 @@ import uuid
 import pytest
 from sqlalchemy import text
 
+from services.dispatcher.calls import Verdict
+from shared.events.decisions import DecidedCase
 from shared.events.outcomes import DeliverySettled
-from tests.builders.decisions import decision, later, open_permits
+from tests.builders.carrier import ScriptedCarrier
+from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.dispatching import dispatching
 
 
@@ -24,6 +27,22 @@ async def test_a_decision_becomes_a_profile_push_and_then_its_action(database: s
         assert {(s.play, s.state) for s in settled} == {
             ("sorry", "accepted"),
             ("alert", "accepted"),
+        }
+
+
+async def test_the_number_of_the_ticket_comes_back_with_the_outcome(database: str) -> None:
+    """What the platform answered as the id of what it made, and the case it was made for."""
+    case = DecidedCase(case_id="nps/1", opened_at=NOW, due_at=later(hours=24), reason="a detractor")
+    made = Verdict("accepted", "taken", reference="4711")
+    carriers = {"alerts": ScriptedCarrier("alerts", on_act=lambda _number: made)}
+    async with dispatching(database, carriers=carriers) as d:
+        await d.tell(decision().model_copy(update={"case": case}))
+        await d.run()
+        await d.teller.step()
+        settled = [e.data for e in d.bag.events() if isinstance(e.data, DeliverySettled)]
+        assert {(s.play, s.reference, s.case_id) for s in settled} == {
+            ("alert", "4711", "nps/1"),
+            ("sorry", None, None),
         }
 
 

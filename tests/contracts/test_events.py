@@ -153,7 +153,11 @@ EXAMPLES: tuple[EventData, ...] = (
         ),
         move=decisions.Move(kind="down", before="promoter", after="detractor"),
         case=decisions.DecidedCase(
-            case_id="nps/4711", opened_at=AT, due_at=LATER, reason="the answer is a detractor's"
+            case_id="nps/4711",
+            opened_at=AT,
+            due_at=LATER,
+            reason="the answer is a detractor's",
+            reference="T-4711",
         ),
         permits=(
             decisions.Permit(
@@ -222,6 +226,8 @@ EXAMPLES: tuple[EventData, ...] = (
         message="delivered",
         reason="taken by the platform",
         at=AT,
+        reference="T-4711",
+        case_id="nps/4711",
     ),
     outcomes.MessageSent(**_REPORT),
     outcomes.MessageDelivered(**_REPORT),

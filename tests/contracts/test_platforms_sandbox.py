@@ -81,11 +81,13 @@ async def test_it_shows_what_was_pushed_and_done(sandbox: Process, targets: Targ
 
 
 async def test_a_repeat_under_the_same_key_does_nothing(sandbox: Process, targets: Targets) -> None:
-    """Both calls are accepted, one took effect."""
-    call = action()
+    """Both calls are accepted, one took effect; both tell the number of what that one made."""
+    call, numbers = action(), set[str | None]()
     for _ in range(2):
         verdict = await targets["sandbox"].carrier.act(call, budget=BUDGET, now=utc_now())
         assert verdict.outcome == "accepted"
+        numbers.add(verdict.reference)
+    assert len(numbers - {None}) == 1
     second, first = await received(sandbox, "main")
     assert (first["effect"], second["effect"], second["repeat"]) == (True, False, True)
 

@@ -99,10 +99,11 @@ async def sandbox(process: Running) -> Running:
 
 
 async def test_a_known_key_has_no_second_effect(sandbox: Running) -> None:
-    """The account `main` answers 202 once, then 200 and a mark."""
+    """`main` answers 202 once, then 200 and a mark; both with the number of what was made."""
     first, second = await sandbox.act(), await sandbox.act()
     assert (first.status_code, second.status_code) == (202, 200)
-    assert second.json() == {"repeat": True}
+    assert first.json()["reference"].startswith("SB-")
+    assert second.json() == {"repeat": True, "reference": first.json()["reference"]}
     assert [(e["repeat"], e["effect"]) for e in await sandbox.entries()] == [
         (True, False),
         (False, True),
@@ -132,7 +133,7 @@ async def test_a_kill_forgets_no_key(tmp_path: Path) -> None:
         before.process.kill()
         await before.process.wait()
     async with running(file) as after:
-        assert (await after.act()).json() == {"repeat": True}
+        assert (await after.act()).json()["repeat"] is True
 
 
 async def test_503_and_429_refuse_without_effect(sandbox: Running) -> None:
@@ -165,7 +166,7 @@ async def test_a_reset_takes_effect_and_closes_without_a_byte(sandbox: Running) 
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    assert (await sandbox.act()).json() == {"repeat": True}
+    assert (await sandbox.act()).json()["repeat"] is True
 
 
 async def test_a_hanging_call_ends_when_its_client_leaves(sandbox: Running) -> None:

@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.database import connect
 from shared.events.decisions import CustomerDecided
+from shared.events.feedback import CaseOpened
 from tests.builders.facts import (
     ANNA,
+    BEN,
     NOON,
     Shelf,
     answered,
@@ -44,6 +46,51 @@ async def test_a_step_that_names_nobody_finds_her_by_her_case(engine: AsyncEngin
     assert (holds(opened), holds(resolved)) == ({"open_case"}, set())
     assert resolved.customer_id == opened.customer_id
     assert resolved.cause.id == opened.cause.id
+
+
+async def test_a_step_with_the_number_of_our_ticket_is_a_step_of_our_case(
+    engine: AsyncEngine,
+) -> None:
+    """The policy opened it; its ticket's number came with the delivery; "solved" names that."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(1))
+    await handle(received(answered("r1", 3)))
+    opened = [told for told in shelf.events() if isinstance(told.data, CaseOpened)]
+    await handle(received(*opened))
+    ours = shelf.decided()[-1].case
+    assert ours is not None
+    made = settled(
+        shelf.decided()[0].customer_id,
+        channel="ticket",
+        target="helpdesk",
+        reference="4711",
+        case_id=ours.case_id,
+    )
+    await handle(received(made))
+    await handle(received(case("resolved", "helpdesk/4711", email=None, at=day(0.5))))
+    solved = shelf.decided()[-1]
+    assert solved.customer_id == shelf.decided()[0].customer_id
+    assert solved.case is not None
+    assert (solved.case.case_id, solved.case.reference) == (ours.case_id, "4711")
+    assert "open_case" not in holds(solved)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["by nobody's name", "of somebody else"])
+async def test_a_step_that_came_before_the_number_is_found_by_it(
+    engine: AsyncEngine, named: bool
+) -> None:
+    """Told of nobody, the step is hers; told of somebody else, two people stay two."""
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(1))
+    await handle(received(answered("r1", 3)))
+    she = shelf.decided()[0].customer_id
+    first = case("opened", "helpdesk/4711", email=BEN if named else None)
+    await handle(received(first))
+    told = settled(she, channel="ticket", target="helpdesk", reference="4711", case_id="nps/1")
+    await handle(received(told))
+    await handle(received(case("resolved", "helpdesk/4711", email=None, at=day(0.5))))
+    assert shelf.merged() == []
+    assert (shelf.decided()[-1].customer_id == she) is not named
 
 
 async def test_a_case_told_before_its_customer_waits_for_her(engine: AsyncEngine) -> None:

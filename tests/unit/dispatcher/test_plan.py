@@ -9,7 +9,7 @@ import pytest
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
 from services.dispatcher.plan import Rulebook, matches, plan
 from services.dispatcher.playbook import When
-from shared.events.decisions import CustomerDecided, Maturity, Move, Permit, Snapshot
+from shared.events.decisions import CustomerDecided, DecidedCase, Maturity, Move, Permit, Snapshot
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.deliveries import CUSTOMER, contact
 from tests.builders.dispatching import play, rules
@@ -187,6 +187,17 @@ def test_an_internal_alert_reaches_nobody_outside(told: dict[str, Any], state: s
     alert = play("alert", "detractor", "alert", channels=["chat"], **{"class": "internal"})
     (found,) = planned(decision(CUSTOMER, **told), alert)
     assert (found.state, found.on_unknown) == (state, "retry")
+
+
+def test_an_internal_alert_carries_its_case_and_a_customer_s_message_does_not() -> None:
+    """For the ticket: its number comes back with the outcome, and names the case."""
+    case = DecidedCase(case_id="nps/1", opened_at=NOW, due_at=later(hours=24), reason="a detractor")
+    alert = play("alert", "detractor", "alert", channels=["ticket"], **{"class": "internal"})
+    sorry = play("sorry", "detractor", "sorry", **{"class": "service", "legal_basis": "contract"})
+    told = decision(CUSTOMER).model_copy(update={"case": case})
+    inside, outside = planned(told, alert, sorry)
+    assert inside.context == {"case_id": "nps/1", "case_due_at": "2026-03-13T09:00:00.000000Z"}
+    assert outside.context == {}
 
 
 def test_nobody_reacts_to_a_late_answer() -> None:
