@@ -21,6 +21,9 @@ from shared.identifiers import hashed_name
 ERASED: Final = "erased"
 #: Whom a decision is about that is about nobody.
 NOBODY: Final = UUID(int=0)
+#: How many HMACs one event tells: some 350 kB, and a record takes 1 MiB. Only an address that
+#: thousands of answers were given under (a kiosk's, a tester's) needs more than one.
+_MOST_PEOPLE: Final = 5000
 
 #: HMAC → up to when what names it is dropped; None: for ever.
 Tombstones = Mapping[str, datetime | None]
@@ -74,12 +77,17 @@ def customer_hash(customer_id: UUID, route_key: bytes) -> str:
 
 
 def dropped(
-    facts: Sequence[Named], known: Tombstones, forgotten: Collection[UUID] = ()
+    facts: Sequence[Named],
+    known: Tombstones,
+    *,
+    forgotten: Collection[UUID] = (),
+    living: Collection[str] = (),
 ) -> tuple[set[UUID], set[str]]:
     """Tell which facts are hers who was forgotten, and what else they name for ever.
 
-    An answer dropped for its address is hers in every later message that names the answer alone.
-    `forgotten` are events of whom that is known already.
+    An answer dropped for its address is hers in every later message that names the answer alone;
+    unless it is somebody else's (`living`), who is kept apart from her. `forgotten` are events of
+    whom that is known already.
     """
     gone: set[UUID] = set()
     further: set[str] = set()
@@ -92,7 +100,7 @@ def dropped(
             and (fact.event_id in forgotten or _is_hers(fact, known) or further & {*fact.things})
         ]
         gone.update(fact.event_id for fact in found)
-        further.update(thing for fact in found for thing in fact.things)
+        further.update(thing for fact in found for thing in fact.things if thing not in living)
         grows = bool(found)
     return gone, further
 
@@ -136,24 +144,26 @@ def note(fact: Fact, now: datetime) -> Decision:
 
 
 def told(erasure: Erasure, group: Group, now: datetime, route_key: bytes) -> Decision:
-    """Tell everybody that she is forgotten: ids and HMACs, under her id.
+    """Tell everybody that she is forgotten, in as many events as needed: ids and HMACs only.
 
     Where nobody was known it is told all the same, under the erasure's own id: another service may
     keep something that never came here.
     """
     data = erasure.data
     people = {hashed_name(route_key, kind, value) for kind, value in _wire(group.keys)}
+    ordered = sorted(people | {*data.people})
     last = group.customer_ids[0] if group.customer_ids else data.erasure_id
-    erased = CustomerErased(
-        erasure_id=data.erasure_id,
-        customer_id=last,
-        customer_ids=group.customer_ids,
-        people=tuple(sorted(people | {*data.people})),
-        erased_before=data.erased_before,
-        erased_at=now,
-    )
-    event_id = ids.name_id(erased.TYPE, erasure.event_id)
-    event = Event(id=event_id, source="nps/segmenter", time=now, data=erased)
+    events = [
+        CustomerErased(
+            erasure_id=data.erasure_id,
+            customer_id=last,
+            customer_ids=group.customer_ids,
+            people=tuple(ordered[place : place + _MOST_PEOPLE]),
+            erased_before=data.erased_before,
+            erased_at=now,
+        )
+        for place in range(0, max(len(ordered), 1), _MOST_PEOPLE)
+    ]
     return Decision(
         event_id=erasure.event_id,
         decision_id=ids.name_id("decision", erasure.event_id),
@@ -162,9 +172,15 @@ def told(erasure: Erasure, group: Group, now: datetime, route_key: bytes) -> Dec
         version=0,
         kind=data.TYPE,
         decided_at=now,
-        payload=encode(event).decode(),
+        payload="\n".join(_line(erasure, number, one) for number, one in enumerate(events)),
         note=None,
     )
+
+
+def _line(erasure: Erasure, number: int, data: CustomerErased) -> str:
+    event_id = ids.name_id(data.TYPE, erasure.event_id, number)
+    event = Event(id=event_id, source="nps/segmenter", time=data.erased_at, data=data)
+    return encode(event).decode()
 
 
 def _wire(keys: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final
 
 from services.segmenter.policy.whole import Policy
@@ -31,6 +32,8 @@ _STRONG: Final = frozenset({"liked_most"})
 _OPPOSITE: Final[dict[Sign, Sign]] = {-1: 1, 0: 0, 1: -1}
 #: A comment longer than this says its reason before; it bounds the work for one message.
 _LONGEST: Final = 4000
+#: How many answers' themes are remembered.
+_REMEMBERED: Final = 1024
 
 #: The parts of a confidence: see `_confidence`. A phrase may mean something else half the time.
 _ONE_PHRASE: Final = 0.5
@@ -74,8 +77,9 @@ class ThemeFinder:
             for reason in (rule.name, *rule.declared):
                 self._reasons.setdefault(fold(reason), rule.name)
         self._phrases = Phrases(_entries(policy))
-        # Decision, hold and timer of one answer all ask; a batch is some hundred answers.
-        self._told = lru_cache(maxsize=1024)(self._tell)
+        # Decision, hold and timer of one answer all ask; a batch is some hundred answers. Known by
+        # a hash: whoever is forgotten must not be remembered here with her own words.
+        self._told: dict[bytes, Told] = {}
 
     def read(self, answers: Mapping[str, Value], segment: Segment | None) -> Told:
         """Tell what the answers of one response say; `segment` is what its score made of her."""
@@ -84,7 +88,13 @@ class ThemeFinder:
         reasons = tuple(reason for reason in given if isinstance(reason, str))
         texts = tuple((name, answers.get(name)) for name in TEXTS)
         said = tuple((name, text[:_LONGEST]) for name, text in texts if isinstance(text, str))
-        return self._told(reasons, said, segment)
+        name = blake2b(repr((reasons, said, segment)).encode(), digest_size=16).digest()
+        known = self._told.get(name)
+        if known is None:
+            if len(self._told) >= _REMEMBERED:
+                self._told.clear()
+            known = self._told[name] = self._tell(reasons, said, segment)
+        return known
 
     def _tell(
         self, reasons: tuple[str, ...], texts: tuple[tuple[str, str], ...], segment: Segment | None

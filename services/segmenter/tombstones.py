@@ -12,9 +12,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter import erasure
+from services.segmenter import erasure, store
 from services.segmenter.erasure import Named, Tombstones
-from services.segmenter.facts import Fact
+from services.segmenter.facts import PERSONAL, Fact
+from shared.identifiers import hashed_name
 
 #: The lock's number: "npserase" in ASCII. Advisory locks are the whole database's.
 _LOCK: Final = int.from_bytes(b"npserase", "big")
@@ -67,7 +68,11 @@ async def dropped(
     """
     names = [erasure.named(fact, route_key) for fact in facts]
     found = await known(connection, names)
-    gone, further = erasure.dropped(names, found, forgotten)
-    if further:
-        await add(connection, dict.fromkeys(further - found.keys()))
+    if not found and not forgotten:
+        return []
+    things = [key for fact in facts for key in fact.keys if key[0] not in PERSONAL]
+    owned = await store.customers_of(connection, things)
+    living = {hashed_name(route_key, *key) for key in owned}
+    gone, further = erasure.dropped(names, found, forgotten=forgotten, living=living)
+    await add(connection, dict.fromkeys(further - found.keys()))
     return [fact for fact in facts if fact.event_id in gone]

@@ -87,3 +87,9 @@ async def rows(engine: AsyncEngine, table: str, ids: Collection[UUID]) -> int:
     async with engine.connect() as connection:
         parameters: dict[str, Any] = {"ids": sorted(ids)}
         return int(await connection.scalar(text(query), parameters) or 0)
+
+
+async def texts(engine: AsyncEngine, query: str) -> list[str]:
+    """Read the texts that a query selects."""
+    async with engine.connect() as connection:
+        return list(await connection.scalars(text(query)))
