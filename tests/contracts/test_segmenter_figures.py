@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.events import feedback, outcomes
+from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event
 from shared.events.vocabulary import ContactClass, Value
 from tests.builders.facts import (
@@ -401,6 +401,27 @@ async def test_a_case_of_ours_gives_way_to_the_helpdesks(database: str) -> None:
         )
         told = (await figures.ask(**PERIOD, show="loop"))["loop"]["cases"]
     assert (told["opened"], told["resolved"]) == (1, 1)
+
+
+async def test_the_steps_of_our_ticket_are_our_case_s(database: str) -> None:
+    """The number came back with the delivery: one case, opened with the answer, resolved there."""
+    async with figures_on(database, now=day(60)) as figures:
+        await figures.tell(
+            answer(1, 3),
+            case("opened", "nps/1", email=None, response=link(1)),
+            settled(
+                ids.name_id("nobody"),
+                at=day(0.1),
+                channel="ticket",
+                target="desk",
+                reference="7",
+                case_id="nps/1",
+            ),
+            case("resolved", "desk/7", email=None, at=day(2)),
+        )
+        loop = (await figures.ask(**PERIOD, show="loop"))["loop"]
+    assert (loop["cases"]["opened"], loop["cases"]["resolved"]) == (1, 1)
+    assert loop["recovery"]["silent"] + loop["recovery"]["pending"] == 1
 
 
 async def test_recovery_counts_the_silent_against_it(database: str) -> None:

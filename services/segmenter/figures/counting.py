@@ -232,14 +232,26 @@ async def contacts(
 
 
 #: Every case since the start of the period as its last step left it. One of ours that a helpdesk's
-#: case took over (both name one answer) does not count beside it.
+#: case took over (both name one answer) does not count beside it; the steps of a ticket that was
+#: made for one of ours are its own.
 _CASES: Final = """
-    steps AS (
-        SELECT f.body->>'case_id' AS case_id, f.kind, f.occurred_at, f.event_id,
+    made AS (
+        SELECT DISTINCT ON (theirs)
+               (f.body->>'target') || '/' || (f.body->>'reference') AS theirs,
+               f.body->>'case_id' AS ours
+        FROM facts f
+        WHERE f.kind = 'delivery.settled' AND f.occurred_at >= :start
+          AND f.body->>'channel' = 'ticket' AND f.body->>'reference' IS NOT NULL
+          AND f.body->>'case_id' IS NOT NULL
+        ORDER BY theirs, f.occurred_at, ours
+    ), steps AS (
+        SELECT coalesce(made.ours, f.body->>'case_id') AS case_id, f.kind, f.occurred_at,
+               f.event_id,
                coalesce(al.survivor_id, f.customer_id) AS person,
                f.body#>>'{response,source}' AS source, f.body#>>'{response,survey}' AS survey,
                f.body#>>'{response,response_id}' AS response_id
         FROM facts f LEFT JOIN aliases al ON al.customer_id = f.customer_id
+        LEFT JOIN made ON made.theirs = f.body->>'case_id'
         WHERE f.kind IN ('case.opened', 'case.resolved', 'case.reopened')
           AND f.occurred_at >= :start
     ), each AS (
