@@ -58,7 +58,7 @@ def make_router(
 
     @router.get("/{customer_id}", responses={404: {"description": "No customer has this id"}})
     async def customer(customer_id: UUID) -> CustomerView:
-        """Show one customer: profile, answers, consents, next dates, decisions with reasons.
+        """Show one customer: profile, answers, decisions with reasons, contacts, cases, next dates.
 
         An id that was merged into another answers with the survivor.
         """
@@ -77,6 +77,7 @@ def make_router(
             version=found.version,
             created_at=found.created_at,
             decisions=row.decisions,
+            deliveries=row.deliveries,
         )
 
     @router.post("/search")

@@ -77,6 +77,8 @@ class _Work:
         self._now = now
         self._touched: dict[UUID, datetime] = {}
         self._gone: set[UUID] = set()
+        #: Touched by nothing but a change of the policy.
+        self._calm: set[UUID] = set()
         self._apart = gathered.apart
         self.changes = Changes(merged_at=merges.moment(now, gathered.latest))
 
@@ -103,8 +105,6 @@ class _Work:
         self.changes.facts.append((owner, fact))
         self._decide(customer, before, after, fact, merged, also=merges.left_lines(left))
 
-    def _again(self, fact: Fact, owner: UUID, stored: Decision) -> None:
-        """Publish what is stored; a copy received earlier is the fact, and may change the state."""
     def _linked(self, fact: Fact, owner: UUID) -> tuple[UUID, ...]:
         """List the customers that a fact shows to be one, whose it is first."""
         found = [self._survivor(c) for c in (owner, *self._assigned.linked[fact.event_id])]
@@ -114,6 +114,8 @@ class _Work:
         known = {one: self._customers[one].profile.known for one in found}
         return merges.by_number(found, hers, known)
 
+    def _again(self, fact: Fact, owner: UUID, stored: Decision) -> None:
+        """Publish what is stored; a copy received earlier is the fact, and may change the state."""
         known = self._gathered.received.get(fact.event_id)
         self.changes.answers[fact.event_id] = stored
         if known is None or known <= fact.received_at:
@@ -143,6 +145,9 @@ class _Work:
         if customer is None:
             self._note(due, "no customer has this id")
             return
+        if due.data.kind == "policy":
+            self._policy(customer, due)
+            return
         timer = self._gathered.timers.get((due.data.kind, named, due.data.subject))
         if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
             self._keep(customer, due, None, "stale: this timer was set anew meanwhile")
@@ -153,6 +158,18 @@ class _Work:
         self._touch(customer.customer_id, max(self._now, due.data.due_at))
         self._decide(customer, customer.profile, customer.profile, due)
 
+    def _policy(self, customer: Customer, due: Due) -> None:
+        """Decide anew because another policy is in force: nobody reacts, and nothing rings late."""
+        if due.data.customer_id != customer.customer_id:
+            self._keep(customer, due, None, "stale: she was merged meanwhile")
+            return
+        if due.data.subject != self._rulebook.version:
+            self._keep(customer, due, None, "stale: this policy is not in force here")
+            return
+        if customer.customer_id not in self._touched:
+            self._calm.add(customer.customer_id)
+        self._decide(customer, customer.profile, customer.profile, due)
+
     def set_timers(self) -> None:
         """Let the timers of every customer touched ring when time brings something to her."""
         known: dict[UUID, list[Timer]] = {}
@@ -161,7 +178,10 @@ class _Work:
         for customer_id, now in self._touched.items():
             profile = self._customers[customer_id].profile
             ahead = moments.ahead(profile, self._rulebook.policy, now)
-            changed = moments.changed(customer_id, known.get(customer_id, ()), ahead, now)
+            before = known.get(customer_id, ())
+            changed = moments.changed(customer_id, before, ahead, now)
+            if customer_id in self._calm:
+                changed = moments.calm(changed, before, now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
         for customer_id in self._gone:
             changed = moments.changed(customer_id, known.get(customer_id, ()), {}, self._now)

@@ -39,7 +39,7 @@ def _budget(rule: BudgetRule, others: tuple[Contact, ...], zone: str, now: datet
     if not others:
         return _stated(rule, zone, ())
     since = reach(rule, zone, now)
-    return _stated(rule, zone, tuple(c.at for c in others if _counts(rule, c, since)))
+    return _stated(rule, zone, tuple(c.at for c in others if counts(rule, c, since)))
 
 
 @lru_cache(maxsize=1024)
@@ -56,7 +56,8 @@ def _stated(rule: BudgetRule, zone: str, times: tuple[datetime, ...]) -> Budget:
     )
 
 
-def _counts(rule: BudgetRule, contact: Contact, since: datetime) -> bool:
+def counts(rule: BudgetRule, contact: Contact, since: datetime) -> bool:
+    """Tell whether a contact counts against a budget whose window begins at `since`."""
     return (
         contact.at >= since
         and contact.contact_class in rule.classes

@@ -24,7 +24,9 @@ OURS: Final = "nps/"
 _PAIRED: Final = timedelta(days=60)
 #: How long the question may be asked although the survey clocks would wait: the age at which a
 #: reaction is wrong.
-_ASKABLE: Final = timedelta(hours=72)
+ASKABLE: Final = timedelta(hours=72)
+#: Why no survey clock holds it.
+EXEMPT: Final = "re-survey of a resolved case: the survey clocks do not hold it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,14 @@ def asked_about(profile: Profile, due: TimerDue) -> Response | None:
 def askable(profile: Profile, policy: Policy, now: datetime) -> bool:
     """Tell whether the question after a case is due and not asked yet: no survey clock holds it."""
     return any(
-        due <= now < due + _ASKABLE and not _asked_since(profile, due)
+        due <= now < due + ASKABLE and not _asked_since(profile, due)
         for due in resurveys(profile, policy).values()
     )
+
+
+def lifted(profile: Profile, policy: Policy, now: datetime) -> frozenset[str]:
+    """List the rules that do not hold a survey now, because it asks how her case went."""
+    return frozenset(policy.cases.resurvey_exempt_from if askable(profile, policy, now) else ())
 
 
 def recovered_from(profile: Profile, policy: Policy) -> int | None:

@@ -106,6 +106,15 @@ def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy)
     if due.kind == "lapse":
         latest = profile.scored[-1]
         return _brought(due, subject(latest), "lapsed", latest)
+    if due.kind == "policy":
+        return Cause(
+            id=ids.event_cause(event_id),
+            kind="timer",
+            # Nothing happened to her: no play may look at it.
+            triggers=(),
+            deadline_from=due.due_at,
+            what="policy",
+        )
     return _hold_end(event_id, due.due_at, profile)
 
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.segmenter import clocks, merges, opening, snapshot
+from services.segmenter import cases, clocks, merges, opening, snapshot
 from services.segmenter.budgets import budgets
-from services.segmenter.cases import askable, counting
 from services.segmenter.causes import cause_of, timer_cause
 from services.segmenter.facts import Fact
 from services.segmenter.fatigue import fatigue_threshold
@@ -41,12 +40,10 @@ _HISTORY: Final = TraceLine(
     outcome="no reaction",
     reason="the answer was imported: it is known, and nobody reacts to it",
 )
-#: Holds that say why she must not be asked now, rather than how often she may be.
-_NO_CLOCKS: Final = frozenset({"contact_hold", "open_case"})
 _EXEMPT: Final = TraceLine(
     rule="resurvey",
     outcome="exempt",
-    reason="re-survey of a resolved case: the survey clocks do not hold it",
+    reason=cases.EXEMPT,
 )
 
 
@@ -97,8 +94,8 @@ def decide(
     found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
-    asks = askable(after, rulebook.policy, now)
-    standing = clocks.standing(_without_clocks(found) if asks else found, now)
+    lifted = cases.lifted(after, rulebook.policy, now)
+    standing = clocks.standing(_without(found, lifted) if lifted else found, now)
     seen = snapshot.snapshot(
         after,
         rulebook.policy,
@@ -127,12 +124,13 @@ def decide(
             *_explained(newest(after, rulebook.policy, rulebook.themes), seen),
             *also,
             *_answered(event, after),
+            *_anew(event, rulebook),
             *_unbelieved(event),
             *_done(event),
             *_matured(seen),
             *_tested(test),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
-            *((_EXEMPT,) if asks else ()),
+            *((_EXEMPT,) if lifted else ()),
             *clocks.trace(answers, now),
         ),
         policy=rulebook.version,
@@ -166,9 +164,9 @@ def _gates(profile: Profile) -> tuple[object, ...]:
         profile.bounces,
         profile.own,
         profile.reported,
-    )
         # A ticket's number may make two cases one, of which the helpdesk has closed its own.
-        dict(counting(profile)) if profile.cases else None,
+        dict(cases.counting(profile)) if profile.cases else None,
+    )
 
 
 def _case(
@@ -181,11 +179,11 @@ def _case(
     return opening.of_answer(cause, seen, after, policy)
 
 
-def _without_clocks(found: tuple[Hold, ...]) -> tuple[Hold, ...]:
-    """Lift the survey clocks off a re-survey: it belongs to the answer that was asked before."""
+def _without(found: tuple[Hold, ...], lifted: frozenset[str]) -> tuple[Hold, ...]:
+    """Lift rules off a re-survey: it belongs to the answer that was asked before."""
     kept = []
     for hold in found:
-        classes = tuple(c for c in hold.classes if c != "survey" or hold.rule in _NO_CLOCKS)
+        classes = tuple(c for c in hold.classes if c != "survey" or hold.rule not in lifted)
         if classes:
             kept.append(hold.model_copy(update={"classes": classes}))
     return tuple(kept)
@@ -233,6 +231,14 @@ def _answered(event: Fact | Due | Command, after: Profile) -> tuple[TraceLine, .
         reason = f"{why}: counts as of its receipt"
         lines.append(TraceLine(rule="answered_at", outcome=response.origin, reason=reason))
     return tuple(lines)
+
+
+def _anew(event: Fact | Due | Command, rulebook: Rulebook) -> tuple[TraceLine, ...]:
+    """Tell that nothing happened to her: another policy is in force."""
+    if not isinstance(event, Due) or event.data.kind != "policy":
+        return ()
+    reason = "another policy is in force: decided anew, and nobody reacts to it"
+    return (TraceLine(rule="policy", outcome=rulebook.version, reason=reason),)
 
 
 def _unbelieved(event: Fact | Due | Command) -> tuple[TraceLine, ...]:

@@ -12,9 +12,12 @@ from services.segmenter import store
 from services.segmenter.facts import Key
 from services.segmenter.rows import Customer, Decision
 from services.segmenter.state import load
+from shared.events.outcomes import DeliverySettled
 
-#: Enough to explain the last weeks; the rest stays in the table.
+#: Enough to explain the last weeks; the rest stays in the tables.
 _RECENT: Final = 50
+#: Changes of deliveries: a delivery has a few.
+_RECENT_CHANGES: Final = 200
 
 _CUSTOMERS = text("""
     SELECT customer_id, created_at, version, CAST(state AS text) AS state FROM profiles
@@ -39,15 +42,24 @@ _DECISIONS = text("""
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND version > 0
     ORDER BY decided_at DESC, version DESC LIMIT :most
 """)
+_DELIVERIES = text("""
+    SELECT CAST(body AS text) FROM facts
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND kind = 'delivery.settled'
+    ORDER BY occurred_at DESC, event_id LIMIT :most
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One customer, the ids merged into her, and her newest decisions, newest first."""
+    """One customer, the ids merged into her, her newest decisions, and what was told of deliveries.
+
+    The newest first.
+    """
 
     customer: Customer
     aliases: Sequence[UUID]
     decisions: Sequence[Decision]
+    deliveries: Sequence[DeliverySettled]
 
 
 async def customer(connection: AsyncConnection, customer_id: UUID) -> Found | None:
@@ -58,8 +70,15 @@ async def customer(connection: AsyncConnection, customer_id: UUID) -> Found | No
     if row is None:
         return None
     aliases = list(await connection.scalars(_ALIASES, {"id": survivor}))
-    decisions = await connection.execute(_DECISIONS, {"ids": [survivor, *aliases], "most": _RECENT})
-    return Found(_customer(row), aliases, [Decision(*decision) for decision in decisions])
+    ids = [survivor, *aliases]
+    decisions = await connection.execute(_DECISIONS, {"ids": ids, "most": _RECENT})
+    told = await connection.scalars(_DELIVERIES, {"ids": ids, "most": _RECENT_CHANGES})
+    return Found(
+        _customer(row),
+        aliases,
+        [Decision(*decision) for decision in decisions],
+        [DeliverySettled.model_validate_json(body) for body in told],
+    )
 
 
 async def by_identifiers(connection: AsyncConnection, keys: Sequence[Key]) -> list[Customer]:

@@ -8,8 +8,9 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from services.segmenter import cases, clocks, consents, opening, snapshot
+from services.segmenter import cases, clocks, consents, moments, opening, snapshot
 from services.segmenter.attributes import typed
+from services.segmenter.budgets import budgets
 from services.segmenter.decide import Rulebook
 from services.segmenter.echoes import foreign
 from services.segmenter.fatigue import fatigue_threshold
@@ -19,8 +20,18 @@ from services.segmenter.respondents import is_test
 from services.segmenter.rows import Decision
 from services.segmenter.segments import move_of, segment_of
 from services.segmenter.state import Profile, Step
-from shared.events.decisions import Cause, Hold, Move, Permit, Snapshot, TraceLine
-from shared.events.feedback import Metric, TimeOrigin
+from shared.events.decisions import (
+    Budget,
+    Cause,
+    DecidedCase,
+    Hold,
+    Move,
+    Permit,
+    Snapshot,
+    TraceLine,
+)
+from shared.events.feedback import Metric, TimeOrigin, TimerKind
+from shared.events.outcomes import DeliverySettled
 from shared.events.vocabulary import Channel, Identifier, Purpose, Segment, Value
 
 
@@ -103,6 +114,7 @@ class CaseView(View):
     due_at: datetime
     response: str | None
     replaced: bool
+    reference: str | None
     first_score: int | None
     second_score: int | None
 
@@ -114,22 +126,30 @@ class DecisionView(View):
     event_id: UUID
     event_type: str
     version: int
-    reference: str | None
     decided_at: datetime
     published: bool
     note: str | None
     cause: Cause | None = None
     move: Move | None = None
+    case: DecidedCase | None = None
     holds: tuple[Hold, ...] = ()
     trace: tuple[TraceLine, ...] = ()
     policy: str | None = None
+
+
+class DueView(View):
+    """What time will bring, if nothing else happens before; `hold_end` is the next end of one."""
+
+    kind: TimerKind
+    at: datetime
 
 
 class CustomerView(View):
     """Everything known about one customer, in one answer.
 
     `aliases` are ids merged into this one. `completed` says what she did at the prompting of an
-    action, and when last. `holds` stand now; `next` has every rule's next date.
+    action, and when last. `deliveries` has the last state of each that was told. `holds` stand now;
+    `next` has every rule's next date, `due` what time will bring.
     """
 
     customer_id: UUID
@@ -145,11 +165,14 @@ class CustomerView(View):
     responses: tuple[ResponseView, ...]
     consents: tuple[ConsentView, ...]
     permits: tuple[Permit, ...]
+    budgets: tuple[Budget, ...]
     contacts: tuple[ContactView, ...]
+    deliveries: tuple[DeliverySettled, ...]
     cases: tuple[CaseView, ...]
     completed: dict[str, datetime]
     holds: tuple[Hold, ...]
     next: tuple[TraceLine, ...]
+    due: tuple[DueView, ...]
     decisions: tuple[DecisionView, ...]
     policy: str
 
@@ -177,11 +200,13 @@ def customer_view(
     version: int,
     created_at: datetime,
     decisions: Sequence[Decision],
+    deliveries: Sequence[DeliverySettled] = (),
 ) -> CustomerView:
     """Show one customer as of `now`."""
     policy = rulebook.policy
     found = clocks.holds(profile, policy)
     standing = clocks.standing(found, now)
+    zone = snapshot.zone(profile, policy)[0]
     return CustomerView(
         customer_id=customer_id,
         aliases=tuple(aliases),
@@ -189,7 +214,7 @@ def customer_view(
         created_at=created_at,
         identifiers=snapshot.identifiers(profile),
         group=snapshot.group(profile),
-        zone=snapshot.zone(profile, policy)[0],
+        zone=zone,
         test=is_test(profile, policy),
         profile=snapshot.snapshot(
             profile,
@@ -205,11 +230,14 @@ def customer_view(
             _consent(profile, channel, purpose) for purpose in _PURPOSES for channel in _CHANNELS
         ),
         permits=permits(profile, policy),
+        budgets=budgets(profile, policy, zone, now),
         contacts=_contacts(profile),
+        deliveries=_deliveries(deliveries),
         cases=_cases(profile, policy),
         completed=profile.completed,
         holds=standing,
         next=clocks.trace(clocks.asked(profile, policy), now),
+        due=_due(profile, policy, now),
         decisions=tuple(decision_view(decision) for decision in decisions),
         policy=rulebook.version,
     )
@@ -220,7 +248,9 @@ def decision_view(decision: Decision) -> DecisionView:
     line = (decision.payload or "").rpartition("\n")[2]
     data = orjson.loads(line)["data"] if line else {}
     reasons = {
-        name: data[name] for name in ("cause", "move", "holds", "trace", "policy") if name in data
+        name: data[name]
+        for name in ("cause", "move", "case", "holds", "trace", "policy")
+        if name in data
     }
     return DecisionView.model_validate(
         {
@@ -309,6 +339,7 @@ def _cases(profile: Profile, policy: Policy) -> tuple[CaseView, ...]:
                 due_at=opening.due_at(case.opened_at, policy.cases),
                 response=case.answer,
                 replaced=case_id not in counting,
+                reference=cases.reference(profile, case_id),
                 first_score=pair.first if pair else None,
                 second_score=pair.second if pair else None,
             )
@@ -332,4 +363,17 @@ def _contacts(profile: Profile) -> tuple[ContactView, ...]:
         )
         for origin, contact in ordered
     )
-                reference=cases.reference(profile, case_id),
+
+
+def _deliveries(told: Sequence[DeliverySettled]) -> tuple[DeliverySettled, ...]:
+    """Keep of each delivery the last that was told, the newest first."""
+    last: dict[UUID, DeliverySettled] = {}
+    for one in sorted(told, key=lambda settled: settled.change):
+        last[one.delivery_id] = one
+    return tuple(sorted(last.values(), key=lambda one: (one.at, one.delivery_id), reverse=True))
+
+
+def _due(profile: Profile, policy: Policy, now: datetime) -> tuple[DueView, ...]:
+    """List what is ahead; what lies behind `now` was told, or is being told."""
+    coming = sorted((at, kind) for (kind, _), at in moments.ahead(profile, policy, now).items())
+    return tuple(DueView(kind=kind, at=at) for at, kind in coming if at > now)
