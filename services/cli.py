@@ -24,6 +24,7 @@ from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from services.segmenter.customer_cli import customer
+from services.segmenter.explain_cli import explain_customer
 from services.segmenter.figures.figures_cli import figures
 from services.segmenter.merge_cli import merge_customers, unmerge_customer
 from services.segmenter.quality_cli import quality
@@ -52,6 +53,7 @@ app.add_typer(customer)
 app.add_typer(survey)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)
+app.command(name="explain")(explain_customer)
 source.command(name="remap")(remap_source)
 
 Data = Annotated[Path, typer.Option(help="folder of the embedded default")]

@@ -83,13 +83,15 @@ class KnownAnswers(View):
 class Eligibility(View):
     """The answer about one person.
 
-    `reason` is the first of `reasons`. `next_at`: from then on she may be asked, if nothing else
+    `reason` is the first of `reasons`. `exempt` says why rules that would refuse do not: the survey
+    asks how her case went. `next_at`: from then on she may be asked, if nothing else
     happens; null where that is now, or never. `known_by` names the identifier that found her, the
     first in the order of id, email, phone; `disagreeing` those that lead to somebody else, whose
     reasons count, too. `error` says what to correct where nobody can be looked for.
     """
 
     eligible: bool
+    exempt: str | None = None
     reason: RefusalView | None = None
     reasons: tuple[RefusalView, ...] = ()
     next_at: Moment | None = None
@@ -140,13 +142,19 @@ def read(person: PersonAsked, rules: Rules) -> Person:
         keys += [(identifier.kind, identifier.value) for identifier in spellings]
     if not keys:
         return Person((), None, "give id, email or phone")
-    told = person.experience
-    if told is None:
+    if person.experience is None:
         return Person(tuple(keys), None, None)
-    if not _FIRST <= told.at < _END:
+    experience = read_experience(person.experience)
+    if experience is None:
         return Person((), None, "correct `experience.at`: it lies before 1970 or after 2199")
-    experience = eligibility.Experience(told.kind, told.at, told.value, told.id)
     return Person(tuple(keys), experience, None)
+
+
+def read_experience(told: ExperienceAsked) -> eligibility.Experience | None:
+    """Read what she would be asked about; None: its moment is none that a fact could have."""
+    if not _FIRST <= told.at < _END:
+        return None
+    return eligibility.Experience(told.kind, told.at, told.value, told.id)
 
 
 def answer(
@@ -179,6 +187,7 @@ def answer(
         eligible=not reasons,
         reason=reasons[0] if reasons else None,
         reasons=tuple(reasons),
+        exempt=verdict.exempt,
         next_at=verdict.next_at,
         customer_id=customer.customer_id if customer else None,
         known_by=_kind(named[0][0]) if named else None,

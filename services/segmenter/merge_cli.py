@@ -17,7 +17,8 @@ from shared.instance import HERE, Json, Url, explained, server
 from shared.screen import write_json
 
 _KINDS: Final = ("external_id", "email", "phone")
-_WHO: Final = "her id, or external_id:…, email:… or phone:…"
+#: How a customer is named on a command line.
+WHO: Final = "her id, or external_id:…, email:… or phone:…"
 Preview = Annotated[
     bool, typer.Option("--preview", help="only show what would come out; nothing is changed")
 ]
@@ -25,8 +26,8 @@ Preview = Annotated[
 
 def merge_customers(
     context: typer.Context,
-    one: Annotated[str, typer.Argument(metavar="A", help=_WHO)],
-    other: Annotated[str, typer.Argument(metavar="B", help=_WHO)],
+    one: Annotated[str, typer.Argument(metavar="A", help=WHO)],
+    other: Annotated[str, typer.Argument(metavar="B", help=WHO)],
     *,
     preview: Preview = False,
     url: Url = HERE,
@@ -37,7 +38,7 @@ def merge_customers(
     What is typed here others on this machine may see while the command runs: an id tells nothing.
     """
     with explained():
-        wish = {"a": _who(one), "b": _who(other), "preview": preview}
+        wish = {"a": named(one), "b": named(other), "preview": preview}
         _ask(context, url, "merge", wish, json=json)
 
 
@@ -58,14 +59,15 @@ def unmerge_customer(
         _ask(context, url, "unmerge", wish, json=json)
 
 
-def _who(said: str) -> dict[str, str]:
+def named(said: str) -> dict[str, str]:
+    """Read who is meant, for the body of a request. Raises `ConfigError`."""
     kind, colon, value = said.partition(":")
     if colon and kind in _KINDS:
         return {kind: value}
     try:
         return {"customer_id": str(UUID(said))}
     except ValueError:
-        raise ConfigError(f"name a customer by {_WHO}") from None
+        raise ConfigError(f"name a customer by {WHO}") from None
 
 
 def _ask(context: typer.Context, url: str, verb: str, wish: dict[str, Any], *, json: bool) -> None:

@@ -66,7 +66,7 @@ def eligible(
 ) -> None:
     """Ask whether people may be asked this survey now, why not, and when next."""
     with explained():
-        one = _one(email, phone, external_id, _experience(kind, at, value))
+        one = _one(email, phone, external_id, experience(kind, at, value))
         people = _people(file, one)
         asked = {"survey": name, "channel": channel, "attributes": attribute or []}
         with server(context, url) as instance:
@@ -93,7 +93,8 @@ def _one(
     return {**found, "experience": experience} if found else None
 
 
-def _experience(kind: str | None, at: str | None, value: float | None) -> dict[str, Any] | None:
+def experience(kind: str | None, at: str | None, value: float | None) -> dict[str, Any] | None:
+    """Read an experience from the options; None: none is named. Raises `ConfigError`."""
     if kind is None and at is None and value is None:
         return None
     if kind is None or at is None:
@@ -158,6 +159,7 @@ def _show(answers: Sequence[dict[str, Any]]) -> None:
         yes = "yes" if answer["eligible"] else "error" if answer["error"] else "no"
         next_at = str(answer["next_at"] or "")[:16].replace("T", " ")
         why = answer["error"] or "; ".join(reason["reason"] for reason in answer["reasons"])
+        why = why or answer.get("exempt") or ""
         table.add_row(cell(number), cell(yes), cell(next_at), cell(why))
     console = Console(highlight=False)
     console.print(table)
