@@ -120,7 +120,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 def family_of(survey: str, policy: Policy) -> Family | None:
     """Find the family of a survey: the first with a pattern that fits; None: it has none."""
-    return next((f for f in policy.clocks.families if _fits(survey, f.surveys)), None)
+    return next((f for f in policy.clocks.families if fits(survey, f.surveys)), None)
 
 
 def of_family(profile: Profile, policy: Policy, family: Family) -> Hold | None:
@@ -136,7 +136,7 @@ def of_family(profile: Profile, policy: Policy, family: Family) -> Hold | None:
 
 def of_survey(profile: Profile, policy: Policy, survey: str) -> Hold | None:
     """Tell the hold of one survey's own clock, which no other survey starts."""
-    clock = next((c for c in policy.clocks.this_survey if _fits(survey, c.surveys)), None)
+    clock = next((c for c in policy.clocks.this_survey if fits(survey, c.surveys)), None)
     if clock is None:
         return None
     starts = _starts(profile, clock, lambda other: other == survey)
@@ -229,7 +229,8 @@ def _survey_clock(rule: str, what: str, starts: list[datetime], days: int) -> Ho
 
 # Surveys' names come from outside: as many are remembered as any house has, and not all there are.
 @lru_cache(maxsize=4096)
-def _fits(survey: str, patterns: tuple[str, ...]) -> bool:
+def fits(survey: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether one of the patterns is the survey's."""
     return any(fnmatchcase(survey, pattern) for pattern in patterns)
 
 

@@ -6,12 +6,12 @@ every survey there are rules of the survey and the experience asked about. Windo
 clocks are: a day is 24 hours from the experience's own moment, in no time zone.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from services.segmenter import clocks
+from services.segmenter import cases, clocks
 from services.segmenter.permits import permits_of
 from services.segmenter.policy.asking import AfterExperience, Worth
 from services.segmenter.policy.clocks import Family
@@ -70,11 +70,13 @@ class Refusal:
 class Verdict:
     """Every refusal in the order asked: none, and she may be asked now.
 
-    `next_at` is the first moment at which none is left; None where that is now, or never.
+    `next_at` is the first moment at which none is left; None where that is now, or never. `exempt`
+    says why rules that would refuse do not: the survey asks how her case went.
     """
 
     refusals: tuple[Refusal, ...]
     next_at: datetime | None
+    exempt: str | None = None
 
 
 Rule = Callable[[Profile, Asked, Policy, datetime], Refusal | None]
@@ -85,25 +87,63 @@ def judge(
     asked: Asked,
     policy: Policy,
     now: datetime,
-    others: Iterable[Profile] = (),
+    others: Sequence[Profile] = (),
 ) -> Verdict:
     """Ask every rule.
 
     `others`: whom else she may be, because her identifiers disagree. The survey may reach any of
     them, so of what each rule says about them the strictest counts.
     """
-    profiles = (profile, *others)
-    found = [_strictest(rule(one, asked, policy, now) for one in profiles) for rule in RULES]
+    lifted = [_lifted(one, asked, policy, now) for one in (profile, *others)]
+    said = [[rule(one, asked, policy, now) for one in (profile, *others)] for rule in RULES]
+    found = [
+        _strictest(one for one, off in zip(each, lifted, strict=True) if not _is_off(one, off))
+        for each in said
+    ]
     refusals = tuple(refusal for refusal in found if refusal is not None)
+    off = any(_is_off(one, by) for each in said for one, by in zip(each, lifted, strict=True))
+    verdict = _verdict(refusals, asked, cases.EXEMPT if off else None)
+    return verdict if others or not refusals else _sooner(verdict, profile, asked, policy, now)
+
+
+def _verdict(refusals: tuple[Refusal, ...], asked: Asked, exempt: str | None) -> Verdict:
     ends = [refusal.until for refusal in refusals if refusal.until is not None]
     if not ends or len(ends) < len(refusals):
-        return Verdict(refusals, None)
+        return Verdict(refusals, None, exempt)
     next_at = max(ends)
     closes = _closes(asked)
     if closes is None or next_at < closes:
-        return Verdict(refusals, next_at)
+        return Verdict(refusals, next_at, exempt)
     reason = "too late by then: the other reasons last until the window has closed"
-    return Verdict((*refusals, Refusal("ask_window", reason, None)), None)
+    return Verdict((*refusals, Refusal("ask_window", reason, None)), None, exempt)
+
+
+def _about_cases(asked: Asked, policy: Policy) -> bool:
+    return clocks.fits(asked.survey, policy.cases.resurvey_surveys)
+
+
+def _lifted(profile: Profile, asked: Asked, policy: Policy, now: datetime) -> frozenset[str]:
+    """List the rules that do not hold this survey, because it asks her how her case went."""
+    return cases.lifted(profile, policy, now) if _about_cases(asked, policy) else frozenset()
+
+
+def _is_off(refusal: Refusal | None, lifted: frozenset[str]) -> bool:
+    return refusal is not None and refusal.rule in lifted
+
+
+def _sooner(
+    verdict: Verdict, profile: Profile, asked: Asked, policy: Policy, now: datetime
+) -> Verdict:
+    """Name the moment of the question after her case, where the clocks alone would end later."""
+    due = next((at for at in cases.resurveys(profile, policy).values() if at > now), None)
+    if due is None or verdict.next_at is None or not _about_cases(asked, policy):
+        return verdict
+    exempt = policy.cases.resurvey_exempt_from
+    ends = [r.until for r in verdict.refusals if r.rule not in exempt and r.until is not None]
+    at = max((due, *ends))
+    return (
+        verdict if at >= min(verdict.next_at, due + cases.ASKABLE) else replace(verdict, next_at=at)
+    )
 
 
 def respondent(profile: Profile, _asked: Asked, policy: Policy, _now: datetime) -> Refusal | None:

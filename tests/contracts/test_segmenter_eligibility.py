@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.policy.asking import Worth
 from shared.database import connect
+from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Value
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
@@ -22,6 +23,7 @@ from tests.builders.facts import (
     BEN,
     Shelf,
     answered,
+    case,
     day,
     handler,
     ids_of,
@@ -290,3 +292,20 @@ async def test_the_route_needs_the_scope_read(client: httpx.AsyncClient) -> None
     assert (await client.post(PATH, json=body)).status_code == 401
     other = {"Authorization": "Bearer writer"}
     assert (await client.post(PATH, json=body, headers=other)).status_code == 403
+
+
+async def test_the_question_after_a_resolved_case_is_eligible_and_says_why(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """The clocks would hold her for a quarter; sixteen days ago her case was resolved."""
+    link = ResponseLink(source="demo", survey="nps", response_id="r1")
+    await handler(engine, Shelf())(
+        received(
+            answered("r1", 3, at=day(-10)),
+            case("opened", at=day(-10), response=link),
+            case("resolved", at=day(-6)),
+        )
+    )
+    (anna,) = await ask(client, {"email": ANNA})
+    assert (anna["eligible"], anna["reasons"], anna["next_at"]) == (True, [], None)
+    assert anna["exempt"] == "re-survey of a resolved case: the survey clocks do not hold it"

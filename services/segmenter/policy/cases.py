@@ -1,10 +1,11 @@
 """Section `cases`: which answers open a case, how soon somebody must call, and what comes after."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.segmenter.policy.clocks import Pattern
 from services.segmenter.policy.words import Days, Name, Zone, once
 from shared.events.vocabulary import Segment
 from shared.settings import Strict
@@ -64,12 +65,19 @@ class BusinessHours(Strict):
 _Hours = Annotated[int, Field(ge=1, le=720, strict=True)]
 
 
+#: Rules that may be lifted off the question after a case. What she or the operator stopped may not.
+Liftable = Literal[
+    "this_survey", "survey_family", "any_survey", "after_contact", "new_customer", "complaint"
+]
+
+
 class Cases(Strict):
     """Cases from the answer that opens one to the question how it went.
 
     Somebody should have called `first_contact_hours` business hours after the answer, at the latest
     `ceiling_hours` hours after it. `resurvey_after_days` after a case was resolved she is asked
-    again; 0: she is not.
+    again; 0: she is not. The rules of `resurvey_exempt_from` do not hold that question, if it is
+    one of `resurvey_surveys`.
     """
 
     open: Opening = Opening()
@@ -77,9 +85,12 @@ class Cases(Strict):
     ceiling_hours: _Hours = 48
     business_hours: BusinessHours = BusinessHours()
     resurvey_after_days: Days = 15
+    resurvey_surveys: Annotated[tuple[Pattern, ...], Field(min_length=1)] = ("*",)
+    resurvey_exempt_from: tuple[Liftable, ...] = get_args(Liftable)
 
     @model_validator(mode="after")
-    def _ceiling_is_above(self) -> "Cases":
+    def _fits_together(self) -> "Cases":
+        once("rule", self.resurvey_exempt_from)
         if self.ceiling_hours < self.first_contact_hours:
             raise ValueError("ceiling_hours must be first_contact_hours or more")
         return self

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.segmenter import clocks
+from services.segmenter.decide import decide
 from services.segmenter.eligibility import (
     RULES,
     Asked,
@@ -26,6 +27,7 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import rebuild
 from services.segmenter.state import Profile
 from shared.events.envelope import Event
+from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Channel
 from tests.builders.facts import (
     NOON,
@@ -35,6 +37,7 @@ from tests.builders.facts import (
     fact,
     invited,
     opted_out,
+    rulebook,
     says,
     settled,
     shipped_policy,
@@ -69,6 +72,101 @@ def rules(
 ) -> tuple[list[str], datetime | None]:
     verdict = judge(profile, question, policy, now)
     return [refusal.rule for refusal in verdict.refusals], verdict.next_at
+
+
+COMPLAINT = (
+    answered("r1", 3),
+    case("opened", response=ResponseLink(source="demo", survey="nps", response_id="r1")),
+    case("resolved", at=day(2)),
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "survey", "now", "changes", "refused_by", "next_day"),
+    [
+        pytest.param((), "nps", 16.9, {}, {"any_survey", "survey_family"}, 17, id="before it"),
+        pytest.param((), "nps", 17, {}, set(), None, id="on its day"),
+        pytest.param((), "nps", 20, {}, {"any_survey", "survey_family"}, 90, id="after its days"),
+        pytest.param(
+            (),
+            "nps",
+            17,
+            {"resurvey_surveys": ("after-case",)},
+            {"any_survey", "survey_family"},
+            90,
+            id="by a survey that does not ask about cases",
+        ),
+        pytest.param(
+            (),
+            "nps",
+            17,
+            {"resurvey_exempt_from": ("any_survey",)},
+            {"survey_family"},
+            90,
+            id="one clock left in force",
+        ),
+        pytest.param(
+            (case("reopened", at=day(3)),), "nps", 17, {}, {"open_case"}, 93, id="reopened"
+        ),
+        pytest.param(
+            (updated(attributes={"contact_hold_until": "2026-03-28T12:00:00Z"}),),
+            "nps",
+            17,
+            {},
+            {"contact_hold"},
+            18,
+            id="the operator's hold stands",
+        ),
+        pytest.param((opted_out(at=day(3)),), "nps", 17, {}, {"consent"}, None, id="opted out"),
+        pytest.param(
+            (updated(attributes={"contact_hold_until": "2026-03-28T12:00:00Z"}),),
+            "nps",
+            10,
+            {},
+            {"contact_hold"},
+            18,
+            id="what else holds her ends within its days",
+        ),
+    ],
+)
+def test_the_question_after_a_case_is_exempt(
+    more: tuple[Event, ...],
+    survey: str,
+    now: float,
+    changes: dict[str, Any],
+    refused_by: set[str],
+    next_day: float | None,
+) -> None:
+    """Fifteen days after it was resolved, for three days, the clocks that the policy names."""
+    policy = changed(cases=POLICY.cases.model_copy(update=changes))
+    found, next_at = rules(told(*COMPLAINT, *more), asked(survey), day(now), policy)
+    assert refused_by <= set(found)
+    assert bool(found) is bool(refused_by)
+    assert next_at == (None if next_day is None else day(next_day))
+
+
+@pytest.mark.parametrize("now", [10, 16.99, 17, 18, 19.99, 20, 95])
+@pytest.mark.parametrize("last", [(), (invited(at=day(17.5)),)], ids=["unasked", "asked"])
+def test_the_exemption_is_the_decision_s(now: float, last: tuple[Event, ...]) -> None:
+    """Whoever asks is told what the dispatcher obeys: a hold on surveys, or none."""
+    events = [*COMPLAINT, *(last if now >= 17.5 else ()), updated()]
+    profile = told(*events)
+    decided = decide(
+        profile, profile, fact(events[-1]), rulebook(), day(now), customer_id=UUID(int=1), version=1
+    )
+    verdict = judge(profile, asked(), POLICY, day(now))
+    held = any("survey" in hold.classes for hold in decided.holds)
+    assert held is bool(verdict.refusals)
+    exempt = {line.reason for line in decided.trace if line.rule == "resurvey"}
+    assert verdict.exempt in (exempt or {None})
+
+
+def test_of_two_whom_she_may_be_both_must_be_exempt() -> None:
+    """The survey may reach either of them."""
+    hers, other = told(*COMPLAINT), told(invited(at=day(10)))
+    assert not judge(hers, asked(), POLICY, day(17)).refusals
+    refused = judge(hers, asked(), POLICY, day(17), [other]).refusals
+    assert {refusal.rule for refusal in refused} >= {"any_survey", "survey_family"}
 
 
 @pytest.mark.parametrize(
