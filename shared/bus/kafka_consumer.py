@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from shared.bus.kafka_member import DEADLINE_S, Member
+from shared.bus.kafka_watch import IDLE_S
 from shared.bus.port import Partition, Progress, Record
 from shared.bus.trail import Trail
 from shared.errors import DependencyAway
 
+_log = structlog.get_logger(__name__)
+
 _POLL_MS: Final = 150
-#: A request that hangs is a broker that is away.
-_DEADLINE: Final = 5.0
 #: Asked for when everything is paused: aiokafka takes "no partition" for "all", and a consumer
 #: that does not ask at all is thrown out of its group.
 _NOWHERE: Final = TopicPartition("", -1)
@@ -39,25 +42,31 @@ class KafkaConsumer:
         session: timedelta,
         poll_interval: timedelta,
         clock: Callable[[], datetime],
+        idle_s: float = IDLE_S,
     ) -> None:
         self._prefix = prefix
         self._names = [prefix + topic for topic in topics]
         self._clock = clock
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
-            client_id=client_id,
-            group_id=prefix + group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=_ms(session),
-            heartbeat_interval_ms=min(3000, _ms(session) // 3),
-            max_poll_interval_ms=_ms(poll_interval),
-            fetch_max_wait_ms=_POLL_MS,
-            request_timeout_ms=10_000,
+        self._settings: Final[Mapping[str, object]] = {
+            "bootstrap_servers": servers,
+            "client_id": client_id,
+            "group_id": prefix + group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "session_timeout_ms": _ms(session),
+            "heartbeat_interval_ms": min(3000, _ms(session) // 3),
+            "max_poll_interval_ms": _ms(poll_interval),
+            "fetch_max_wait_ms": _POLL_MS,
+            "request_timeout_ms": 10_000,
             # A broker may not know yet a topic that was just made: whoever joined then has no
             # partitions until it looks again, which by default is after five minutes.
-            metadata_max_age_ms=5_000,
-        )
+            "metadata_max_age_ms": 5_000,
+        }
+        # All members must ask for records before any of them gets a partition.
+        self._joining_s = (session + poll_interval).total_seconds()
+        self._idle_s = idle_s
+        self._member = self._new_member()
+        self._joined = self._left = False
         self._fetch: asyncio.Task[Mapping[TopicPartition, list[Any]]] | None = None
         self._paused: set[TopicPartition] = set()
         self._missed_since: float | None = None
@@ -67,17 +76,12 @@ class KafkaConsumer:
 
     async def join(self) -> None:
         """Connect; the group is joined in the background while `poll` is called."""
-        try:
-            async with asyncio.timeout(_DEADLINE):
-                await self._consumer.start()
-        except (KafkaError, TimeoutError) as error:
-            await self.leave()
-            raise DependencyAway(f"Kafka: {type(error).__name__}") from None
-        # After `start`, which would otherwise wait for an assignment without end.
-        self._consumer.subscribe(self._names, listener=_Rebalances(self._revoked, self._gained))
+        await self._member.join()
+        self._joined = True
 
     async def poll(self, max_records: int) -> Sequence[Record]:
         """See the port. During a rebalance it returns nothing."""
+        await self._stay_alive()
         if self._fetch is None:
             # An own task, because aiokafka waits in here for the end of a rebalance, and counts
             # wrongly (for ever "polling") when it is cancelled.
@@ -105,7 +109,9 @@ class KafkaConsumer:
             read = [self._record(where, raw) for raw in found]
             self._trail.polled(where, [(record.offset, record.at) for record in read])
             records += read
-        if not records:
+        if records:
+            self._member.polled()
+        else:
             self._look_for_broker()
         return records
 
@@ -115,7 +121,7 @@ class KafkaConsumer:
         if not ours:
             return
         try:
-            async with asyncio.timeout(_DEADLINE):
+            async with asyncio.timeout(DEADLINE_S):
                 await self._consumer.commit(ours)
         except (CommitFailedError, IllegalStateError):
             return  # revoked meanwhile: the records come again
@@ -153,7 +159,7 @@ class KafkaConsumer:
         if not places:
             return ()
         try:
-            async with asyncio.timeout(_DEADLINE):
+            async with asyncio.timeout(DEADLINE_S):
                 ends, starts = await asyncio.gather(
                     self._consumer.end_offsets(places), self._consumer.beginning_offsets(places)
                 )
@@ -176,30 +182,56 @@ class KafkaConsumer:
 
     async def leave(self) -> None:
         """Leave the group within about 4 s, also with the broker away."""
+        self._left = True
+        await self._drop()
+
+    async def _drop(self) -> None:
+        """Give the member up; what it still tells is no news any more."""
         self._assigned = {}
-        stop = asyncio.create_task(self._consumer.stop())
-        done, _ = await asyncio.wait({stop}, timeout=3)
-        if not done:
-            stop.cancel()
-            await asyncio.wait({stop}, timeout=0.5)
-            await self._consumer._client.close()
-        elif not stop.cancelled():
-            stop.exception()  # a farewell that failed: the session lapses by itself
-        if self._fetch is not None:
-            self._fetch.cancel()
-            await asyncio.gather(self._fetch, return_exceptions=True)
+        self._news.over = True
+        await self._member.leave()
+        fetch, self._fetch = self._fetch, None
+        if fetch is not None:
+            fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
+
+    async def _stay_alive(self) -> None:
+        """Make the member anew if it is dead inside: another epoch. Raises `DependencyAway`."""
+        if self._left:
+            return
+        if self._joined:
+            reason = await self._member.dead(self._active())
+            if reason is None:
+                return
+            _log.warning("bus.consumer_made_anew", reason=reason)
+            self._joined = False
+            await self._drop()
+        self._member = self._new_member()
+        self._missed_since = None
+        await self.join()
+
+    def _new_member(self) -> Member:
+        self._news = _Rebalances(self._revoked, self._gained)
+        return Member(
+            self._settings,
+            self._names,
+            self._news,
+            joining_s=self._joining_s,
+            idle_s=self._idle_s,
+        )
+
+    @property
+    def _consumer(self) -> AIOKafkaConsumer:
+        return self._member.consumer
 
     def _look_for_broker(self) -> None:
-        """Raise `DependencyAway` when no broker has led the group for a while.
-
-        aiokafka says nothing: with the broker away it just has no records.
-        """
-        if self._consumer._coordinator.coordinator_id is not None:
+        """Raise `DependencyAway` when no broker has led the group for a while."""
+        if self._member.led():
             self._missed_since = None
             return
         now = time.monotonic()
         self._missed_since = self._missed_since or now
-        if now - self._missed_since > _DEADLINE:
+        if now - self._missed_since > DEADLINE_S:
             raise DependencyAway("Kafka: nobody leads the group")
 
     def _active(self) -> list[TopicPartition]:
@@ -239,14 +271,17 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self._lost = revoked
         self._gained = gained
+        self.over = False
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002
         """Every rebalance is eager: all partitions go before some come back."""
-        self._lost()
+        if not self.over:
+            self._lost()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Take the new assignment."""
-        self._gained(assigned)
+        if not self.over:
+            self._gained(assigned)
 
 
 def _ms(span: timedelta) -> int:

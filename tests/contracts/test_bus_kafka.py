@@ -1,20 +1,24 @@
 """What only Kafka can do to us: rebalances, refusals by the broker, a broker that is away."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.bus.consume import ConsumeLoop, Received, Rejected
 from shared.bus.kafka import KafkaBus
+from shared.bus.kafka_consumer import KafkaConsumer
 from shared.bus.port import Message
 from shared.bus.topics import dead_topic
 from shared.errors import BusAway, ConfigError, DependencyAway, RecordTooLarge
 from shared.events.envelope import FEEDBACK, OUTCOMES
+from shared.times import utc_now
 from tests.builders.brokers import Broker
 from tests.builders.buses import PARTITIONS, Buses, take
 from tests.builders.waiting import eventually
@@ -250,6 +254,58 @@ async def test_with_the_broker_away_publish_says_so_in_time_and_works_again_late
     fresh = await bus.subscribe("late", [FEEDBACK])
     assert (await take(fresh, 1))[0].value == b"before"
     await own_buses.close()
+
+
+async def _a_task_ends(consumer: AIOKafkaConsumer, task: str) -> None:
+    owner = consumer._coordinator if task == "_coordination_task" else consumer._fetcher
+    getattr(owner, task).cancel()
+
+
+async def _no_answer_is_read(consumer: AIOKafkaConsumer) -> None:
+    async def for_ever(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    consumer._fetcher._proc_fetch_request = for_ever
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(partial(_a_task_ends, task="_coordination_task"), id="its coordination ended"),
+        pytest.param(partial(_a_task_ends, task="_fetch_task"), id="its fetching ended"),
+        pytest.param(_no_answer_is_read, id="its fetching hangs"),
+    ],
+)
+async def test_a_consumer_that_is_dead_inside_is_made_anew(
+    bus_place: Buses, harm: Callable[[AIOKafkaConsumer], Awaitable[None]]
+) -> None:
+    """What aiokafka does not tell costs no record: reading goes on where it was committed."""
+    bus = await bus_place.open()
+    consumer = KafkaConsumer(
+        bus_place.url,
+        client_id="dead-inside",
+        group="g",
+        topics=[FEEDBACK],
+        prefix=bus_place.prefix,
+        session=timedelta(seconds=6),
+        poll_interval=timedelta(minutes=2),
+        clock=utc_now,
+        idle_s=0.5,
+    )
+    await consumer.join()
+    await bus.publisher.publish([Message(FEEDBACK, "route", b"before")])
+    (first,) = await take(consumer, 1)
+    await consumer.commit({first.partition: first.offset + 1})
+    epoch = consumer.assigned()[first.partition]
+
+    await harm(consumer._consumer)
+    await bus.publisher.publish([Message(FEEDBACK, "route", b"after")])
+
+    assert [record.value for record in await take(consumer, 1)] == [b"after"]
+    assert consumer.assigned()[first.partition] > epoch
+    await consumer.leave()
+    await bus_place.close()
 
 
 async def test_closing_with_the_broker_away_ends_in_time(
