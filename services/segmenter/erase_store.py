@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter import erasure, store, tombstones
+from services.segmenter import erase_strays, erasure, store, tombstones
 from services.segmenter.erasure import ERASED, Erasure, Group
 from services.segmenter.facts import PERSONAL, Key
 from services.segmenter.rows import Changes
@@ -132,6 +132,8 @@ async def erase(
     given = await connection.scalar(_GIVEN, {"id": data.erasure_id})
     keys = [(str(kind), str(value)) for kind, value in orjson.loads(given or "[]")]
     found = await group(connection, data.customer_ids, keys)
+    if data.asked_by == erase_strays.ASKED_BY and any(kind in PERSONAL for kind, _ in found.keys):
+        found = Group((), ())
     counts = await _delete(connection, found)
     stones = erasure.tombstones(found, data, route_key)
     await tombstones.add(connection, stones)

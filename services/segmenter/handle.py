@@ -136,7 +136,7 @@ class Handler:
         now: datetime,
     ) -> Changes:
         """Decide what is told of people who are not forgotten; note the rest."""
-        kept, dropped = await self._sifted(connection, events, forgotten)
+        kept, dropped = await self._sifted(connection, events, forgotten, now)
         changes = Changes(merged_at=now)
         if kept:
             assigned, gathered = await self._gathered(connection, kept, now)
@@ -146,11 +146,15 @@ class Handler:
         return changes
 
     async def _sifted(
-        self, connection: AsyncConnection, events: Sequence[Told], forgotten: set[UUID]
+        self,
+        connection: AsyncConnection,
+        events: Sequence[Told],
+        forgotten: set[UUID],
+        now: datetime,
     ) -> tuple[list[Fact | Due | Command], list[Fact]]:
         """Keep out what was told of people who are forgotten."""
         facts = [event for event in events if isinstance(event, Fact)]
-        gone = await tombstones.dropped(connection, facts, self._route_key, forgotten)
+        gone = await tombstones.dropped(connection, facts, self._route_key, forgotten, now)
         ids = {fact.event_id for fact in gone}
         rest = [e for e in events if not isinstance(e, Erasure) and e.event_id not in ids]
         return rest, gone

@@ -6,13 +6,14 @@ shared lock, and an erasure holds the same lock alone.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter import erasure, store
+from services.segmenter import erase_strays, erasure, store
 from services.segmenter.erasure import Named, Tombstones
 from services.segmenter.facts import PERSONAL, Fact
 from shared.identifiers import hashed_name
@@ -60,7 +61,8 @@ async def dropped(
     connection: AsyncConnection,
     facts: Sequence[Fact],
     route_key: bytes,
-    forgotten: Collection[UUID] = (),
+    forgotten: Collection[UUID],
+    now: datetime,
 ) -> list[Fact]:
     """Pick the facts of people forgotten, and keep out what else they name for ever.
 
@@ -72,7 +74,11 @@ async def dropped(
         return []
     things = [key for fact in facts for key in fact.keys if key[0] not in PERSONAL]
     owned = await store.customers_of(connection, things)
-    living = {hashed_name(route_key, *key) for key in owned}
+    strays = await erase_strays.without_address(connection, set(owned.values()))
+    living = {hashed_name(route_key, *key) for key, whose in owned.items() if whose not in strays}
     gone, further = erasure.dropped(names, found, forgotten=forgotten, living=living)
     await add(connection, dict.fromkeys(further - found.keys()))
-    return [fact for fact in facts if fact.event_id in gone]
+    hers = [fact for fact in facts if fact.event_id in gone]
+    named = {owned[key] for fact in hers for key in fact.keys if key in owned}
+    await erase_strays.ask(connection, named & strays, now)
+    return hers

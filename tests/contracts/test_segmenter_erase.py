@@ -6,8 +6,11 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.segmenter import tombstones
+from services.segmenter.erase_request import Requests
 from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
 from shared.database import connect
@@ -16,10 +19,12 @@ from tests.builders.erasing import erase_asked, erased, people_of, rows, texts, 
 from tests.builders.facts import (
     ANNA,
     BEN,
+    ROUTE_KEY,
     Shelf,
     answered,
     case,
     day,
+    fact,
     handler,
     ids_of,
     invited,
@@ -147,6 +152,43 @@ async def test_what_names_her_by_things_of_hers_stays_out_for_ever(engine: Async
     assert await profiles(engine) == {}
     assert [await count(engine, f"SELECT count(*) FROM {table}") for table in TABLES] == [0] * 8
     assert await traces(engine, ANNA, MARK) == []
+
+
+async def test_an_answer_that_turns_out_to_be_hers_goes_too(engine: AsyncEngine) -> None:
+    """Told without an address it was nobody's, until an old event of hers named it."""
+    shelf, asked = Shelf(), Shelf()
+    her = await lived(engine, shelf)
+    await tell(engine, shelf, erase_asked(her))
+    later = answered("r7", 2, email=None, at=day(4), received=day(5.5), revision=2, comment=MARK)
+    await tell(engine, shelf, later, now=day(6))
+    assert await traces(engine, MARK)
+    await tell(engine, shelf, answered("r7", 2, at=day(4), comment=MARK), now=day(7))
+    requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: day(7))
+    assert await requests.tell() == 1
+    await tell(engine, shelf, *asked.events(), now=day(7))
+    assert await traces(engine, MARK) == []
+    assert await profiles(engine) == {}
+    await tell(engine, shelf, answered("r7", 2, at=day(4), comment=MARK), now=day(8))
+    assert await requests.tell() == 0
+
+
+async def test_an_answer_that_turned_out_to_be_somebody_elses_stays(engine: AsyncEngine) -> None:
+    """Somebody gave an address for it before it was done: it is not taken from that one."""
+    shelf, asked = Shelf(), Shelf()
+    her = await lived(engine, shelf)
+    await tell(engine, shelf, erase_asked(her))
+    nobodys = answered("r7", 9, email=None, at=day(4), received=day(5.5), revision=2)
+    bens = answered("r7", 9, email=BEN, at=day(4), received=day(5.6), revision=3)
+    facts = [fact(answered("r7", 9, at=day(4)))]
+    await tell(engine, shelf, nobodys, now=day(6))
+    async with engine.begin() as connection:
+        assert await tombstones.dropped(connection, facts, ROUTE_KEY, (), day(6)) == facts
+        await connection.execute(text("DELETE FROM tombstones WHERE erased_before IS NULL"))
+    await tell(engine, shelf, bens, now=day(7))
+    await Requests(engine, asked, ROUTE_KEY, clock=lambda: day(7)).tell()
+    await tell(engine, shelf, *asked.events(), now=day(7))
+    assert len(await profiles(engine)) == 1
+    assert erased(shelf)[-1].customer_ids == ()
 
 
 async def test_an_event_from_a_clock_ahead_told_again_keeps_nothing(engine: AsyncEngine) -> None:
@@ -307,6 +349,9 @@ async def test_erased_twice_the_later_moment_stands(engine: AsyncEngine) -> None
 async def test_every_table_is_thought_of(engine: AsyncEngine) -> None:
     """A table that is new to this list may hold something of hers: delete it there, too."""
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'segmenter'"
-    nobody = {"policies", "figure_watches", "figure_alerts", "alembic_version"}
-    ids_only = {"decisions", "erasures", "tombstones"}
-    assert {*await texts(engine, query)} == {*TABLES} | nobody | ids_only
+    nobody = {"policies", "figure_watches", "figure_alerts", "sweeps", "alembic_version"}
+    ids_only = {"decisions", "erasures", "tombstones", "changed_customers"}
+    # Read from her profile, and deleted with it by a trigger or by the next sweep.
+    read = {"people", "people_said", "people_keys", "suspects"}
+    read |= {"told_answers", "told_cases", "told_invitations"}
+    assert {*await texts(engine, query)} - {*TABLES} - nobody - ids_only - read == set()
