@@ -18,6 +18,8 @@ from shared.events.decisions import Budget
 def budgets(profile: Profile, policy: Policy, zone: str, now: datetime) -> tuple[Budget, ...]:
     """State every budget of the policy for a customer who lives in `zone`."""
     others = foreign(profile)
+    if not others:
+        return _untouched(policy, zone)
     return tuple(_budget(rule, others, zone, now) for rule in policy.budgets)
 
 
@@ -36,15 +38,17 @@ def reach(rule: BudgetRule, zone: str, now: datetime) -> datetime:
 
 
 def _budget(rule: BudgetRule, others: tuple[Contact, ...], zone: str, now: datetime) -> Budget:
-    if not others:
-        return _stated(rule, zone, ())
     since = reach(rule, zone, now)
     return _stated(rule, zone, tuple(c.at for c in others if counts(rule, c, since)))
 
 
 @lru_cache(maxsize=1024)
+def _untouched(policy: Policy, zone: str) -> tuple[Budget, ...]:
+    """State all budgets of who hears of nobody else: nearly all are told the same."""
+    return tuple(_stated(rule, zone, ()) for rule in policy.budgets)
+
+
 def _stated(rule: BudgetRule, zone: str, times: tuple[datetime, ...]) -> Budget:
-    """Build a budget; most customers hear of nobody else, so nearly all are told the same few."""
     return Budget(
         name=rule.name,
         scope=rule.scope,

@@ -84,6 +84,8 @@ def reference(profile: Profile, case_id: str) -> str | None:
 
 def counting(profile: Profile) -> Iterator[tuple[str, Case]]:
     """List the cases that say how things stand, without ours that a helpdesk took over."""
+    if not profile.cases:  # nearly everybody; every decision asks some five times
+        return
     found = known(profile)
     theirs = {case.answer for case_id, case in found.items() if not case_id.startswith(OURS)}
     for case_id, case in found.items():
@@ -119,7 +121,7 @@ def holding(profile: Profile, policy: Policy) -> list[Case]:
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
     """Pair the scores before and after each case that was resolved and may be asked about."""
     days = policy.cases.resurvey_after_days
-    if not profile.cases:  # nearly everybody; asked in every decision
+    if not profile.cases:
         return
     scored = {response.identity: response for response in profile.scored}
     for case_id, case in counting(profile):

@@ -16,7 +16,7 @@ from services.segmenter.echoes import foreign
 from services.segmenter.policy.clocks import Clock, Family
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
-from services.segmenter.state import Contact, Profile
+from services.segmenter.state import Contact, Profile, once
 from shared.events.decisions import Hold, TraceLine
 
 _FIRST_YEAR: Final = 1970
@@ -118,6 +118,8 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
+# Surveys' names come from outside: as many are remembered as any house has, and not all there are.
+@lru_cache(maxsize=4096)
 def family_of(survey: str, policy: Policy) -> Family | None:
     """Find the family of a survey: the first with a pattern that fits; None: it has none."""
     return next((f for f in policy.clocks.families if fits(survey, f.surveys)), None)
@@ -143,7 +145,8 @@ def of_survey(profile: Profile, policy: Policy, survey: str) -> Hold | None:
     return _survey_clock("this_survey", "of this survey", starts, clock.days)
 
 
-def asked(profile: Profile, policy: Policy) -> dict[str, Hold | None]:
+@once
+def asked(profile: Profile, policy: Policy) -> Mapping[str, Hold | None]:
     """Ask every rule, in order."""
     return {rule.__name__: rule(profile, policy) for rule in RULES}
 
@@ -227,7 +230,6 @@ def _survey_clock(rule: str, what: str, starts: list[datetime], days: int) -> Ho
     return _hold(rule, max(starts), days, f"asked or answered {what} less than {days} days ago")
 
 
-# Surveys' names come from outside: as many are remembered as any house has, and not all there are.
 @lru_cache(maxsize=4096)
 def fits(survey: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether one of the patterns is the survey's."""

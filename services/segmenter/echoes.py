@@ -15,6 +15,8 @@ ECHO: Final = timedelta(minutes=15)
 
 def foreign(profile: Profile) -> tuple[Contact, ...]:
     """List the reported contacts that are not ours, in order of time."""
+    if not profile.reported:  # of nearly everybody; every decision asks
+        return ()
     own = tuple(profile.own.values())
     found = [c for c in profile.reported.values() if not any(_echoes(c, o) for o in own)]
     return tuple(sorted(found, key=lambda contact: contact.at))

@@ -32,6 +32,8 @@ _WORDS: Final[dict[PermitCode, str]] = {
 
 def permits(profile: Profile, policy: Policy) -> tuple[Permit, ...]:
     """State every class and channel that the policy knows."""
+    if not profile.consents and not profile.bounces:
+        return _untold(policy, _asked_for_contact(profile))
     return tuple(permit for name in policy.permits for permit in permits_of(profile, policy, name))
 
 
@@ -78,6 +80,17 @@ def _permit(
     return _made(contact_class, channel, rule.basis if allowed else None, code, rule.purpose)
 
 
+@lru_cache(maxsize=16)
+def _untold(policy: Policy, asked: bool) -> tuple[Permit, ...]:
+    """State all permits of who said neither yes nor no: of nearly everybody, always the same."""
+    permits = []
+    for name, rule in policy.permits.items():
+        allowed, code = _unsaid(rule, asked=asked)
+        basis = rule.basis if allowed else None
+        permits += [_made(name, channel, basis, code, rule.purpose) for channel in rule.channels]
+    return tuple(permits)
+
+
 @lru_cache(maxsize=1024)
 def _made(
     contact_class: ContactClass,
@@ -102,11 +115,20 @@ def _consented(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bo
     said = consent(profile, channel, rule.purpose)
     if said == "refused":
         return False, "refused"
+    if said == "granted" and rule.consent == "granted":
+        return True, "granted"
+    return _unsaid(rule, asked=rule.consent == "requested" and _asked_for_contact(profile))
+
+
+def _unsaid(rule: PermitRule, *, asked: bool) -> tuple[bool, PermitCode]:
+    """Tell what holds without a statement; `asked`: she asked for a contact herself."""
+    if rule.consent == "none" or rule.purpose is None:
+        return True, "needs_none"
     if rule.consent == "granted":
-        return (True, "granted") if said == "granted" else (False, "unknown")
-    if rule.consent == "requested" and not _asked_for_contact(profile):
-        return False, "not_asked_for"
-    return True, "not_refused"
+        return False, "unknown"
+    return (
+        (True, "not_refused") if asked or rule.consent != "requested" else (False, "not_asked_for")
+    )
 
 
 def _asked_for_contact(profile: Profile) -> bool:

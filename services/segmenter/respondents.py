@@ -25,7 +25,8 @@ def rule_for(profile: Profile, policy: Policy) -> str | None:
     """
     rules = policy.test_respondents
     for name, values in rules.attributes.items():
-        if _word(profile.attribute(name)) in {value.casefold() for value in values}:
+        said = _word(profile.attribute(name))
+        if said is not None and said in {value.casefold() for value in values}:
             return f"attribute {name}"
     if not rules.domains and not rules.external_ids:
         return None

@@ -19,10 +19,7 @@ _HEIGHT: dict[Segment, int] = {"detractor": 0, "passive": 1, "promoter": 2}
 def segment_of(response: Response, policy: Policy) -> Segment | None:
     """Name the band of a response's score; None without a score."""
     score = response.score
-    return next(
-        (b.segment for b in policy.bands.nps if score is not None and b.first <= score <= b.last),
-        None,
-    )
+    return None if score is None else policy.bands.by_score[score]
 
 
 def move_of(scored: Sequence[Response], identity: str, policy: Policy) -> Move | None:
@@ -41,14 +38,15 @@ def move_of(scored: Sequence[Response], identity: str, policy: Policy) -> Move |
         return Move(kind="first", before=None, after=after)
     if before == after:
         return Move(kind="same", before=before, after=after)
-    kind = "up" if _HEIGHT[after] > _HEIGHT[before] else "down"
-    return Move.model_validate({"kind": kind, "before": before, "after": after})
+    kind: MoveKind = "up" if _HEIGHT[after] > _HEIGHT[before] else "down"
+    return Move(kind=kind, before=before, after=after)
 
 
 def streak(scored: Sequence[Response], policy: Policy) -> int:
     """Count the newest answers in a row that are in the present segment."""
-    segments = [segment_of(response, policy) for response in reversed(scored)]
-    return sum(1 for _ in takewhile(lambda segment: segment == segments[0], segments))
+    segments = (segment_of(response, policy) for response in reversed(scored))
+    present = next(segments, None)
+    return sum(1 for _ in takewhile(lambda segment: segment == present, segments)) + bool(scored)
 
 
 def lapses_at(profile: Profile, policy: Policy) -> datetime | None:

@@ -31,6 +31,7 @@ _LONGEST_COMMENT: Final = 5000
 #: enough when an upstream system gives one customer number to thousands of people.
 _MOST_IDENTIFIERS: Final = 20
 _MOST_ATTRIBUTES: Final = 200
+_TONES: Final = get_args(Tone)
 _CHANNEL_OF: Final[dict[str, tuple[Channel, ...]]] = {"email": ("email",), "phone": ("sms", "call")}
 
 
@@ -71,7 +72,7 @@ def snapshot(
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
         language=text(profile, policy, "language"),
-        tone=tone if tone in get_args(Tone) else None,
+        tone=tone if tone in _TONES else None,
         title=text(profile, policy, "title"),
         first_name=text(profile, policy, "first_name"),
         last_name=text(profile, policy, "last_name"),
@@ -129,7 +130,9 @@ def identifiers(profile: Profile) -> tuple[Identifier, ...]:
 
     def rank(name: str) -> tuple[int, bool, float, str]:
         kind = name.partition(":")[0]
-        closed = any(bounced(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ()))
+        closed = bool(profile.bounces) and any(
+            bounced(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ())
+        )
         return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
 
     found = [name.partition(":") for name in sorted(profile.identifiers, key=rank)]

@@ -4,10 +4,11 @@ Each part is a join: adding a fact twice, or facts in another order, gives the s
 here depends on the policy or on the time, so neither ever makes a stored profile wrong.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Annotated, Final, Literal, get_args
+from functools import cached_property, wraps
+from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 
 from pydantic import BeforeValidator, TypeAdapter
 
@@ -24,6 +25,7 @@ _STEPS: Final = get_args(Step)
 Asking = Literal["sent", "shown", "declined", "answered", "asked"]
 #: Place of a fact among all: see `facts.Fact.order`.
 Order = tuple[datetime, str, int, datetime, str]
+_Rule = TypeVar("_Rule", bound=Callable[..., Any])
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,8 +86,13 @@ class Response:
     @property
     def score(self) -> int | None:
         """The score of NPS from 0 to 10; anything else, and that of another metric, is none."""
-        value = self.said("score")
-        if self.metric != "nps" or isinstance(value, bool) or not isinstance(value, int | float):
+        answer = self.answers.get("score")
+        if answer is None or self.metric != "nps":
+            return None
+        value = answer.value
+        if type(value) is int:  # nearly each; a decision asks some twenty times
+            return value if 0 <= value <= 10 else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         # The range first: infinity has no whole number.
         return int(value) if 0 <= value <= 10 and value == int(value) else None
@@ -253,6 +260,11 @@ class Profile:
         found = [response for response in self.responses.values() if response.score is not None]
         return tuple(sorted(found, key=lambda response: response.place))
 
+    @cached_property
+    def found(self) -> dict[object, Any]:
+        """What was found out about this very profile: see `once`."""
+        return {}
+
     @property
     def known(self) -> bool:
         """Whether a personal identifier makes a customer of this."""
@@ -262,6 +274,23 @@ class Profile:
         """One attribute's value; None: never said, or cleared."""
         found = self.attributes.get(name)
         return found.value if found else None
+
+
+def once(rule: _Rule) -> _Rule:
+    """Let a rule look at one profile once, though decision, timers and rows all ask it.
+
+    A profile never changes, so what was found stays true for it, and goes with it. What else the
+    rule is asked with must be hashable, such as the policy; what it finds must not be changed.
+    """
+
+    @wraps(rule)
+    def asked(profile: Profile, *under: object) -> object:
+        found, key = profile.found, (rule, under)
+        if key not in found:
+            found[key] = rule(profile, *under)
+        return found[key]
+
+    return cast(_Rule, asked)
 
 
 _ADAPTER: Final = TypeAdapter(Profile)

@@ -18,7 +18,7 @@ from typing import Final
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
-from services.segmenter.state import Profile
+from services.segmenter.state import Profile, once
 from services.segmenter.wording.clauses import Part, Sight, Sign, look
 from services.segmenter.wording.phrases import Entry, Phrases
 from services.segmenter.wording.words import fold
@@ -146,6 +146,7 @@ def finder(policy: Policy) -> ThemeFinder:
     return ThemeFinder(policy)
 
 
+@once
 def newest(profile: Profile, policy: Policy, themes: ThemeFinder) -> Told:
     """Tell what her newest answer with a score says."""
     if not profile.scored:

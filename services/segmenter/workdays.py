@@ -5,6 +5,7 @@ Days and holidays are those of the team's zone; where its clock is changed a day
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import count
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,8 @@ def _open(start: datetime, week: BusinessHours) -> Iterator[tuple[datetime, date
             yield midnight, midnight
 
 
+# Each answer that opens a case asks for the same few days.
+@lru_cache(maxsize=1024)
 def _moment(day: date, clock: str, zone: ZoneInfo) -> datetime:
     hour, minute = (int(part) for part in clock.split(":"))
     on = day + timedelta(days=hour // 24)

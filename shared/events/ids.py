@@ -1,6 +1,7 @@
 """Deterministic identifiers: the same thing told twice is the same event, cause and delivery."""
 
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha1
 from uuid import UUID
 
@@ -37,6 +38,8 @@ def _name(name: bytes) -> bytes:
     return bytes(raw)
 
 
+# Asked four times for one decision.
+@lru_cache(maxsize=1024)
 def response_cause(source: str, survey: str, response_id: str) -> UUID:
     """Name what an answer with all its revisions causes."""
     return name_id("cause", "response", source, survey, response_id)

@@ -1,6 +1,7 @@
 """Section `bands`: which scores make which segment."""
 
 from collections import Counter
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -21,6 +22,11 @@ class Bands(Strict):
     """The bands of each metric."""
 
     nps: tuple[Band, ...]
+
+    @cached_property
+    def by_score(self) -> dict[int, Segment]:
+        """The segment of each score."""
+        return {score: b.segment for b in self.nps for score in range(b.first, b.last + 1)}
 
     @model_validator(mode="after")
     def _cover_all_scores_once(self) -> "Bands":
