@@ -1,5 +1,6 @@
 """The log: JSON lines that hold no personal data, not even when a bug quotes it."""
 
+import asyncio
 import io
 import json
 import logging
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import DependencyAway
-from shared.observe import configure_logging
+from shared.observe import Lines, configure_logging
 from shared.process import run_or_explain
 
 CANARY = "camille.canary@example.com"
@@ -151,3 +152,69 @@ def test_a_bug_that_ends_the_process_is_one_line_of_the_log(log: Log) -> None:
     assert (line["event"], line["error"]) == ("process.failed", "KeyError")
     assert [json.loads(one) for one in log.terminal.getvalue().splitlines()] == [line]
     assert CANARY not in log.everything()
+
+
+class _Terminal(io.StringIO):
+    """Counts what reaches it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    def write(self, text: str) -> int:
+        """Take one write."""
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Terminal]:
+    """Standard error as a service has it, with no file."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    found = _Terminal()
+    monkeypatch.setattr(sys, "stderr", found)
+    configure_logging("info")
+    yield found
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_lines_of_one_turn_of_the_loop_leave_in_one_write(terminal: _Terminal) -> None:
+    """Many requests are answered in one turn, and a system call costs more than a line."""
+    lines = Lines("ours")
+    for number in range(3):
+        lines.info("request", {"number": number})
+    before = terminal.getvalue()
+    await asyncio.sleep(0)
+
+    told = [json.loads(line)["number"] for line in terminal.getvalue().splitlines()]
+    assert (before, told, terminal.writes) == ("", [0, 1, 2], 1)
+
+
+async def test_what_another_logger_says_comes_after_what_was_said_before(
+    terminal: _Terminal,
+) -> None:
+    """The order of the log is the order in which things were told."""
+    Lines("ours").info("first", {})
+    structlog.get_logger("theirs").info("second")
+
+    told = [json.loads(line)["event"] for line in terminal.getvalue().splitlines()]
+    assert told == ["first", "second"]
+
+
+def test_without_a_loop_a_line_is_written_at_once(terminal: _Terminal) -> None:
+    """A command has no next turn."""
+    Lines("ours").info("only", {})
+
+    assert json.loads(terminal.getvalue())["event"] == "only"
+
+
+async def test_a_process_that_ends_writes_its_last_lines(terminal: _Terminal) -> None:
+    """The standard library flushes its handlers at the end."""
+    Lines("ours").info("last", {})
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+    assert json.loads(terminal.getvalue())["event"] == "last"
