@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.builders.postgres",
     "tests.builders.kafka",
     "tests.builders.buses",
+    "tests.builders.emptied",
 ]

@@ -1,7 +1,9 @@
 """Start ingest: `python -m services.ingest` (or `… migrate`)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -14,6 +16,7 @@ from services.ingest.correct.replay import Replay
 from services.ingest.correct.source_api import source_router
 from services.ingest.correct.ways import Ways
 from services.ingest.fetch.parts import REMEMBERED_FOR, FetchParts
+from services.ingest.fetch.theirs import TheirFetches
 from services.ingest.history.api import imports_router
 from services.ingest.history.table import Imports
 from services.ingest.keep.bodies import Bodies
@@ -21,19 +24,28 @@ from services.ingest.keep.bodies_table import BodiesTable
 from services.ingest.keep.breaker import Breaker
 from services.ingest.keep.configs import Configs, remembering
 from services.ingest.keep.drain import Drain
+from services.ingest.keep.erasing import Erasing, is_erasure
 from services.ingest.keep.forget import Forgetting
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
 from services.ingest.keep.quarantine import Quarantine
 from services.ingest.keep.spool import Spool
 from services.ingest.keep.spool_table import SpoolTable
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.outside.api import events_router
 from services.ingest.receive.receiver import Receiver
 from services.ingest.sight import Sight
+from shared.bus.consume import ConsumeLoop
+from shared.events.envelope import DECISIONS
 from shared.hosting import Part, Task
 from shared.process import Context, main
 
 _log = structlog.get_logger(__name__)
+
+#: Nearly all records are passed over unread, so many at once cost little.
+_BATCH: Final = 1000
+#: An erasure may come a second later; decisions that come one by one then cost one look together.
+_REST: Final = timedelta(seconds=1)
 
 
 async def build(context: Context) -> Part:
@@ -46,8 +58,11 @@ async def build(context: Context) -> Part:
             _log.warning("ingest.source_unsigned", source=source.name)
         if len(source.entry.secrets) > 1:
             sight.has_two_secrets(source.name)
+    consumer = await context.bus.subscribe("ingest", [DECISIONS])
     engine = context.engine("ingest", connections=8)
-    quarantine = Quarantine(engine)
+    route_key = context.route_key()
+    quarantine = Quarantine(engine, route_key=route_key)
+    tombstones = Tombstones(engine, route_key=route_key, rules=rules, registry=context.registry)
     bodies = Bodies(BodiesTable(engine), registry=context.registry, on=bool(catalogue.bodies_for))
     breaker = Breaker()
     configs = Configs(engine)
@@ -67,13 +82,14 @@ async def build(context: Context) -> Part:
             spool,
             context.bus.publisher,
             breaker,
+            tombstones,
             clock=context.clock,
             registry=context.registry,
         ).run
     intake = Intake(
         context.bus.publisher,
         quarantine.ping,
-        route_key=context.route_key(),
+        route_key=route_key,
         body_bytes=catalogue.body_bytes,
         clock=context.clock,
         spool=spool,
@@ -84,36 +100,48 @@ async def build(context: Context) -> Part:
         engine=engine,
         publish=intake.publish,
         quarantine=quarantine,
-        whom=partial(people, context.route_key()),
+        tombstones=tombstones,
+        whom=partial(people, route_key),
         keep=bodies.keep,
         registry=context.registry,
         clock=context.clock,
     )
-    receiver = Receiver(
-        intake, quarantine, bodies, fetching.fetches, sight, route_key=context.route_key()
-    )
+    receiver = Receiver(intake, quarantine, bodies, fetching.fetches, sight, route_key=route_key)
 
     ways = Ways(catalogue, configs)
     replay = Replay(
-        ways, intake, quarantine, bodies, fetching.fetches, route_key=context.route_key()
+        ways,
+        intake,
+        quarantine,
+        bodies,
+        fetching.fetches,
+        tombstones=tombstones,
+        route_key=route_key,
     )
-    remapping = Remapping(ways, intake, BodiesTable(engine), route_key=context.route_key())
+    remapping = Remapping(ways, intake, BodiesTable(engine), tombstones, route_key=route_key)
     forgetting = Forgetting(
         bodies,
         quarantine,
         SpoolTable(engine),
-        fetching.fetches,
-        route_key=context.route_key(),
-        rules=rules,
+        TheirFetches(engine, route_key=route_key, rules=rules),
+        tombstones,
+        route_key=route_key,
+    )
+    erasures = ConsumeLoop(
+        consumer,
+        context.bus.publisher,
+        Erasing(forgetting, context.registry),
+        clock=context.clock,
+        batch=_BATCH,
+        wanted=is_erasure,
+        rest=_REST,
     )
     routers = (
         events_router(context.access, intake, sight, rules),
         quarantine_router(context.access, intake, quarantine, replay),
-        imports_router(context.access, intake, Imports(engine), ways),
+        imports_router(context.access, intake, Imports(engine), ways, tombstones),
         source_router(context.access, intake, ways, remapping),
-        erase_router(
-            context.access, intake, forgetting, route_key=context.route_key(), rules=rules
-        ),
+        erase_router(context.access, intake, forgetting, route_key=route_key, rules=rules),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),
@@ -121,6 +149,9 @@ async def build(context: Context) -> Part:
         "spool_dead": (SpoolTable(engine), catalogue.quarantine_for),
         "fetches": (fetching, REMEMBERED_FOR),
     }
+
+    def alive() -> Sequence[str]:
+        return () if erasures.alive() else ("erasures",)
 
     async def close() -> None:
         await fetching.close()
@@ -132,7 +163,13 @@ async def build(context: Context) -> Part:
         receiver=receiver,
         sight=sight,
         routers=routers,
-        tasks={**tasks, **fetching.tasks, "pruning": pruning(kept, context.clock)},
+        tasks={
+            **tasks,
+            **fetching.tasks,
+            "erasures": erasures.run,
+            "pruning": pruning(kept, context.clock),
+        },
+        alive=alive,
         close=close,
     )
 

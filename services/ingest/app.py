@@ -38,6 +38,7 @@ def make_part(
     sight: Sight,
     routers: Sequence[APIRouter],
     tasks: Mapping[str, Task],
+    alive: Callable[[], Sequence[str]],
     close: Callable[[], Awaitable[None]],
 ) -> Part:
     """Put the service together from what `__main__` built; `routers` are those behind tokens."""
@@ -51,6 +52,7 @@ def make_part(
         fronts={PREFIX: Webhooks(catalogue, intake, receiver, sight)},
         tasks=tasks,
         ready=ready,
+        alive=alive,
         close=close,
     )
 

@@ -11,10 +11,19 @@ from typing import Final
 from services.ingest.mapper import values
 from services.ingest.mapper.mapping import Kind, Mapping
 from services.ingest.mapper.paths import MISSING, Payload
-from services.ingest.mapper.reading import Failed, happened_at, holds, key, people, said
+from services.ingest.mapper.reading import (
+    Failed,
+    claimed,
+    happened_at,
+    holds,
+    key,
+    people,
+    said,
+)
 from services.ingest.mapper.reports import report
 from services.ingest.mapper.responses import MAX_RESPONSE_ID, MAX_SURVEY, response
 from services.ingest.told import Ignored, Outcome, Thin, Unmappable
+from shared import identifiers
 from shared.events.vocabulary import Identifier
 
 #: What a survey tool tells of one survey; only these can be limited to the listed `surveys`.
@@ -36,12 +45,28 @@ def translate(source: Mapping, payload: Payload, received_at: datetime) -> Outco
 
 
 def named(source: Mapping, payload: Payload) -> tuple[Identifier, ...]:
-    """Name whom a message concerns as far as it can be read, whichever kind it would be."""
+    """Name whom a message concerns, and which response it is, as far as that can be read.
+
+    Whichever kind of message it would be.
+    """
     known: set[Identifier] = set()
     for kind in source.kinds:
         with suppress(Failed):
             known.update(people(kind, payload)[0])
+        with suppress(Failed):
+            survey = key(kind.survey, payload, MAX_SURVEY)
+            response_id = key(kind.response_id, payload, MAX_RESPONSE_ID)
+            known.add(identifiers.response(source.source, survey, response_id))
     return tuple(sorted(known, key=lambda one: (one.kind, one.value)))
+
+
+def happened(source: Mapping, payload: Payload) -> datetime | None:
+    """Tell when the platform says that it happened; None where that cannot be read."""
+    with suppress(Failed):
+        for kind in source.kinds:
+            if all(holds(test, payload) for test in kind.when):
+                return claimed(kind, kind.answered_at, payload)
+    return None
 
 
 def _as(kind: Kind, source: Mapping, payload: Payload, received_at: datetime) -> Outcome:

@@ -19,12 +19,15 @@ from services.ingest.fetch.recipe import Recipe, compile_recipe
 from services.ingest.keep.bodies_table import Body
 from services.ingest.keep.people import people
 from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Thin, Told
 from shared.database import connect
 from shared.errors import DependencyAway
 from shared.events.feedback import ResponseReceived
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
+from tests.builders.ingest_store import ROUTE_KEY
 from tests.builders.survey_platform import TOKEN, SurveyPlatform, survey_platform
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
@@ -86,8 +89,11 @@ class Place:
             [self.recipe],
             engine=self.engine,
             publish=self._publish,
-            quarantine=Quarantine(self.engine),
-            whom=lambda known: people(b"route key", known),
+            quarantine=Quarantine(self.engine, route_key=ROUTE_KEY),
+            tombstones=Tombstones(
+                self.engine, route_key=ROUTE_KEY, rules=AS_SAID, registry=registry
+            ),
+            whom=lambda known: people(ROUTE_KEY, known),
             keep=self.bodies.append,
             registry=registry,
             clock=lambda: self.now,

@@ -14,19 +14,21 @@ from services.ingest.keep.drain import Drain
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.spool import Spool, SpoolLimits
 from services.ingest.keep.spool_table import Entry, SpoolTable
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.told import Told
 from shared import identifiers
-from shared.bus.port import Message, Publisher
+from shared.bus.port import Bus, Consumer, Message, Publisher
 from shared.database import connect
 from shared.errors import BusAway, RecordTooLarge
 from shared.events.envelope import FEEDBACK, Event
 from shared.events.feedback import CustomerUpdated
+from shared.identifiers import AS_SAID
 from tests.builders.postgres import run_sql
 
 #: All that ingest's stores hold; emptied before each test of a file that shares one database.
 _EMPTY = (
     "TRUNCATE ingest.spool, ingest.spool_dead, ingest.bodies, ingest.mappings, ingest.quarantine",
-    "TRUNCATE ingest.fetches",
+    "TRUNCATE ingest.fetches, ingest.tombstones",
     "UPDATE ingest.spool_size SET rows = 0, bytes = 0",
     "TRUNCATE bus.records",
 )
@@ -79,6 +81,26 @@ class SwitchedBus:
 
 
 @dataclass
+class BusWith:
+    """The real bus with another publisher."""
+
+    inner: Bus
+    publisher: Publisher
+
+    async def subscribe(self, group: str, topics: Sequence[str]) -> Consumer:
+        """Join as the inner bus does."""
+        return await self.inner.subscribe(group, topics)
+
+    async def check(self) -> None:
+        """Compare as the inner bus does."""
+        await self.inner.check()
+
+    async def close(self) -> None:
+        """Close the inner bus."""
+        await self.inner.close()
+
+
+@dataclass
 class Replica:
     """One process's intake, spool and drain loop."""
 
@@ -89,6 +111,7 @@ class Replica:
     breaker: Breaker
     drain: Drain
     intake: Intake
+    tombstones: Tombstones
     registry: CollectorRegistry
     now: datetime = START
 
@@ -117,7 +140,8 @@ def replica(url: str, inner: Publisher, limits: SpoolLimits | None = None) -> Re
 
     common: dict[str, Any] = {"clock": clock, "registry": registry}
     spool = Spool(table, limits=limits or SpoolLimits(), **common)
-    drain = Drain(table, spool, bus, breaker, **common)
+    tombstones = Tombstones(engine, route_key=ROUTE_KEY, rules=AS_SAID, registry=registry)
+    drain = Drain(table, spool, bus, breaker, tombstones, **common)
 
     async def ping() -> None:
         await table.size()
@@ -131,5 +155,5 @@ def replica(url: str, inner: Publisher, limits: SpoolLimits | None = None) -> Re
         spool=spool,
         breaker=breaker,
     )
-    built.append(Replica(engine, bus, table, spool, breaker, drain, intake, registry))
+    built.append(Replica(engine, bus, table, spool, breaker, drain, intake, tombstones, registry))
     return built[0]

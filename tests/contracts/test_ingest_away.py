@@ -7,14 +7,14 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.bus.port import Message, Publisher
+from shared.bus.port import Message
 from shared.database import migrate, provision
 from shared.embedded import EmbeddedPostgres
 from shared.http.problems import Problem
 from shared.process import Context
 from tests.builders import responses
 from tests.builders.ingest import running_ingest
-from tests.builders.ingest_store import SwitchedBus, replica, told
+from tests.builders.ingest_store import BusWith, SwitchedBus, replica, told
 from tests.builders.postgres import read_sql
 from tests.builders.waiting import eventually
 
@@ -26,14 +26,8 @@ class _Hanging:
         await asyncio.Event().wait()
 
 
-class _HangingBus:
-    """A bus with that broker; ingest uses nothing else of it."""
-
-    publisher: Publisher = _Hanging()
-
-
 async def _hang(context: Context) -> Context:
-    return dataclasses.replace(context, bus=_HangingBus())  # type: ignore[arg-type]
+    return dataclasses.replace(context, bus=BusWith(context.bus, _Hanging()))
 
 
 class _SpooledBus:
@@ -46,7 +40,8 @@ class _SpooledBus:
         """Put the switch between ingest and the bus."""
         self.publisher = SwitchedBus(context.bus.publisher, away=True)
         settings = context.settings.model_copy(update={"bus": "kafka"})
-        return dataclasses.replace(context, bus=self, settings=settings)  # type: ignore[arg-type]
+        bus = BusWith(context.bus, self.publisher)
+        return dataclasses.replace(context, bus=bus, settings=settings)
 
 
 def _is_come_again(answer: object) -> bool:

@@ -14,35 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.ingest.keep.bodies import Bodies
 from services.ingest.keep.bodies_table import BodiesTable, Body
 from services.ingest.keep.configs import Configs, remembering, used
-from services.ingest.keep.people import people
+from services.ingest.keep.people import Whom, people
 from shared import identifiers
 from shared.database import connect
 from shared.errors import DependencyAway
-from tests.builders.ingest_store import ROUTE_KEY, START, emptied
-from tests.builders.postgres import bare_database
+from tests.builders.ingest_store import ROUTE_KEY, START
 from tests.builders.waiting import eventually
 
 EVENT = UUID("6a1fd7e0-9c8e-4a83-8a43-0a6d5cf44a11")
 PLAIN = Body(source="shop", received_at=START, mapping="v1", body=b"{}")
 
 
-@pytest.fixture(scope="module")
-async def shared_database(server: str, template: str) -> AsyncIterator[str]:
-    """The URL of one database for all tests of this file."""
-    async with bare_database(server, template=template) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(shared_database: str) -> str:
-    """The same database, empty."""
-    return await emptied(shared_database)
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
     """Ingest's engine on a database of this test alone."""
-    made = connect(database, "ingest", connections=3)
+    made = connect(emptied_database, "ingest", connections=3)
     yield made
     await made.dispose()
 
@@ -78,6 +64,7 @@ async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
         response_id="R-1",
         event_ids=(EVENT, EVENT),
         people=whom,
+        said_at=START - timedelta(minutes=5),
     )
     bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
     bodies.keep(told)
@@ -86,8 +73,7 @@ async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
     assert {name: getattr(kept, name) for name in Body.__slots__ if name != "secrets"} == {
         name: getattr(told, name) for name in Body.__slots__ if name != "secrets"
     }
-    assert len(whom) == 1
-    assert len(whom[0]) == 64
+    assert [len(mark) for mark in whom] == [64, len("said:") + 64]
 
 
 async def test_secrets_are_struck_out_of_all_that_is_kept(engine: AsyncEngine) -> None:
@@ -152,7 +138,7 @@ async def test_erasing_takes_rows_written_and_not_yet_written(engine: AsyncEngin
     await written(bodies)
     bodies.keep(body(3, people=("b",)))
     bodies.keep(body(4))
-    assert await bodies.erase(["b", "unknown"]) == 2
+    assert await bodies.erase(Whom(("b", "unknown"))) == 2
     await written(bodies)
     read = await bodies.read("shop", since=START, limit=10)
     assert [each.body for each in read] == [body(2).body, body(4).body]

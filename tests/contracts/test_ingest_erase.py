@@ -20,36 +20,21 @@ from shared.database import connect
 from shared.events.envelope import FEEDBACK
 from shared.times import utc_now
 from tests.builders.ingest import ENVIRON, Ingest, running_ingest
-from tests.builders.ingest_store import emptied
-from tests.builders.postgres import bare_database
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 
 
-@pytest.fixture(scope="module")
-async def shared_database(server: str, template: str) -> AsyncIterator[str]:
-    """The URL of one database for all tests of this file."""
-    async with bare_database(server, template=template) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(shared_database: str) -> str:
-    """The same database, empty."""
-    return await emptied(shared_database)
-
-
-@pytest.fixture
-async def ingest(database: str) -> AsyncIterator[Ingest]:
+async def ingest(emptied_database: str) -> AsyncIterator[Ingest]:
     """A running ingest."""
-    async with running_ingest(database) as running:
+    async with running_ingest(emptied_database) as running:
         yield running
 
 
 @pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
     """Access to ingest's tables."""
-    made = connect(database, "ingest", connections=2)
+    made = connect(emptied_database, "ingest", connections=2)
     yield made
     await made.dispose()
 

@@ -14,6 +14,7 @@ from services.ingest.keep.bodies_table import BodiesTable
 from services.ingest.keep.quarantine import Quarantine
 from services.ingest.keep.spool_table import SpoolTable
 from shared.database import connect
+from tests.builders.ingest_store import ROUTE_KEY
 
 BEFORE = datetime(2026, 11, 22, tzinfo=UTC)
 #: All are old but the last one.
@@ -39,7 +40,7 @@ async def engine(database: str) -> AsyncIterator[AsyncEngine]:
             "quarantine",
             "INSERT INTO quarantine (id, source, received_at, path, rule, mapping, content_type,"
             " body) SELECT gen_random_uuid(), 's', moment, '', '', '', '', ''",
-            lambda engine: Quarantine(engine).prune(BEFORE),
+            lambda engine: Quarantine(engine, route_key=ROUTE_KEY).prune(BEFORE),
             id="quarantine",
         ),
         pytest.param(

@@ -7,30 +7,17 @@ from uuid import UUID
 
 import pytest
 
+from services.ingest.keep.people import Whom
 from services.ingest.keep.quarantine import Quarantine
 from shared.database import connect
-from tests.builders.ingest_store import START, emptied
-from tests.builders.postgres import bare_database
-
-
-@pytest.fixture(scope="module")
-async def shared_database(server: str, template: str) -> AsyncIterator[str]:
-    """The URL of one database for all tests of this file."""
-    async with bare_database(server, template=template) as url:
-        yield url
+from tests.builders.ingest_store import ROUTE_KEY, START
 
 
 @pytest.fixture
-async def database(shared_database: str) -> str:
-    """The same database, empty."""
-    return await emptied(shared_database)
-
-
-@pytest.fixture
-async def quarantine(database: str) -> AsyncIterator[Quarantine]:
+async def quarantine(emptied_database: str) -> AsyncIterator[Quarantine]:
     """An empty quarantine."""
-    engine = connect(database, "ingest", connections=2)
-    yield Quarantine(engine)
+    engine = connect(emptied_database, "ingest", connections=2)
+    yield Quarantine(engine, route_key=ROUTE_KEY)
     await engine.dispose()
 
 
@@ -46,7 +33,9 @@ async def put(quarantine: Quarantine, number: int = 0, **changes: Any) -> UUID:
         "rule": "not 0 to 10",
         "mapping": "v1",
     }
-    return await quarantine.put(**{**known, **changes})
+    row_id = await quarantine.put(**{**known, **changes})
+    assert row_id is not None
+    return row_id
 
 
 async def test_a_row_is_shown_with_all_that_maps_it_again(quarantine: Quarantine) -> None:
@@ -128,7 +117,7 @@ async def test_rows_go_one_by_one_by_person_and_by_age(quarantine: Quarantine) -
     await put(quarantine, 3, people=("c",))
     assert await quarantine.delete(first)
     assert not await quarantine.delete(first)
-    assert await quarantine.erase(["b", "d"]) == 1
+    assert await quarantine.erase(Whom(("b", "d"))) == 1
     assert await quarantine.prune(START + timedelta(minutes=3)) == 0
     assert await quarantine.prune(START + timedelta(minutes=4)) == 1
     assert await quarantine.rows(limit=10) == []

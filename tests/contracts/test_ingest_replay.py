@@ -13,7 +13,7 @@ from shared.database import connect
 from shared.events.feedback import ResponseReceived
 from shared.process import Context
 from tests.builders.ingest import ENVIRON, Ingest
-from tests.builders.ingest_store import SwitchedBus
+from tests.builders.ingest_store import ROUTE_KEY, BusWith, SwitchedBus
 from tests.builders.remapping import NOW, SOURCE, answer, mapped_by, send
 
 #: The score under another name than the preset's.
@@ -157,7 +157,7 @@ async def test_what_was_fetched_is_read_as_fetched(
     """By the source's `fetch.reads`; what was never got is put in the queue again."""
     asked = {"survey": "s", "response_id": "F-1", "occurred_at": "2026-11-21T10:00:00Z"}
     engine = connect(database, "ingest", connections=1)
-    await Quarantine(engine).put(
+    await Quarantine(engine, route_key=ROUTE_KEY).put(
         source=SOURCE,
         body=kept(asked, document),
         secrets=(),
@@ -233,14 +233,14 @@ async def test_a_wrong_wish_is_refused_without_its_content(
 
 
 class _FailingBus:
-    """The real log, which goes away after some records; ingest uses nothing else of it."""
+    """The real log, which goes away after some records."""
 
     publisher: SwitchedBus
 
     async def wrap(self, context: Context) -> Context:
         """Put the switch between ingest and the bus."""
         self.publisher = SwitchedBus(context.bus.publisher, takes=2)
-        return dataclasses.replace(context, bus=self)  # type: ignore[arg-type]
+        return dataclasses.replace(context, bus=BusWith(context.bus, self.publisher))
 
 
 @pytest.mark.parametrize("by_id", [True, False])

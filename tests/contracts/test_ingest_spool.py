@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.ingest.keep.people import people
+from services.ingest.keep.people import Whom, people
 from services.ingest.keep.spool import SpoolFull, SpoolLimits
 from shared.bus.kafka import KafkaBus
 from shared.bus.port import Publisher
@@ -19,28 +19,15 @@ from shared.events import envelope
 from shared.events.envelope import FEEDBACK
 from shared.http.problems import Problem
 from tests.builders.buses import take
-from tests.builders.ingest_store import ROUTE_KEY, START, Replica, emptied, entry, replica, told
-from tests.builders.postgres import bare_database, read_sql, run_sql
+from tests.builders.ingest_store import ROUTE_KEY, START, Replica, entry, replica, told
+from tests.builders.postgres import read_sql, run_sql
 from tests.builders.waiting import eventually
 
 
-@pytest.fixture(scope="module")
-async def shared_database(server: str, template: str) -> AsyncIterator[str]:
-    """The URL of one database for all tests of this file."""
-    async with bare_database(server, template=template) as url:
-        yield url
-
-
 @pytest.fixture
-async def database(shared_database: str) -> str:
-    """The same database, empty."""
-    return await emptied(shared_database)
-
-
-@pytest.fixture
-async def bus(database: str) -> AsyncIterator[Publisher]:
+async def bus(emptied_database: str) -> AsyncIterator[Publisher]:
     """The real log of this test's database."""
-    engine = connect(database, "bus", connections=4)
+    engine = connect(emptied_database, "bus", connections=4)
     log = PostgresBus(engine, member="tests")
     await log.start()
     yield log.publisher
@@ -49,9 +36,9 @@ async def bus(database: str) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-async def one(database: str, bus: Publisher) -> AsyncIterator[Replica]:
+async def one(emptied_database: str, bus: Publisher) -> AsyncIterator[Replica]:
     """One replica with the default limits."""
-    built = replica(database, bus)
+    built = replica(emptied_database, bus)
     yield built
     await built.engine.dispose()
 
@@ -69,21 +56,23 @@ async def drained(*replicas: Replica) -> None:
 
 
 async def test_while_the_bus_is_away_events_wait_and_then_arrive(
-    one: Replica, database: str
+    one: Replica, emptied_database: str
 ) -> None:
     """Each is accepted at once, lies in the spool, and is on the bus when that is back; once."""
     one.bus.away = True
     events = [told(number) for number in range(30)]
     await asyncio.gather(*(one.intake.publish([each]) for each in events))
     assert one.breaker.open
-    assert await published(database) == []
+    assert await published(emptied_database) == []
     with pytest.raises(DependencyAway):
         await one.drain.step()
     assert (await one.spool.look()).rows == 30
 
     one.bus.away = False
     await drained(one)
-    assert sorted(await published(database)) == sorted(str(each.event.id) for each in events)
+    assert sorted(await published(emptied_database)) == sorted(
+        str(each.event.id) for each in events
+    )
     assert (await one.table.size()) == (await one.spool.look())
     assert (await one.spool.look()).rows == 0
     assert one.metric("nps_ingest_spool_put_total") == 30
@@ -117,10 +106,10 @@ async def test_while_away_the_drain_asks_with_one_event(one: Replica) -> None:
 
 
 async def test_a_bus_found_back_by_another_replica_is_tried_again(
-    one: Replica, database: str, bus: Publisher
+    one: Replica, emptied_database: str, bus: Publisher
 ) -> None:
     """Others may have emptied the spool: then an open breaker closes."""
-    two = replica(database, bus)
+    two = replica(emptied_database, bus)
     one.bus.away = True
     await one.intake.publish([told(1)])
     await drained(two)
@@ -148,10 +137,10 @@ async def test_the_same_event_waits_once(one: Replica) -> None:
     ],
 )
 async def test_a_full_spool_refuses_and_drops_nothing(
-    database: str, bus: Publisher, limits: SpoolLimits, limit: str
+    emptied_database: str, bus: Publisher, limits: SpoolLimits, limit: str
 ) -> None:
     """Exactly the limit fits; the next is refused until something has left."""
-    one = replica(database, bus, limits)
+    one = replica(emptied_database, bus, limits)
     for number in range(3):
         await one.spool.put([entry(number)])
     if limit == "age":
@@ -166,9 +155,9 @@ async def test_a_full_spool_refuses_and_drops_nothing(
     await one.engine.dispose()
 
 
-async def test_a_call_goes_in_whole_or_not_at_all(database: str, bus: Publisher) -> None:
+async def test_a_call_goes_in_whole_or_not_at_all(emptied_database: str, bus: Publisher) -> None:
     """A batch over the limit leaves nothing behind, and who fits in beside it does go in."""
-    one = replica(database, bus, SpoolLimits(rows=3))
+    one = replica(emptied_database, bus, SpoolLimits(rows=3))
     results = await asyncio.gather(
         one.spool.put([entry(1)]),
         one.spool.put([entry(number) for number in range(2, 6)]),
@@ -180,10 +169,10 @@ async def test_a_call_goes_in_whole_or_not_at_all(database: str, bus: Publisher)
 
 
 async def test_a_full_spool_is_the_503_with_a_time_to_come_again(
-    database: str, bus: Publisher
+    emptied_database: str, bus: Publisher
 ) -> None:
     """Nothing is accepted that cannot be kept; the service says it is not ready."""
-    one = replica(database, bus, SpoolLimits(rows=1))
+    one = replica(emptied_database, bus, SpoolLimits(rows=1))
     one.bus.away = True
     await one.intake.publish([told(1)])
     assert await one.intake.missing() == []
@@ -196,19 +185,23 @@ async def test_a_full_spool_is_the_503_with_a_time_to_come_again(
 
 
 async def test_hundreds_of_waiting_requests_share_few_transactions(
-    one: Replica, database: str
+    one: Replica, emptied_database: str
 ) -> None:
     """A burst on thousands of waiting rows is a handful of commits, and no count of rows."""
     await one.spool.put([entry(number) for number in range(5000)])
     await asyncio.gather(*(one.spool.put([entry(number)]) for number in range(5000, 5400)))
-    commits = await read_sql(database, "SELECT count(DISTINCT xmin::text) FROM ingest.spool")
+    commits = await read_sql(
+        emptied_database, "SELECT count(DISTINCT xmin::text) FROM ingest.spool"
+    )
     assert int(str(commits[0][0])) <= 6
     assert (await one.spool.look()).rows == 5400
 
 
-async def test_replicas_drain_together_and_lose_nothing(database: str, bus: Publisher) -> None:
+async def test_replicas_drain_together_and_lose_nothing(
+    emptied_database: str, bus: Publisher
+) -> None:
     """Each takes other rows; together they take all, each once."""
-    three = [replica(database, bus) for _ in range(3)]
+    three = [replica(emptied_database, bus) for _ in range(3)]
     await three[0].spool.put([entry(number) for number in range(2000)])
     await asyncio.gather(*(drained(each) for each in three))
     keys = [message.key for each in three for message in each.bus.passed]
@@ -248,14 +241,14 @@ async def test_a_drain_that_breaks_off_leaves_the_rows(one: Replica) -> None:
 
 
 async def test_what_the_bus_never_takes_is_buried_with_a_reason_and_blocks_nobody(
-    one: Replica, database: str
+    one: Replica, emptied_database: str
 ) -> None:
     """A broker may take less than it said; the others go on."""
     await one.spool.put([entry(n, value=b"poison" if n == 2 else b"fine") for n in range(5)])
     one.bus.refuses = b"poison"
     await drained(one)
     assert [m.key for m in one.bus.passed] == ["key-0", "key-1", "key-3", "key-4"]
-    dead = await read_sql(database, "SELECT key, reason, value FROM ingest.spool_dead")
+    dead = await read_sql(emptied_database, "SELECT key, reason, value FROM ingest.spool_dead")
     assert dead == [("key-2", "larger than the bus takes", b"poison")]
     assert (await one.spool.look()).rows == 0
     assert one.metric("nps_ingest_spool_dead_total") == 1
@@ -279,9 +272,9 @@ async def test_erasing_people_takes_their_rows_and_no_others(one: Replica) -> No
     await one.spool.put([entry(4, value=b"poison", person=person)])
     await drained(one)
     await one.spool.put([entry(1, person=person), entry(2, person="another"), entry(3)])
-    assert await one.spool.erase([person]) == 2
+    assert await one.table.erase(Whom((person,))) == 2
     assert (await one.spool.look()).rows == 2
-    assert await one.spool.erase([person]) == 0
+    assert await one.table.erase(Whom((person,))) == 0
 
 
 async def test_what_waits_is_seen_while_nothing_goes(one: Replica) -> None:
@@ -311,9 +304,11 @@ async def test_a_bus_that_goes_away_half_way_keeps_the_rest(one: Replica) -> Non
     assert [m.key for m in one.bus.passed] == ["key-1", "key-2", "key-3"]
 
 
-async def test_rows_changed_by_hand_do_not_close_the_spool(one: Replica, database: str) -> None:
+async def test_rows_changed_by_hand_do_not_close_the_spool(
+    one: Replica, emptied_database: str
+) -> None:
     """The loop counts once at its start, then drains until it is told to stop."""
-    await run_sql(database, "UPDATE ingest.spool_size SET rows = 900000")
+    await run_sql(emptied_database, "UPDATE ingest.spool_size SET rows = 900000")
     with pytest.raises(SpoolFull):
         await one.spool.put([entry(1)])
     stopping = asyncio.Event()
@@ -337,7 +332,7 @@ async def test_rows_changed_by_hand_do_not_close_the_spool(one: Replica, databas
 
 @pytest.mark.kafka
 async def test_a_broker_that_says_nothing_costs_no_sender_5_s_and_no_event(
-    database: str, kafka: str
+    emptied_database: str, kafka: str
 ) -> None:
     """It takes connections and never answers; another replica brings the events to a real one."""
     silent = socket.create_server(("127.0.0.1", 0))
@@ -345,7 +340,10 @@ async def test_a_broker_that_says_nothing_costs_no_sender_5_s_and_no_event(
     nowhere = KafkaBus(f"127.0.0.1:{port}", client_id="nowhere")
     real = KafkaBus(kafka, client_id="real", topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
     await real.create_topics()
-    one, two = replica(database, nowhere.publisher), replica(database, real.publisher)
+    one, two = (
+        replica(emptied_database, nowhere.publisher),
+        replica(emptied_database, real.publisher),
+    )
     events = [told(number) for number in range(20)]
     async with asyncio.timeout(5):
         await asyncio.gather(*(one.intake.publish([each]) for each in events))

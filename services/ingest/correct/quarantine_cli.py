@@ -192,6 +192,7 @@ _WOULD: Final = {
     "told": "would be told",
     "fetching": "would be fetched",
     "ignored": "would be ignored",
+    "erased": "of somebody erased: would go",
     "failed": "fails",
     "gone": "gone",
 }

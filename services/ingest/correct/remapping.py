@@ -2,6 +2,7 @@
 
 In: one source's kept bodies, a page at a time. Out: what would change, or what was told. A body's
 row names the new mapping only after its revision is durable, so doing it twice changes nothing.
+Where today's mapping finds somebody in it who is erased, nothing is told and the body goes.
 """
 
 import asyncio
@@ -18,12 +19,14 @@ from services.ingest.keep.bodies_table import BodiesTable, KeptBody
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
 from services.ingest.keep.publishing import TOO_LARGE, publish_all
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.told import Told
 from shared.http.problems import Problem
 
 #: Read at once: bodies of up to a mebibyte each are held meanwhile.
 _CHUNK: Final = 20
 _UNKNOWN: Final = "the mapping that read it then is not known any more"
+_ERASED: Final = "its person is erased: nothing is told, and the body goes"
 _OTHERWISE_CUT: Final = "the body is cut into another number of messages: nothing can be compared"
 
 
@@ -56,11 +59,18 @@ class Remapping:
     """Maps one source's bodies again. `route_key` names people as an erasure does."""
 
     def __init__(
-        self, ways: Ways, intake: Intake, bodies: BodiesTable, *, route_key: bytes
+        self,
+        ways: Ways,
+        intake: Intake,
+        bodies: BodiesTable,
+        tombstones: Tombstones,
+        *,
+        route_key: bytes,
     ) -> None:
         self._ways = ways
         self._intake = intake
         self._bodies = bodies
+        self._tombstones = tombstones
         self._route_key = route_key
 
     async def page(
@@ -108,13 +118,23 @@ class Remapping:
         for body in bodies:
             mapped.append(await self._mapped(way, body))
             await asyncio.sleep(0)  # five hundred messages take a while; others want to be served
+        mapped = await self._without_erased(mapped)
         if not dry_run:
+            gone = [each.body.id for each in mapped if each.refused == _ERASED]
+            if gone:
+                await self._intake.in_time(self._bodies.drop(gone))
+                self._tombstones.stopped("remap", len(gone))
             told = [one for each in mapped for one in each.told]
             too_large = await publish_all(self._intake, told)
-            mapped = [_without(each, too_large) for each in mapped]
+            mapped = [_refused(each, too_large, TOO_LARGE.rule) for each in mapped]
             for each in mapped:
                 await self._note(way, each)
         return [each for each in mapped if each.changes or each.refused]
+
+    async def _without_erased(self, mapped: Sequence[Mapped]) -> list[Mapped]:
+        told = [one for each in mapped for one in each.told]
+        erased = await self._intake.in_time(self._tombstones.erased(told))
+        return [_refused(each, erased, _ERASED) for each in mapped]
 
     async def _mapped(self, way: Way, body: KeptBody) -> Mapped:
         then = await self._intake.in_time(self._ways.then(body.mapping))
@@ -147,7 +167,8 @@ class Remapping:
         )
 
 
-def _without(mapped: Mapped, too_large: frozenset[UUID]) -> Mapped:
-    if too_large.isdisjoint(one.event.id for one in mapped.told):
+def _refused(mapped: Mapped, events: frozenset[UUID], why: str) -> Mapped:
+    """Refuse a body if one of these events is to be told of it."""
+    if events.isdisjoint(one.event.id for one in mapped.told):
         return mapped
-    return replace(mapped, refused=TOO_LARGE.rule)
+    return replace(mapped, refused=why)

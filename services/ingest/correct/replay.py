@@ -2,7 +2,7 @@
 
 In: rows. Out: what became, or would become, of each. A row goes only after its events are durable;
 the identity of an event and its receipt time are those of the message as it came first, so doing it
-twice changes nothing.
+twice changes nothing. What is erased is not told, and its row goes.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,14 @@ from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
 from services.ingest.keep.publishing import TOO_LARGE, publish_all
 from services.ingest.keep.quarantine import Quarantine, Quarantined, Shown
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.told import Outcome, Thin, Told, Translated, Unmappable
 from shared.events.feedback import ResponseReceived
 
 #: `told`: its events are durable; `fetching`: its response waits to be fetched; `ignored`: today's
-#: mapping does not count it; `failed`: it stays; `gone`: no row of this id.
-State = Literal["told", "fetching", "ignored", "failed", "gone"]
+#: mapping does not count it; `erased`: its person is; `failed`: it stays; `gone`: there is no row
+#: of this id.
+State = Literal["told", "fetching", "ignored", "erased", "failed", "gone"]
 
 
 class ToFetch(Protocol):
@@ -49,11 +51,12 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A row's messages as they are read today, by their places."""
+    """A row's messages as they are read today, by their places; `erased` ones are left out."""
 
     shown: Shown
     version: str
     found: dict[int, Outcome]
+    erased: int = 0
 
     @property
     def failed(self) -> dict[int, Unmappable]:
@@ -78,7 +81,7 @@ class _Read:
     def result(self) -> Replayed:
         """Say what becomes of the row; what is left of it weighs most."""
         failed = next(iter(self.failed.values()), None)
-        state: State = "ignored"
+        state: State = "erased" if self.erased else "ignored"
         if failed:
             state = "failed"
         elif self.told:
@@ -99,6 +102,7 @@ class Replay:
         bodies: Bodies,
         to_fetch: ToFetch,
         *,
+        tombstones: Tombstones,
         route_key: bytes,
     ) -> None:
         self._ways = ways
@@ -106,6 +110,7 @@ class Replay:
         self._quarantine = quarantine
         self._bodies = bodies
         self._to_fetch = to_fetch
+        self._tombstones = tombstones
         self._route_key = route_key
 
     async def one(self, row_id: UUID, *, dry_run: bool) -> Replayed:
@@ -114,13 +119,17 @@ class Replay:
         if shown is None:
             return Replayed(row_id, None, "gone")
         read = self._read(shown)
-        if dry_run or read is None:
-            return _unknown_source(shown) if read is None else read.result()
+        if read is None:
+            return _unknown_source(shown)
+        read = await self._intake.in_time(self._without_erased(read))
+        if dry_run:
+            return read.result()
+        self._tombstones.stopped("replay", read.erased)
         read = read.without(await publish_all(self._intake, read.told))
         if read.thins:
             put = self._to_fetch.put(shown.row.source, read.thins, self._intake.clock(), again=True)
             await self._intake.in_time(put)
-        if read.told and self._bodies.on:
+        if read.told and self._bodies.on and not read.erased:
             self._bodies.keep(self._body(read))
         await self._intake.in_time(self._settle(read))
         return read.result()
@@ -139,10 +148,29 @@ class Replay:
             places = tuple(range(len(found)))
         return _Read(shown, way.version, {place: found[place] for place in places})
 
+    async def _without_erased(self, read: _Read) -> _Read:
+        """Leave out what is erased; with it goes the body, and so what else failed in it."""
+        erased = await self._tombstones.erased(read.told)
+        thins = [n for n, one in read.found.items() if isinstance(one, Thin)]
+        gone = await self._tombstones.erased_thins(read.shown.row.source, read.thins)
+        places = {n for n, stopped in zip(thins, gone, strict=True) if stopped} | {
+            n
+            for n, one in read.found.items()
+            if isinstance(one, Translated) and one.told.event.id in erased
+        }
+        if not places:
+            return read
+        found: dict[int, Outcome] = {
+            n: one
+            for n, one in read.found.items()
+            if n not in places and not isinstance(one, Unmappable)
+        }
+        return replace(read, found=found, erased=len(places))
+
     async def _settle(self, read: _Read) -> None:
         """Delete the row, or keep in it what is still not understood."""
         shown, failed = read.shown, read.failed
-        if not failed:
+        if not failed or read.erased:
             await self._quarantine.delete(shown.row.id)
             return
         first = next(iter(failed.values()))
@@ -179,6 +207,7 @@ class Replay:
             response_id=response.response_id if response else None,
             event_ids=tuple(one.event.id for one in told),
             people=tuple(named | set(shown.people)),
+            said_at=min(one.event.time for one in told),
         )
 
 

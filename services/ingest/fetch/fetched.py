@@ -17,7 +17,7 @@ from services.ingest.decode.payload import MISSING, Payload, Pick, Unreadable
 from services.ingest.fetch.recipe import Many, Recipe
 from services.ingest.keep.people import named_in
 from services.ingest.mapper.mapping import Mapping
-from services.ingest.mapper.reading import Failed, key, people
+from services.ingest.mapper.reading import Failed, key
 from services.ingest.mapper.responses import MAX_RESPONSE_ID
 from services.ingest.told import Outcome, Thin
 from services.ingest.translate import translate
@@ -81,14 +81,6 @@ def response_id(mapping: Mapping, document: Document) -> str | None:
         return key(mapping.kinds[0].response_id, document.payload, MAX_RESPONSE_ID)
     except Failed:
         return None
-
-
-def known_people(mapping: Mapping, document: Document) -> Sequence[Identifier]:
-    """Tell whom a document concerns, as far as it can be read."""
-    try:
-        return people(mapping.kinds[0], document.payload)[0]
-    except (Failed, Unreadable):
-        return ()
 
 
 def named_by(mapping: Mapping, asked: MappingOf[str, object]) -> Sequence[Identifier]:

@@ -7,8 +7,8 @@ again stays open. Every call raises `DependencyAway` when the database is away.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -18,7 +18,6 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.fetch.plan import Waiting
-from services.ingest.keep.bodies_table import ResponseName
 from services.ingest.keep.pruning import prune
 from services.ingest.told import Thin
 from shared.database import away_as_dependency
@@ -116,21 +115,18 @@ _STRAYS: Final = text("""
     WHERE due_at IS NOT NULL AND source <> ALL(CAST(:sources AS text[]))
     GROUP BY source ORDER BY source
 """)
-_VARIABLES: Final = text("""
-    SELECT source, survey, response_id, CAST(variables AS text) AS variables FROM fetches
-    WHERE variables <> '{}' AND (source, survey, response_id) > (:source, :survey, :response_id)
-    ORDER BY source, survey, response_id LIMIT :most
-""")
-#: One that is done with names nobody, and keeps a sender's repeat from being fetched again.
-_ERASE: Final = text("""
+#: Only for the message it was claimed with; what came since is looked at anew.
+_DROP: Final = text("""
     DELETE FROM fetches
-    USING unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:ids AS text[]),
-                 CAST(:named AS boolean[])) AS hers (source, survey, response_id, named)
-    WHERE fetches.source = hers.source AND fetches.survey = hers.survey
-      AND fetches.response_id = hers.response_id
-      AND (hers.named OR fetches.due_at IS NOT NULL)
+    USING unnest(CAST(:surveys AS text[]), CAST(:ids AS text[]), CAST(:arms AS integer[]))
+         AS erased (survey, response_id, arm)
+    WHERE fetches.source = :source AND fetches.survey = erased.survey
+      AND fetches.response_id = erased.response_id AND fetches.arm = erased.arm
 """)
-_PAGE: Final = 1000
+
+
+#: The reason of a row whose person is erased.
+ERASED: Final = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +221,16 @@ class Fetches:
                 return {row.response_id: row.arm for row in rows}
 
     async def close(self, source: str, rows: Sequence[Row], now: datetime) -> None:
-        """Note that these are done with, unless a newer message came meanwhile."""
-        if rows:
-            await self._change(_CLOSE, {**_columns(source, rows), "now": now})
+        """Note that these are done with, unless a newer message came meanwhile.
+
+        Of those that are erased no row stays.
+        """
+        erased = [row for row in rows if row.reason == ERASED]
+        if erased:
+            known = _columns(source, erased)
+            await self._change(_DROP, {n: known[n] for n in ("source", "surveys", "ids", "arms")})
+        if left := [row for row in rows if row.reason != ERASED]:
+            await self._change(_CLOSE, {**_columns(source, left), "now": now})
 
     async def postpone(
         self, source: str, lease: UUID, rows: Sequence[Row], *, alone: bool = False
@@ -258,42 +261,6 @@ class Fetches:
     async def prune(self, before: datetime) -> int:
         """Delete what was closed before; returns how many."""
         return await prune(self._engine, "fetches", "closed_at", before)
-
-    async def erase(
-        self, is_hers: Callable[[Iterable[str]], bool], responses: Collection[ResponseName]
-    ) -> int:
-        """Delete what names a person, and what waits for one of these responses of hers.
-
-        `is_hers` tells whether one of the texts that a message told beside its ids names her.
-        Returns how many rows.
-        """
-        named = await self._naming(is_hers)
-        both = sorted({*named, *responses})
-        asked = {
-            "sources": [each.source for each in both],
-            "surveys": [each.survey for each in both],
-            "ids": [each.response_id for each in both],
-            "named": [each in named for each in both],
-        }
-        return await self._change(_ERASE, asked) if both else 0
-
-    async def _naming(self, is_hers: Callable[[Iterable[str]], bool]) -> set[ResponseName]:
-        found: set[ResponseName] = set()
-        place: ResponseName | None = ResponseName("", "", "")
-        while place is not None:
-            with away_as_dependency():
-                async with self._engine.connect() as connection:
-                    rows = (
-                        await connection.execute(_VARIABLES, {**asdict(place), "most": _PAGE})
-                    ).all()
-            names = [ResponseName(*row[:3]) for row in rows]
-            found.update(
-                name
-                for name, row in zip(names, rows, strict=True)
-                if is_hers(map(str, orjson.loads(row.variables).values()))
-            )
-            place = names[-1] if len(names) == _PAGE else None
-        return found
 
     async def _change(self, statement: TextClause, asked: Mapping[str, object]) -> int:
         with away_as_dependency():

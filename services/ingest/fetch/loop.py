@@ -18,7 +18,7 @@ from services.ingest.fetch import fetched
 from services.ingest.fetch.accounts import Accounts
 from services.ingest.fetch.call import Answer, Platform, at_once
 from services.ingest.fetch.fetched import Document
-from services.ingest.fetch.fetches import Claimed, Fetches, Row
+from services.ingest.fetch.fetches import ERASED, Claimed, Fetches, Row
 from services.ingest.fetch.plan import One, Together, next_call, try_again
 from services.ingest.fetch.sight import FetchSight
 from services.ingest.fetch.survey import SurveyReader
@@ -112,7 +112,7 @@ class Fetching:
         if not claimed:
             return False
         try:
-            callable_, urls = await self._addresses(claimed)
+            callable_, urls = await self._addresses(await self._not_erased(claimed))
             granted = await self._platform.spend(len(urls)) if urls else 0
             answers = await at_once(self._platform, urls[:granted])
             await self._take(lease, callable_[:granted], answers)
@@ -120,6 +120,14 @@ class Fetching:
         finally:
             with suppress(DependencyAway):
                 await self._fetches.release(lease)
+
+    async def _not_erased(self, claimed: Sequence[Claimed]) -> list[Claimed]:
+        """Be done with those whose person is erased: no platform is asked about her again."""
+        source = self._recipe.source
+        erased = await self._telling.erased(source, [one.thin for one in claimed])
+        done = [_row(one, ERASED) for one, gone in zip(claimed, erased, strict=True) if gone]
+        await self._fetches.close(source, done, self._clock())
+        return [one for one, gone in zip(claimed, erased, strict=True) if not gone]
 
     async def _addresses(self, claimed: Sequence[Claimed]) -> tuple[list[Claimed], list[str]]:
         """Write the address of each; one that cannot be written is given up."""
@@ -185,7 +193,7 @@ class Fetching:
 
     async def _give_up(self, one: Claimed, path: str, rule: str) -> None:
         now = self._clock()
-        await self._telling.give_up(self._recipe, fetched.asked_of(one.thin), path, rule, now)
+        await self._telling.give_up(self._recipe, one.thin, path, rule, now)
         await self._fetches.close(self._recipe.source, [_row(one, rule)], now)
         _log.error("ingest.fetch_gave_up", source=self._recipe.source, reason=rule)
 

@@ -26,6 +26,7 @@ from services.ingest.fetch.survey import SurveyReader
 from services.ingest.fetch.telling import Telling
 from services.ingest.keep.bodies_table import Body
 from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.told import Told
 from shared.events.vocabulary import Identifier
 from shared.hosting import Task
@@ -63,6 +64,7 @@ class FetchParts:
         engine: AsyncEngine,
         publish: Callable[[Sequence[Told]], Awaitable[None]],
         quarantine: Quarantine,
+        tombstones: Tombstones,
         whom: Callable[[Sequence[Identifier]], tuple[str, ...]],
         keep: Callable[[Body], None],
         registry: CollectorRegistry,
@@ -81,6 +83,7 @@ class FetchParts:
             publish=publish,
             quarantine=quarantine,
             accounts=self.accounts,
+            tombstones=tombstones,
             whom=whom,
             keep=keep,
             sight=sight,

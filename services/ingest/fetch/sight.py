@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.ingest.fetch.plan import Verdict
 
-#: What became of one fetched response; `known`: published before, so not again.
-Fate = Literal["told", "known", "ignored", "quarantined", "gave_up"]
+#: What became of one fetched response; `known`: published before, so not again; `erased`: its
+#: person is.
+Fate = Literal["told", "known", "ignored", "quarantined", "gave_up", "erased"]
 
 
 class FetchSight:

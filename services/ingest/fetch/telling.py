@@ -6,7 +6,7 @@ for as long as it is remembered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,8 +17,11 @@ from services.ingest.fetch.recipe import Recipe
 from services.ingest.fetch.sight import Fate, FetchSight
 from services.ingest.keep.bodies_table import Body
 from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.mapper.mapping import Mapping as CompiledMapping
-from services.ingest.told import Ignored, Outcome, Told, Translated, Unmappable
+from services.ingest.told import Ignored, Outcome, Thin, Told, Translated, Unmappable
+from services.ingest.translate import happened, named
+from shared import identifiers
 from shared.errors import DependencyAway, RecordTooLarge
 from shared.events.feedback import ResponseReceived
 from shared.events.vocabulary import Identifier
@@ -35,8 +38,8 @@ class Telling:
     """Makes fetched documents durable. Every call raises `DependencyAway` if it cannot.
 
     `publish` puts events on the bus or into the spool, and raises the 503 problem otherwise;
-    `whom` hashes a person's identifiers as an erasure names them; `keep` takes what was understood,
-    to be mapped again some day.
+    `whom` marks identifiers as an erasure names them; `keep` takes what was understood, to be
+    mapped again some day. What is erased is neither told nor kept.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Telling:
         publish: Callable[[Sequence[Told]], Awaitable[None]],
         quarantine: Quarantine,
         accounts: Accounts,
+        tombstones: Tombstones,
         whom: Callable[[Sequence[Identifier]], tuple[str, ...]],
         keep: Callable[[Body], None],
         sight: FetchSight,
@@ -52,6 +56,7 @@ class Telling:
         self._publish = publish
         self._quarantine = quarantine
         self._accounts = accounts
+        self._tombstones = tombstones
         self._whom = whom
         self._keep = keep
         self._sight = sight
@@ -70,12 +75,21 @@ class Telling:
             fates += await self._tell(recipe, mapping, some, now)
         for fate in fates:
             self._sight.became(recipe.source, fate)
+        self._tombstones.stopped("fetch", fates.count("erased"))
         return fates
 
+    async def erased(self, source: str, thins: Sequence[Thin]) -> list[bool]:
+        """Tell for which messages nothing may be fetched."""
+        erased = await self._tombstones.erased_thins(source, thins)
+        self._tombstones.stopped("fetch", erased.count(True))
+        return erased
+
     async def give_up(
-        self, recipe: Recipe, asked: Mapping[str, object], path: str, rule: str, now: datetime
+        self, recipe: Recipe, thin: Thin, path: str, rule: str, now: datetime
     ) -> None:
         """Put a response that cannot be fetched in quarantine, as what was asked for."""
+        asked = fetched.asked_of(thin)
+        response = identifiers.response(recipe.source, thin.survey, thin.response_id)
         await self._quarantine.put(
             source=recipe.source,
             body=fetched.kept(asked),
@@ -85,7 +99,8 @@ class Telling:
             path=path,
             rule=rule,
             mapping=recipe.version,
-            people=self._whom(fetched.named_by(recipe.mapping, asked)),
+            people=self._whom([response, *fetched.named_by(recipe.mapping, asked)]),
+            said_at=thin.occurred_at,
         )
         self._sight.became(recipe.source, "gave_up")
 
@@ -99,7 +114,9 @@ class Telling:
             outcomes.append(fetched.outcome(mapping, document, now))
         told = [one.told for one in outcomes if isinstance(one, Translated)]
         known = await self._accounts.known([one.event.id for one in told]) if told else set()
-        new = [one for one in told if one.event.id not in known]
+        unknown = [one for one in told if one.event.id not in known]
+        erased = await self._tombstones.erased(unknown)
+        new = [one for one in unknown if one.event.id not in erased]
         refused = await self._made_durable(new)
         if new:
             await self._accounts.remember([one.event.id for one in new], now)
@@ -109,10 +126,12 @@ class Telling:
             if isinstance(found, Translated) and found.told.event.id in refused:
                 outcome = _TOO_LARGE
             if isinstance(outcome, Unmappable):
-                await self._set_aside(recipe, mapping, document, outcome, now)
-                fates.append("quarantined")
+                kept = await self._set_aside(recipe, mapping, document, outcome, now)
+                fates.append("quarantined" if kept else "erased")
             elif isinstance(outcome, Ignored):
                 fates.append("ignored")
+            elif isinstance(outcome, Translated) and outcome.told.event.id in erased:
+                fates.append("erased")
             else:
                 assert isinstance(outcome, Translated)  # noqa: S101 - a fetched document is whole
                 again = outcome.told.event.id in known
@@ -134,6 +153,7 @@ class Telling:
             response_id=data.response_id,
             event_ids=(told.event.id,),
             people=self._whom(told.identifiers),
+            said_at=told.event.time,
             secrets=recipe.secrets,
         )
 
@@ -163,8 +183,9 @@ class Telling:
         document: Document,
         why: Unmappable,
         now: datetime,
-    ) -> None:
-        await self._quarantine.put(
+    ) -> bool:
+        """Tell whether it was kept."""
+        row_id = await self._quarantine.put(
             source=recipe.source,
             body=fetched.kept(document.asked, document.payload.body),
             secrets=recipe.secrets,
@@ -173,5 +194,7 @@ class Telling:
             path=why.path,
             rule=why.rule,
             mapping=recipe.version,
-            people=self._whom(fetched.known_people(mapping, document)),
+            people=self._whom(named(mapping, document.payload)),
+            said_at=happened(mapping, document.payload),
         )
+        return row_id is not None

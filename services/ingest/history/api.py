@@ -2,10 +2,11 @@
 
 In: rows of named fields, up to 500 at a time, from a caller who may operate. Out: what became of
 them, once all that was understood is durable. The same file goes on where it stopped; the same rows
-told again change nothing.
+told again change nothing, and those of people who were erased are not told.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -20,8 +21,9 @@ from services.ingest.history.rows import read_row
 from services.ingest.history.table import Counts, Import, Imports
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.publishing import TOO_LARGE, publish_all
+from services.ingest.keep.tombstones import Tombstones
 from services.ingest.settings import SourceName
-from services.ingest.told import Ignored, Outcome, Translated, Unmappable
+from services.ingest.told import Ignored, Outcome, Thin, Translated, Unmappable
 from shared.events.feedback import Provenance
 from shared.http.auth import Access
 from shared.http.problems import Problem
@@ -68,6 +70,7 @@ class ImportView(BaseModel):
     told: int
     ignored: int
     refused: int
+    erased: int
 
 
 class RefusedRow(BaseModel):
@@ -79,15 +82,29 @@ class RefusedRow(BaseModel):
 
 
 class RowsView(BaseModel):
-    """What became of these rows, or would; `ignored` counts by reason."""
+    """What became of these rows, or would; `ignored` counts by reason.
+
+    Of those that are `erased` the person is, and nothing is told.
+    """
 
     next_row: int
     told: int
     ignored: dict[str, int]
     refused: list[RefusedRow]
+    erased: int
 
 
-def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A row that was understood, and whose person is erased."""
+
+
+_Found = Outcome | Erased
+
+
+def imports_router(
+    access: Access, intake: Intake, imports: Imports, ways: Ways, tombstones: Tombstones
+) -> APIRouter:
     """Make the routes."""
     router = APIRouter(
         prefix="/v1/imports", tags=["imports"], dependencies=[Depends(access.require("operate"))]
@@ -99,9 +116,15 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
             raise Problem(404, "unknown-source", "no source of this name is configured")
         return source
 
-    def read(source: Source, wanted: Rows, provenance: Provenance) -> list[Outcome]:
+    async def read(source: Source, wanted: Rows, provenance: Provenance) -> list[_Found]:
         now = intake.clock()
-        return [read_row(source.columns, row, provenance, now) for row in wanted.rows]
+        found = [read_row(source.columns, row, provenance, now) for row in wanted.rows]
+        told = [one.told for one in found if isinstance(one, Translated)]
+        erased = await intake.in_time(tombstones.erased(told))
+        return [
+            Erased() if isinstance(one, Translated) and one.told.event.id in erased else one
+            for one in found
+        ]
 
     @router.post("", openapi_extra=described(Begin), responses=_BEGINNING)
     async def begin(request: Request) -> ImportView:
@@ -129,7 +152,7 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
     async def trial(request: Request) -> RowsView:
         """Tell what would become of rows; nothing is stored or told."""
         wanted = await asked(intake, request, TrialRows)
-        found = read(source_of(wanted.source), wanted, wanted.provenance)
+        found = await read(source_of(wanted.source), wanted, wanted.provenance)
         return _rows_view(wanted, found, wanted.from_ + len(found))
 
     @router.post("/{import_id}/rows", openapi_extra=described(Rows), responses=_TELLING)
@@ -141,7 +164,7 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
             raise Problem(404, "unknown-import", "begin the file first")
         if wanted.from_ > known.next_row:
             raise Problem(409, "rows-missing", f"go on from row {known.next_row}")
-        found = read(source_of(known.source), wanted, known.provenance)
+        found = await read(source_of(known.source), wanted, known.provenance)
         told = [one.told for one in found if isinstance(one, Translated)]
         too_large = await publish_all(intake, told)
         found = [
@@ -152,6 +175,7 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
         if end > known.next_row:
             counts = _counts(found[known.next_row - wanted.from_ :])
             await intake.in_time(imports.move(known, end, counts, intake.clock()))
+            tombstones.stopped("import", counts.erased)
             _log.info(
                 "ingest.rows_imported",
                 source=known.source,
@@ -160,25 +184,27 @@ def imports_router(access: Access, intake: Intake, imports: Imports, ways: Ways)
                 told=counts.told,
                 ignored=counts.ignored,
                 refused=counts.refused,
+                erased=counts.erased,
             )
         return _rows_view(wanted, found, max(end, known.next_row))
 
     return router
 
 
-def _counts(found: Sequence[Outcome]) -> Counts:
+def _counts(found: Sequence[_Found]) -> Counts:
     told = sum(isinstance(one, Translated) for one in found)
     refused = sum(isinstance(one, Unmappable) for one in found)
-    return Counts(told, len(found) - told - refused, refused)
+    erased = sum(isinstance(one, Erased) for one in found)
+    return Counts(told, len(found) - told - refused - erased, refused, erased)
 
 
-def _rows_view(wanted: Rows, found: Sequence[Outcome], next_row: int) -> RowsView:
+def _rows_view(wanted: Rows, found: Sequence[_Found], next_row: int) -> RowsView:
     ignored: dict[str, int] = {}
     refused: list[RefusedRow] = []
     for number, one in enumerate(found, wanted.from_):
         if isinstance(one, Unmappable):
             refused.append(RefusedRow(row=number, path=one.path, rule=one.rule))
-        elif not isinstance(one, Translated):
+        elif isinstance(one, Ignored | Thin):
             reason = one.reason if isinstance(one, Ignored) else "to be fetched"
             ignored[reason] = ignored.get(reason, 0) + 1
     return RowsView(
@@ -186,6 +212,7 @@ def _rows_view(wanted: Rows, found: Sequence[Outcome], next_row: int) -> RowsVie
         told=sum(isinstance(one, Translated) for one in found),
         ignored=ignored,
         refused=refused,
+        erased=sum(isinstance(one, Erased) for one in found),
     )
 
 
@@ -199,6 +226,7 @@ def _view(known: Import) -> ImportView:
         told=known.told,
         ignored=known.ignored,
         refused=known.refused,
+        erased=known.erased,
     )
 
 

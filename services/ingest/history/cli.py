@@ -111,6 +111,7 @@ def _tell_import(tally: Tally, total: int, file: RowsFile, *, dry_run: bool, jso
                 "told": tally.told,
                 "ignored": dict(tally.ignored),
                 "refused": tally.refused,
+                "erased": tally.erased,
                 "rules": rules,
                 "refused_to": refused_to,
             }
@@ -120,6 +121,8 @@ def _tell_import(tally: Tally, total: int, file: RowsFile, *, dry_run: bool, jso
     done = "would be told" if dry_run else "told"
     told_before = f", {tally.before} told before" if tally.before else ""
     console.print(f"{total} rows: {tally.told} {done}{told_before}, {tally.refused} refused")
+    if tally.erased:
+        console.print(f"{tally.erased} of people who were erased: nothing is told of them")
     for reason, rows in tally.ignored.most_common():
         console.print(Text(f"{rows} ignored: {reason}"))
     table = table_of("rows", "path", "rule")

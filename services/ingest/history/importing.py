@@ -33,6 +33,7 @@ class Tally:
     before: int = 0
     told: int = 0
     refused: int = 0
+    erased: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     rules: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -94,6 +95,7 @@ class Importing:
             refusals.note(row, refused["path"], rule)
             self.tally.rules[refused["path"], rule] += 1
         self.tally.told += answer["told"]
+        self.tally.erased += answer["erased"]
         self.tally.ignored.update(answer["ignored"])
         self.tally.refused += len(answer["refused"])
         self._moved(batch[-1].number + 1)

@@ -15,7 +15,7 @@ from shared.database import away_as_dependency
 from shared.events.feedback import Provenance
 from shared.events.ids import name_id
 
-_SHOWN: Final = "id, source, provenance, rows_total, next_row, told, ignored, refused"
+_SHOWN: Final = "id, source, provenance, rows_total, next_row, told, ignored, refused, erased"
 #: The same file of the same source goes on where it stopped, with the word it began with.
 _BEGIN: Final = text(f"""
     INSERT INTO imports (id, source, sha256, provenance, rows_total, started_at, moved_at)
@@ -28,7 +28,7 @@ _GET: Final = text(f"SELECT {_SHOWN} FROM imports WHERE id = :id")  # noqa: S608
 #: Only from where it stood: of two who tell the same rows one counts them.
 _MOVE: Final = text("""
     UPDATE imports SET next_row = :to, told = told + :told, ignored = ignored + :ignored,
-                       refused = refused + :refused, moved_at = :now
+                       refused = refused + :refused, erased = erased + :erased, moved_at = :now
     WHERE id = :id AND next_row = :from
 """)
 
@@ -45,15 +45,17 @@ class Import:
     told: int
     ignored: int
     refused: int
+    erased: int
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of some rows."""
+    """What became of some rows; of those that are `erased` nothing is told."""
 
     told: int
     ignored: int
     refused: int
+    erased: int
 
 
 class Imports:
@@ -99,6 +101,7 @@ class Imports:
             "told": counts.told,
             "ignored": counts.ignored,
             "refused": counts.refused,
+            "erased": counts.erased,
             "now": now,
         }
         with away_as_dependency():
@@ -116,4 +119,5 @@ def _import(row: Row[Any]) -> Import:
         told=row.told,
         ignored=row.ignored,
         refused=row.refused,
+        erased=row.erased,
     )

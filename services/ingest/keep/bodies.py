@@ -7,7 +7,7 @@ response. What the process holds when it ends is written first.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy.exc import DBAPIError
 
 from services.ingest.keep.bodies_table import BodiesTable, Body, KeptBody, ResponseName
+from services.ingest.keep.people import Whom
 from shared.errors import DependencyAway
 from shared.stopping import pause
 
@@ -67,6 +68,7 @@ class Bodies:
         )
         self._queue_full = dropped.labels("queue_full")
         self._refused = dropped.labels("refused")
+        self._erased = dropped.labels("erased")
         waiting = Gauge("nps_ingest_bodies_waiting", "Bodies not written yet", registry=registry)
         waiting.set_function(lambda: len(self._queue))
 
@@ -104,28 +106,20 @@ class Bodies:
         """Read one source's bodies; see `BodiesTable.read`."""
         return await self._table.read(source, since=since, limit=limit, after=after)
 
-    async def responses_of(self, people: Sequence[str]) -> set[ResponseName]:
-        """Name the responses of these people (HMACs), as far as bodies tell."""
-        asked = set(people)
+    async def responses_of(self, whom: Whom) -> set[ResponseName]:
+        """Name the responses of a person, as far as bodies tell."""
         async with self._writing:  # else a batch under way would be seen nowhere
-            waiting = {
-                name for body in self._queue if asked & {*body.people} and (name := _name(body))
-            }
-            return waiting | await self._table.responses_of(people)
+            waiting = {name for body in self._queue if _owns(whom, body) and (name := _name(body))}
+            return waiting | await self._table.responses_of(whom)
 
-    async def erase(self, people: Sequence[str], responses: Collection[ResponseName] = ()) -> int:
-        """Delete the bodies of these people (HMACs) and responses, also those not yet written."""
-        asked = set(people)
+    async def erase(self, whom: Whom) -> int:
+        """Delete the bodies of a person, also those not yet written; returns how many."""
         async with self._writing:  # else a batch under way would come after the deletion
-            left = [
-                body
-                for body in self._queue
-                if asked.isdisjoint(body.people) and _name(body) not in responses
-            ]
+            left = [body for body in self._queue if not _owns(whom, body)]
             waiting = len(self._queue) - len(left)
             self._queue = deque(left)
             self._bytes = sum(len(body.body) for body in left)
-            return waiting + await self._table.erase(people, responses)
+            return waiting + await self._table.erase(whom)
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before; returns how many."""
@@ -139,20 +133,20 @@ class Bodies:
     async def _write(self, batch: Sequence[Body]) -> None:
         try:
             async with asyncio.timeout(_WRITE_DEADLINE_S):
-                await self._table.add(batch)
+                erased = await self._table.add(batch)
         except (DependencyAway, TimeoutError, asyncio.CancelledError):
             self._put_back(batch)
             raise
         except DBAPIError:
             await self._one_by_one(batch)
         else:
-            self._kept.inc(len(batch))
+            self._written(len(batch), erased)
 
     async def _one_by_one(self, batch: Sequence[Body]) -> None:
         """Write what the database takes; one row that it never will must not stop the others."""
         for place, body in enumerate(batch):
             try:
-                await self._table.add([body])
+                erased = await self._table.add([body])
             except DependencyAway:
                 self._put_back(batch[place:])
                 raise
@@ -160,7 +154,11 @@ class Bodies:
                 self._refused.inc()
                 _log.error("ingest.body_refused", source=body.source, error=type(error).__name__)
             else:
-                self._kept.inc()
+                self._written(1, erased)
+
+    def _written(self, bodies: int, erased: int) -> None:
+        self._kept.inc(bodies - erased)
+        self._erased.inc(erased)
 
     def _put_back(self, batch: Sequence[Body]) -> None:
         self._queue.extendleft(reversed(batch))
@@ -183,6 +181,10 @@ class Bodies:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._plenty.wait(), _EVERY_S)
+
+
+def _owns(whom: Whom, body: Body) -> bool:
+    return whom.owns(body.people, min(body.said_at or body.received_at, body.received_at))
 
 
 def _name(body: Body) -> ResponseName | None:

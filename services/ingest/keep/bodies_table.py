@@ -3,7 +3,7 @@
 Every call raises `DependencyAway` when the database is away.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,6 +13,8 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.keep import tombstones
+from services.ingest.keep.people import Whom, is_erased
 from services.ingest.keep.pruning import prune
 from services.ingest.keep.redaction import redacted, redacted_headers, redacted_text
 from services.ingest.mapper.values import clean
@@ -22,21 +24,22 @@ from shared.database import away_as_dependency
 _RELAXED: Final = text("SET LOCAL synchronous_commit = off")
 _PUT: Final = text("""
     INSERT INTO bodies (source, survey, response_id, received_at, mapping, content_type, headers,
-                        query, event_ids, people, body)
+                        query, event_ids, people, said_at, body)
     SELECT entry.source, entry.survey, entry.response_id, entry.received_at, entry.mapping,
            entry.content_type, CAST(entry.headers AS jsonb), entry.query,
            CAST(string_to_array(entry.event_ids, ',') AS uuid[]),
-           string_to_array(entry.people, ','), entry.body
+           string_to_array(entry.people, ','), entry.said_at, entry.body
     FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:response_ids AS text[]),
                 CAST(:received_at AS timestamptz[]), CAST(:mappings AS text[]),
                 CAST(:content_types AS text[]), CAST(:headers AS text[]), CAST(:queries AS text[]),
-                CAST(:event_ids AS text[]), CAST(:people AS text[]), CAST(:bodies AS bytea[]))
+                CAST(:event_ids AS text[]), CAST(:people AS text[]),
+                CAST(:said_at AS timestamptz[]), CAST(:bodies AS bytea[]))
          AS entry (source, survey, response_id, received_at, mapping, content_type, headers, query,
-                   event_ids, people, body)
+                   event_ids, people, said_at, body)
 """)
 _READ: Final = text("""
     SELECT id, source, survey, response_id, received_at, mapping, content_type,
-           CAST(headers AS text) AS headers, query, event_ids, people, body, revised
+           CAST(headers AS text) AS headers, query, event_ids, people, said_at, body, revised
     FROM bodies
     WHERE source = :source AND id > :after AND received_at >= :since
       AND (CAST(:until AS timestamptz) IS NULL OR received_at < :until)
@@ -51,18 +54,19 @@ _READ_BY: Final = text("""
         people = CAST(string_to_array(:people, ',') AS text[])
     WHERE id = :id AND revised = :revised AND mapping = :old
 """)
-_RESPONSES: Final = text("""
+#: A row that names nobody is hers by its response. Where it is not known when a body was said, it
+#: was before any erasure.
+_HERS: Final = """
+    people && CAST(:marks AS text[])
+    AND (people && CAST(:said AS text[]) OR CAST(:before AS timestamptz) IS NULL
+         OR least(coalesce(said_at, '-infinity'), received_at) <= :before)
+"""
+_RESPONSES: Final = text(f"""
     SELECT DISTINCT source, survey, response_id FROM bodies
-    WHERE people && CAST(:people AS text[]) AND response_id IS NOT NULL
-""")
-#: Of a response that is told in steps, some name nobody: they are hers as well.
-_ERASE: Final = text("""
-    DELETE FROM bodies
-    WHERE people && CAST(:people AS text[])
-       OR (source, survey, response_id) IN (
-           SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]),
-                                CAST(:response_ids AS text[])))
-""")
+    WHERE {_HERS} AND response_id IS NOT NULL
+""")  # noqa: S608 - a constant
+_ERASE: Final = text(f"DELETE FROM bodies WHERE {_HERS}")  # noqa: S608 - a constant
+_DROP: Final = text("DELETE FROM bodies WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,7 +84,7 @@ class Body:
 
     `headers` and `query` hold only what the mapping or decoder reads, `secrets` what is struck out
     before anything is written. `survey` and `response_id` are None where the body held several
-    messages; `people` are HMACs of all whom it concerns.
+    messages; `people` marks all whom it concerns, and `said_at` is when the earliest was said.
     """
 
     source: str
@@ -94,6 +98,7 @@ class Body:
     response_id: str | None = None
     event_ids: tuple[UUID, ...] = ()
     people: tuple[str, ...] = ()
+    said_at: datetime | None = None
     secrets: tuple[bytes, ...] = ()
 
 
@@ -115,6 +120,7 @@ class KeptBody:
     query: str
     event_ids: tuple[UUID, ...]
     people: tuple[str, ...]
+    said_at: datetime | None
     body: bytes
     revised: int = 0
 
@@ -125,12 +131,17 @@ class BodiesTable:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def add(self, bodies: Sequence[Body]) -> None:
-        """Write a batch, secrets struck out."""
+    async def add(self, bodies: Sequence[Body]) -> int:
+        """Write a batch, secrets struck out; returns how many were not kept: they are erased."""
         with away_as_dependency():
             async with self._engine.begin() as connection:
                 await connection.execute(_RELAXED)
-                await connection.execute(_PUT, _columns(bodies))
+                marks = (mark for body in bodies for mark in body.people)
+                stones = await tombstones.read(connection, marks)
+                kept = [one for one in bodies if not is_erased(one.people, one.said_at, stones)]
+                if kept:
+                    await connection.execute(_PUT, _columns(kept))
+                return len(bodies) - len(kept)
 
     async def read(
         self,
@@ -171,6 +182,7 @@ class BodiesTable:
                         query=row.query,
                         event_ids=tuple(row.event_ids),
                         people=tuple(row.people),
+                        said_at=row.said_at,
                         body=row.body,
                         revised=row.revised,
                     )
@@ -201,28 +213,32 @@ class BodiesTable:
             async with self._engine.begin() as connection:
                 return (await connection.execute(_READ_BY, asked)).rowcount == 1
 
-    async def responses_of(self, people: Sequence[str]) -> set[ResponseName]:
-        """Name the responses of these people (HMACs), as far as bodies tell."""
+    async def responses_of(self, whom: Whom) -> set[ResponseName]:
+        """Name the responses of a person, as far as bodies tell."""
         with away_as_dependency():
             async with self._engine.connect() as connection:
-                rows = await connection.execute(_RESPONSES, {"people": list(people)})
+                rows = await connection.execute(_RESPONSES, _asked(whom))
                 return {ResponseName(*row) for row in rows}
 
-    async def erase(self, people: Sequence[str], responses: Collection[ResponseName] = ()) -> int:
-        """Delete the bodies of these people (HMACs) and responses; returns how many."""
-        asked = {
-            "people": list(people),
-            "sources": [each.source for each in responses],
-            "surveys": [each.survey for each in responses],
-            "response_ids": [each.response_id for each in responses],
-        }
+    async def erase(self, whom: Whom) -> int:
+        """Delete the bodies of a person; returns how many."""
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                return (await connection.execute(_ERASE, asked)).rowcount
+                return (await connection.execute(_ERASE, _asked(whom))).rowcount
+
+    async def drop(self, ids: Sequence[int]) -> None:
+        """Delete these bodies."""
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                await connection.execute(_DROP, {"ids": list(ids)})
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before, in steps that each stay short; returns how many."""
         return await prune(self._engine, "bodies", "received_at", before)
+
+
+def _asked(whom: Whom) -> dict[str, object]:
+    return {"marks": whom.marks, "said": whom.said, "before": whom.before}
 
 
 def _columns(bodies: Sequence[Body]) -> dict[str, object]:
@@ -237,5 +253,6 @@ def _columns(bodies: Sequence[Body]) -> dict[str, object]:
         "queries": [redacted_text(each.query, each.secrets) for each in bodies],
         "event_ids": [",".join(map(str, each.event_ids)) for each in bodies],
         "people": [",".join(each.people) for each in bodies],
+        "said_at": [each.said_at for each in bodies],
         "bodies": [redacted(each.body, each.secrets) for each in bodies],
     }

@@ -2,12 +2,13 @@
 
 Promise: an entry leaves the spool only after the bus acknowledged it (it may be published twice,
 never not at all), or into `spool_dead` with a reason if no bus will ever take it; one such entry
-blocks no other. Several replicas may drain at once.
+blocks no other. One whose person is erased goes nowhere. Several replicas may drain at once.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -15,8 +16,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.ingest.keep.breaker import Breaker
+from services.ingest.keep.people import is_erased
 from services.ingest.keep.spool import Spool
 from services.ingest.keep.spool_table import Entry, Sent, SpoolTable
+from services.ingest.keep.tombstones import Tombstones
 from shared.bus.port import Publisher
 from shared.errors import DependencyAway, RecordTooLarge
 from shared.stopping import pause
@@ -45,6 +48,7 @@ class Drain:
         spool: Spool,
         publisher: Publisher,
         breaker: Breaker,
+        tombstones: Tombstones,
         *,
         clock: Callable[[], datetime],
         registry: CollectorRegistry,
@@ -53,6 +57,7 @@ class Drain:
         self._spool = spool
         self._publisher = publisher
         self._breaker = breaker
+        self._tombstones = tombstones
         self._clock = clock
         self._failures = 0
         self._drained = Counter(
@@ -116,11 +121,25 @@ class Drain:
             return False
         self._drained.inc(len(sent.gone))
         self._dead.inc(len(sent.dead))
+        self._tombstones.stopped("spool", len(sent.erased))
         if sent.dead:
             _log.error("ingest.spool_dead", events=len(sent.dead), reason=sent.reason)
         return True
 
     async def _send(self, entries: Sequence[Entry]) -> Sent:
+        erased = await self._erased(entries)
+        never = {entry.event_id for entry in erased}
+        left = [entry for entry in entries if entry.event_id not in never]
+        sent = await self._send_on(left) if left else Sent(())
+        return replace(sent, erased=erased)
+
+    async def _erased(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        stones = await self._tombstones.of(mark for entry in entries for mark in entry.people)
+        if not stones:  # nearly always: nothing has to be decoded
+            return ()
+        return tuple(one for one in entries if is_erased(one.people, one.said_at, stones))
+
+    async def _send_on(self, entries: Sequence[Entry]) -> Sent:
         try:
             await self._publish(entries)
         except RecordTooLarge:

@@ -2,19 +2,22 @@
 
 In: HMACs of normalised identifiers, as `people` makes them and as an erasure names them. Out: how
 much was deleted. Promise: asked again after it broke off half-way, it deletes the rest. What is
-being fetched or published in this moment is not called back.
+being fetched or published in this moment is not called back; after an erasure the segmenter drops
+it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from services.ingest.fetch.fetches import Fetches
+from services.ingest.fetch.theirs import TheirFetches
 from services.ingest.keep.bodies import Bodies
-from services.ingest.keep.people import named_in
-from services.ingest.keep.people import people as hashed
+from services.ingest.keep.people import Whom, hashes
+from services.ingest.keep.people import people as marked
 from services.ingest.keep.quarantine import Quarantine
 from services.ingest.keep.spool_table import SpoolTable
-from shared.identifiers import Rules
+from services.ingest.keep.tombstones import Tombstones
+from shared import identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +31,57 @@ class Forgotten:
 
 
 class Forgetting:
-    """The stores of one process. `route_key` is the key of the HMACs; `rules` normalise."""
+    """The stores of one process. `route_key` is the key of the HMACs."""
 
     def __init__(
         self,
         bodies: Bodies,
         quarantine: Quarantine,
         spool: SpoolTable,
-        fetches: Fetches,
+        fetches: TheirFetches,
+        tombstones: Tombstones,
         *,
         route_key: bytes,
-        rules: Rules,
     ) -> None:
         self._bodies = bodies
         self._quarantine = quarantine
         self._spool = spool
         self._fetches = fetches
+        self._tombstones = tombstones
         self._route_key = route_key
-        self._rules = rules
 
     async def forget(self, people: Sequence[str]) -> Forgotten:
-        """Delete what concerns these people. Raises `DependencyAway`."""
-        asked = set(people)
+        """Delete what concerns these people, now; later copies are kept again.
 
-        def is_hers(texts: Iterable[str]) -> bool:
-            return not asked.isdisjoint(hashed(self._route_key, named_in(texts, self._rules)))
+        Raises `DependencyAway`.
+        """
+        return await self._forget(await self.whole(Whom(tuple(people))))
 
+    async def erase(self, people: Sequence[str], before: datetime) -> Forgotten:
+        """Delete what was said of a person up to `before` (aware), and see that it stays away.
+
+        `people` are her identifiers and responses. What she said later stays. Raises
+        `DependencyAway`.
+        """
+        # Tombstones first: what comes while rows are deleted is stopped by them already.
+        await self._tombstones.add(people, before)
+        whom = await self.whole(Whom(tuple(people), before))
+        await self._tombstones.add(whom.hashed, before)
+        return await self._forget(whom)
+
+    async def whole(self, whom: Whom) -> Whom:
+        """Add the responses that are hers as far as bodies tell, for some messages name nobody.
+
+        Raises `DependencyAway`.
+        """
+        names = await self._bodies.responses_of(whom)
+        said = [identifiers.response(one.source, one.survey, one.response_id) for one in names]
+        return whom.with_more(hashes(marked(self._route_key, said)))
+
+    async def _forget(self, whom: Whom) -> Forgotten:
         # Bodies last: they alone tell which responses are hers, also when asked again.
-        responses = await self._bodies.responses_of(people)
-        fetches = await self._fetches.erase(is_hers, responses)
-        spool = await self._spool.erase(people)
-        quarantine = await self._quarantine.erase(people)
-        bodies = await self._bodies.erase(people, responses)
+        fetches = await self._fetches.erase(whom)
+        spool = await self._spool.erase(whom)
+        quarantine = await self._quarantine.erase(whom)
+        bodies = await self._bodies.erase(whom)
         return Forgotten(bodies, quarantine, spool, fetches)

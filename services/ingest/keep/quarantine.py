@@ -16,6 +16,8 @@ import orjson
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.keep import tombstones
+from services.ingest.keep.people import Whom, hashes, is_erased, message_mark
 from services.ingest.keep.pruning import prune
 from services.ingest.keep.redaction import redacted, redacted_headers, redacted_text
 from shared.database import away_as_dependency
@@ -48,7 +50,15 @@ _SHOW: Final = text("""
     FROM quarantine WHERE id = :id
 """)
 _DELETE: Final = text("DELETE FROM quarantine WHERE id = :id")
-_ERASE: Final = text("DELETE FROM quarantine WHERE people && CAST(:people AS text[])")
+#: When a message was said is not known where nobody understood it; when it came is.
+_HERS: Final = text("""
+    SELECT id FROM quarantine
+    WHERE people && CAST(:marks AS text[])
+      AND (people && CAST(:said AS text[]) OR CAST(:before AS timestamptz) IS NULL
+           OR received_at <= :before)
+    ORDER BY id FOR UPDATE
+""")
+_ERASE: Final = text("DELETE FROM quarantine WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +95,14 @@ class Shown:
 
 
 class Quarantine:
-    """The table `quarantine`. Every call raises `DependencyAway` when the database is away."""
+    """The table `quarantine`. Every call raises `DependencyAway` when the database is away.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `route_key` marks messages that were erased, so that they are not put in again.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, route_key: bytes) -> None:
         self._engine = engine
+        self._route_key = route_key
 
     async def put(
         self,
@@ -105,16 +119,19 @@ class Quarantine:
         query: str = "",
         places: Sequence[int] = (0,),
         people: Sequence[str] = (),
-    ) -> UUID:
+        said_at: datetime | None = None,
+    ) -> UUID | None:
         """Keep one message; returns the row's id, the same for the same message.
 
         `headers` and `query` are those that the mapping reads (they are part of what was said),
-        `people` HMACs of the identifiers that could be read.
+        `people` marks of the identifiers that could be read, and `said_at` is when it was said, if
+        that could be. None: it is erased, and nothing was kept.
         """
         kept = redacted(body, secrets)
         said = [redacted_headers(headers or {}, secrets), redacted_text(query, secrets)]
+        row_id = _row_id(source, kept, said)
         row = {
-            "id": _row_id(source, kept, said),
+            "id": row_id,
             "source": source,
             "received_at": received_at,
             "path": path,
@@ -127,10 +144,14 @@ class Quarantine:
             "people": list(people),
             "body": kept,
         }
+        marks = [*people, message_mark(self._route_key, row_id)]
         with away_as_dependency():
             async with self._engine.begin() as connection:
+                stones = await tombstones.read(connection, marks)
+                if is_erased(marks, said_at, stones):
+                    return None
                 await connection.execute(_PUT, row)
-        return _row_id(source, kept, said)
+        return row_id
 
     async def rows(
         self,
@@ -179,9 +200,21 @@ class Quarantine:
         """Delete one row, such as one that was replayed; tells whether it was there."""
         return await self._change(_DELETE, {"id": row_id}) > 0
 
-    async def erase(self, people: Sequence[str]) -> int:
-        """Delete what concerns these people (HMACs); returns how many rows."""
-        return await self._change(_ERASE, {"people": list(people)})
+    async def erase(self, whom: Whom) -> int:
+        """Delete what concerns a person; returns how many rows.
+
+        In an erasure up to some moment the same messages are not put in again, ever.
+        """
+        asked = {"marks": whom.marks, "said": whom.said, "before": whom.before}
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                if whom.before is not None:
+                    await tombstones.alone(connection)
+                ids = list(await connection.scalars(_HERS, asked))
+                if whom.before is not None:
+                    marks = [message_mark(self._route_key, row_id) for row_id in ids]
+                    await tombstones.put(connection, hashes(marks), whom.before)
+                return (await connection.execute(_ERASE, {"ids": ids})).rowcount
 
     async def prune(self, before: datetime) -> int:
         """Delete what was received before; returns how many."""

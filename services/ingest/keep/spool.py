@@ -114,10 +114,6 @@ class Spool:
         self._oldest.set(max(age, 0.0))
         return size
 
-    async def erase(self, people: Sequence[str]) -> int:
-        """Delete what concerns these people (HMACs); returns how many rows."""
-        return await self._table.erase(people)
-
     async def _write(self) -> None:
         """Write until nothing waits; the next `put` starts another writer."""
         while self._queue:

@@ -5,19 +5,22 @@ Locks are always taken in this order, so nobody waits in a circle: rows of `spoo
 away.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.ingest.keep.people import Whom
 from services.ingest.keep.pruning import prune
 from shared.bus.port import Message
 from shared.database import away_as_dependency
+from shared.errors import Unprocessable
+from shared.events import envelope
 
 #: The oldest row is one step in the index: no look at the others.
 _SIZE: Final = """
@@ -58,11 +61,15 @@ _BURY: Final = text("""
     FROM spool WHERE event_id = ANY(:event_ids)
     ON CONFLICT (event_id) DO NOTHING
 """)
-_LOCK_PEOPLE: Final = text("""
-    SELECT event_id, bytes FROM spool WHERE people && CAST(:people AS text[])
-    ORDER BY place FOR UPDATE
+_THEIRS: Final = text("""
+    SELECT event_id, people, spooled_at, topic, key, value
+    FROM spool WHERE people && CAST(:marks AS text[]) ORDER BY place FOR UPDATE
 """)
-_ERASE_DEAD: Final = text("DELETE FROM spool_dead WHERE people && CAST(:people AS text[])")
+_THEIR_DEAD: Final = text("""
+    SELECT event_id, people, spooled_at, topic, key, value
+    FROM spool_dead WHERE people && CAST(:marks AS text[]) ORDER BY event_id FOR UPDATE
+""")
+_DELETE_DEAD: Final = text("DELETE FROM spool_dead WHERE event_id = ANY(:event_ids)")
 _RECOUNT: Final = text("""
     UPDATE spool_size SET (rows, bytes) = (SELECT count(*), coalesce(sum(bytes), 0) FROM spool)
 """)
@@ -70,7 +77,7 @@ _RECOUNT: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One accepted event on its way to the bus; `people` are HMACs of whom it concerns."""
+    """One accepted event on its way to the bus; `people` marks whom it concerns."""
 
     event_id: UUID
     people: tuple[str, ...]
@@ -81,6 +88,14 @@ class Entry:
     def size(self) -> int:
         """Its bytes, as the limit counts them."""
         return len(self.message.value) + len(self.message.key)
+
+    @property
+    def said_at(self) -> datetime:
+        """When it was said; what cannot be read any more counts from when it was put here."""
+        try:
+            return envelope.decode(self.message.value).time
+        except Unprocessable:
+            return self.spooled_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +109,15 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a batch: `gone` entries are acknowledged, `dead` ones will never be taken."""
+    """What became of a batch: `gone` entries are acknowledged, `dead` ones will never be taken.
+
+    `erased` ones are not sent at all: their person is.
+    """
 
     gone: tuple[Entry, ...]
     dead: tuple[Entry, ...] = ()
     reason: str = ""
+    erased: tuple[Entry, ...] = ()
 
 
 class SpoolTable:
@@ -146,20 +165,22 @@ class SpoolTable:
                 if sent.dead:
                     asked = {"event_ids": _ids(sent.dead), "died_at": now, "reason": sent.reason}
                     await connection.execute(_BURY, asked)
-                left = {entry.event_id for entry in (*sent.gone, *sent.dead)}
+                left = {entry.event_id for entry in (*sent.gone, *sent.dead, *sent.erased)}
                 sized = {row.event_id: row.bytes for row in rows}
                 await _remove(connection, {key: sized[key] for key in left})
         return sent
 
-    async def erase(self, people: Sequence[str]) -> int:
-        """Delete what concerns these people; returns how many rows."""
-        asked = {"people": list(people)}
+    async def erase(self, whom: Whom) -> int:
+        """Delete what concerns a person; returns how many rows."""
+        asked = {"marks": whom.marks}
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                rows = await connection.execute(_LOCK_PEOPLE, asked)
-                sized = {row.event_id: row.bytes for row in rows}
-                await _remove(connection, sized)
-                return len(sized) + (await connection.execute(_ERASE_DEAD, asked)).rowcount
+                hers = _hers(whom, await connection.execute(_THEIRS, asked))
+                await _remove(connection, {entry.event_id: entry.size for entry in hers})
+                dead = _hers(whom, await connection.execute(_THEIR_DEAD, asked))
+                if dead:
+                    await connection.execute(_DELETE_DEAD, {"event_ids": _ids(dead)})
+                return len(hers) + len(dead)
 
     async def recount(self) -> None:
         """Set the size right after somebody changed the rows by hand."""
@@ -175,15 +196,21 @@ class SpoolTable:
 
 async def _entries(connection: AsyncConnection, event_ids: Sequence[UUID]) -> list[Entry]:
     rows = await connection.execute(_TAKE, {"event_ids": list(event_ids)})
-    return [
-        Entry(
-            event_id=row.event_id,
-            people=tuple(row.people),
-            spooled_at=row.spooled_at,
-            message=Message(row.topic, row.key, row.value),
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in rows]
+
+
+def _hers(whom: Whom, rows: Iterable[Row[Any]]) -> list[Entry]:
+    entries = [_entry(row) for row in rows]
+    return [entry for entry in entries if whom.owns(entry.people, entry.said_at)]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        event_id=row.event_id,
+        people=tuple(row.people),
+        spooled_at=row.spooled_at,
+        message=Message(row.topic, row.key, row.value),
+    )
 
 
 async def _remove(connection: AsyncConnection, sized: dict[UUID, int]) -> None:

@@ -22,7 +22,7 @@ from services.ingest.mapper.values import clean
 from services.ingest.receive.inbound import Inbound
 from services.ingest.sight import Sight
 from services.ingest.told import Ignored, Outcome, Receipt, Thin, Told, Translated, Unmappable
-from services.ingest.translate import named, translate
+from services.ingest.translate import happened, named, translate
 from services.ingest.verify.verifier import NOBODY
 from shared.errors import RecordTooLarge
 from shared.events.feedback import ResponseReceived
@@ -190,6 +190,7 @@ class Receiver:
             query=query,
             places=[place for place, _ in failed],
             people=sorted(set(people(self._route_key, known))),
+            said_at=happened(source.mapping, payloads[0]) if len(payloads) == 1 else None,
         )
 
     def _body(self, source: Source, inbound: Inbound, told: Sequence[Told], now: datetime) -> Body:
@@ -208,6 +209,7 @@ class Receiver:
             response_id=response.response_id if response else None,
             event_ids=tuple(one.event.id for one in told),
             people=tuple({p for one in told for p in people(self._route_key, one.identifiers)}),
+            said_at=min(one.event.time for one in told),
             secrets=source.secrets,
         )
 

@@ -20,7 +20,7 @@ from services.ingest.mapper.needs import MappingErrors
 from services.ingest.receive.inbound import Inbound
 from services.ingest.settings import SourceEntry
 from services.ingest.told import Ignored, Thin, Translated, Unmappable
-from services.ingest.translate import translate
+from services.ingest.translate import happened, named, translate
 from shared.events.feedback import ResponseReceived
 from shared.settings import Secrets
 
@@ -290,7 +290,8 @@ def test_whatever_a_platform_answers_has_an_outcome(answer: object) -> None:
         found = fetched.outcome(MONKEY.mapping, document, NOW)
         assert isinstance(found, Translated | Unmappable)
         assert fetched.response_id(many.mapping, document) is None or answer
-        assert isinstance(fetched.known_people(MONKEY.mapping, document), tuple)
+        assert isinstance(named(MONKEY.mapping, document.payload), tuple)
+        assert isinstance(happened(MONKEY.mapping, document.payload), datetime | None)
         assert fetched.document_of(fetched.kept(document.asked, document.payload.body)) is not None
 
 

@@ -215,14 +215,14 @@ async def test_a_record_too_large_is_told_and_blames_nobody_else() -> None:
 
 
 def test_a_person_is_named_as_an_erasure_names_her() -> None:
-    """One HMAC for each identifier of hers; the identity of a response names nobody."""
-    known = [
-        identifiers.AS_SAID.email("Camille@Example.com"),
-        identifiers.external_id("C-1"),
-        identifiers.response("shop", "s", "R-1"),
-    ]
-    named = people(b"k", [each for each in known if each])
+    """One HMAC for each identifier of hers, and one, told apart, for what she said."""
+    email, number = identifiers.AS_SAID.email("Camille@Example.com"), identifiers.external_id("C-1")
+    response = identifiers.response("shop", "s", "R-1")
+    assert email is not None
+    assert number is not None
+    named = people(b"k", [email, number, response])
     again = identifiers.AS_SAID.email("camille@example.com")
     assert again is not None
     assert named[0] == identifiers.route(b"k", [again])
-    assert len(named) == 2
+    assert [mark.startswith("said:") for mark in named] == [False, False, True]
+    assert named[2] == "said:" + identifiers.hashed(b"k", response)
