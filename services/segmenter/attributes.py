@@ -6,9 +6,10 @@ declares a type later, or mends it, changes no stored state.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from services.segmenter.policy.attributes import AttributeKind, AttributeType
@@ -37,15 +38,32 @@ class Typed:
 
 def typed(profile: Profile, policy: Policy) -> dict[str, Typed]:
     """Read every attribute of a profile; an undeclared one, and one cleared, passes as it is."""
+    names = other_names(policy)
     return {
-        name: fitting(attribute.value, policy.attributes.get(name))
+        name: fitting(attribute.value, policy.attributes.get(names.get(name, name)))
         for name, attribute in profile.attributes.items()
     }
 
 
+@lru_cache(maxsize=8)
+def other_names(policy: Policy) -> Mapping[str, str]:
+    """Lead from each further name of an attribute to the one that the policy declares."""
+    return {name: first for first, one in policy.attributes.items() for name in one.also}
+
+
+def said(profile: Profile, policy: Policy, name: str) -> Value:
+    """Tell what was said of an attribute last, by whichever of its names."""
+    declared = policy.attributes.get(name)
+    if declared is None or not declared.also:
+        return profile.attribute(name)
+    known = (profile.attributes.get(one) for one in (name, *declared.also))
+    found = [attribute for attribute in known if attribute is not None]
+    return max(found, key=lambda attribute: attribute.order).value if found else None
+
+
 def believed(profile: Profile, policy: Policy, name: str) -> Value:
     """Read one attribute; None: never said, cleared, or not what it should be."""
-    return fitting(profile.attribute(name), policy.attributes.get(name)).value
+    return fitting(said(profile, policy, name), policy.attributes.get(name)).value
 
 
 def text(profile: Profile, policy: Policy, name: str) -> str | None:
@@ -63,7 +81,7 @@ def number(profile: Profile, policy: Policy, name: str) -> int | float | None:
     if name not in profile.attributes:
         return None
     declared = policy.attributes.get(name, _PLAIN)
-    found = fitting(profile.attribute(name), declared).value
+    found = fitting(said(profile, policy, name), declared).value
     return None if isinstance(found, bool | str | list) else found
 
 

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
+from services.segmenter.attributes import believed
 from services.segmenter.cases import holding
 from services.segmenter.complaints import complaint
 from services.segmenter.echoes import foreign
@@ -57,7 +58,7 @@ def after_contact(profile: Profile, policy: Policy) -> Hold | None:
 
 def new_customer(profile: Profile, policy: Policy) -> Hold | None:
     """Let a new customer see something before she is asked."""
-    since, days = moment(profile.attribute(CUSTOMER_SINCE)), policy.clocks.new_customer_days
+    since, days = moment(believed(profile, policy, CUSTOMER_SINCE)), policy.clocks.new_customer_days
     if since is None or not days:
         return None
     return _hold("new_customer", since, days, f"a customer for less than {days} days")
@@ -92,9 +93,9 @@ def open_case(profile: Profile, policy: Policy) -> Hold | None:
     )
 
 
-def contact_hold(profile: Profile, _policy: Policy) -> Hold | None:
+def contact_hold(profile: Profile, policy: Policy) -> Hold | None:
     """Obey a hold that the operator's own systems set."""
-    until = moment(profile.attribute(CONTACT_HOLD))
+    until = moment(believed(profile, policy, CONTACT_HOLD))
     if until is None:
         return None
     return Hold(

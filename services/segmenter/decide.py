@@ -111,7 +111,7 @@ def decide(
         decided_at=now,
         cause=cause,
         identifiers=snapshot.identifiers(after),
-        group=snapshot.group(after),
+        group=snapshot.group(after, rulebook.policy),
         zone=zone,
         snapshot=seen,
         move=move,

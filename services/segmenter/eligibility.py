@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.segmenter import cases, clocks
+from services.segmenter.attributes import believed
 from services.segmenter.permits import permits_of
 from services.segmenter.policy.asking import AfterExperience, Worth
 from services.segmenter.policy.clocks import Family
@@ -281,8 +282,8 @@ def newest_response(profile: Profile, asked: Asked, policy: Policy) -> Response 
     return max(found, key=lambda response: response.place, default=None)
 
 
-def known_attributes(profile: Profile, wanted: tuple[str, ...]) -> dict[str, Value]:
+def known_attributes(profile: Profile, policy: Policy, wanted: tuple[str, ...]) -> dict[str, Value]:
     """List what a survey need not ask: language, tone and names, and the attributes wanted."""
     names = dict.fromkeys((*_ABOUT_HER, *wanted))
-    values = {name: profile.attribute(name) for name in names}
+    values = {name: believed(profile, policy, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}

@@ -192,7 +192,7 @@ def answer(
         customer_id=customer.customer_id if customer else None,
         known_by=_kind(named[0][0]) if named else None,
         disagreeing=_others(named),
-        attributes=eligibility.known_attributes(profile, asked.attributes),
+        attributes=eligibility.known_attributes(profile, rulebook.policy, asked.attributes),
         answered=_answered(eligibility.newest_response(profile, question, rulebook.policy)),
     )
 

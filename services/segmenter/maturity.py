@@ -89,7 +89,7 @@ def _answers(scored: Sequence[Response], policy: Policy, now: datetime) -> Matur
 
 def _tenure(profile: Profile, policy: Policy, now: datetime) -> MaturityFactor:
     rule = policy.maturity.tenure
-    since = moment(profile.attribute(CUSTOMER_SINCE))
+    since = moment(attributes.believed(profile, policy, CUSTOMER_SINCE))
     if since is None:
         return _factor("tenure", rule.points, "since when is not known", fits=False)
     days = max(0, (now - since).days)

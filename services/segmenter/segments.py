@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
+from services.segmenter.attributes import text
 from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Profile, Response
 from shared.events.decisions import Move, MoveKind
@@ -64,10 +65,14 @@ def lapsed(profile: Profile, policy: Policy) -> Move | None:
 
 def churned(before: Profile, after: Profile, policy: Policy) -> Move | None:
     """Tell that a promoter has left, by the word of the operator's own systems."""
-    if after.attribute(LIFECYCLE) != CHURNED or before.attribute(LIFECYCLE) == CHURNED:
+    if not _has_left(after, policy) or _has_left(before, policy):
         return None
     move = _unmoved(after, policy, "churned")
     return move if move is not None and move.after == "promoter" else None
+
+
+def _has_left(profile: Profile, policy: Policy) -> bool:
+    return (text(profile, policy, LIFECYCLE) or "").strip().casefold() == CHURNED
 
 
 def _unmoved(profile: Profile, policy: Policy, kind: MoveKind) -> Move | None:

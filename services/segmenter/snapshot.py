@@ -1,5 +1,6 @@
 """The customer as plays and campaign platforms see her. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby, islice
@@ -7,7 +8,7 @@ from operator import itemgetter
 from typing import Final, get_args
 from zoneinfo import available_timezones
 
-from services.segmenter.attributes import fitting, text
+from services.segmenter.attributes import fitting, other_names, text
 from services.segmenter.called_by import called_by
 from services.segmenter.cases import recovered_from
 from services.segmenter.facts import ORDER
@@ -16,7 +17,7 @@ from services.segmenter.maturity import maturity
 from services.segmenter.permits import bounced
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of, streak
-from services.segmenter.state import Profile
+from services.segmenter.state import Attribute, Profile
 from services.segmenter.themes import ThemeFinder, newest
 from shared.events.decisions import Snapshot
 from shared.events.vocabulary import Channel, Identifier, Tone, Value
@@ -90,7 +91,7 @@ def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
     At most 200, those said last. One that does not fit its type is not told: what a platform knows
     of it stands.
     """
-    found = [item for item in profile.attributes.items() if item[0] not in _NAMED]
+    found = [item for item in _by_one_name(profile, policy) if item[0] not in _NAMED]
     if len(found) > _MOST_ATTRIBUTES:
         found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
     typed = (
@@ -100,24 +101,37 @@ def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
     return {name: read.value for name, read in typed if read.wrong is None}
 
 
+def _by_one_name(profile: Profile, policy: Policy) -> Iterable[tuple[str, Attribute]]:
+    """List what was said of each attribute last, under the name that the policy declares."""
+    names = other_names(policy)
+    if not names:
+        return profile.attributes.items()
+    found: dict[str, Attribute] = {}
+    for said, attribute in profile.attributes.items():
+        name = names.get(said, said)
+        if name not in found or found[name].order < attribute.order:
+            found[name] = attribute
+    return found.items()
+
+
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     """List the zones of this machine once: it reads a folder."""
     return frozenset(available_timezones())
 
 
-def group(profile: Profile) -> str | None:
+def group(profile: Profile, policy: Policy) -> str | None:
     """Name her household or account."""
-    return _text(profile, "group")
+    return text(profile, policy, "group")
 
 
 def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
     """Tell her time zone and where it comes from."""
-    said = profile.attribute("zone")
-    if isinstance(said, str) and said in _zones():
+    said = (text(profile, policy, "zone") or "").strip()
+    if said in _zones():
         return said, "attribute"
-    country = profile.attribute("country")
-    if isinstance(country, str) and (found := policy.zones.countries.get(country.upper())):
+    country = (text(profile, policy, "country") or "").strip().upper()
+    if found := policy.zones.countries.get(country):
         return found, "country"
     return policy.zones.default, "default"
 
@@ -140,10 +154,3 @@ def identifiers(profile: Profile) -> tuple[Identifier, ...]:
         one for _, kind in groupby(found, itemgetter(0)) for one in islice(kind, _MOST_IDENTIFIERS)
     )
     return tuple(Identifier.model_validate({"kind": k, "value": v}) for k, _, v in kept)
-
-
-def _text(profile: Profile, name: str) -> str | None:
-    value = profile.attribute(name)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value) or None

@@ -213,7 +213,7 @@ def customer_view(
         version=version,
         created_at=created_at,
         identifiers=snapshot.identifiers(profile),
-        group=snapshot.group(profile),
+        group=snapshot.group(profile, policy),
         zone=zone,
         test=is_test(profile, policy),
         profile=snapshot.snapshot(

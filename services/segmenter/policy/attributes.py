@@ -2,19 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from services.segmenter.policy.words import Name
+from services.segmenter.policy.words import Name, once
 from shared.settings import Strict
 
 AttributeKind = Literal["text", "number", "money", "date", "moment", "flag", "list", "choice"]
 
 
 class AttributeType(Strict):
-    """What an attribute holds; a `choice` names its values."""
+    """What an attribute holds; a `choice` names its values.
+
+    `also` are other names by which sources tell the same: of all of them the newest word counts.
+    """
 
     type: AttributeKind
     values: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    also: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _names_the_values_of_a_choice(self) -> "AttributeType":
@@ -28,7 +32,18 @@ def _short(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
-Attributes = dict[
-    Name,
-    Annotated[AttributeType, BeforeValidator(_short, json_schema_input_type=str | AttributeType)],
+def _one_meaning(declared: dict[str, AttributeType]) -> dict[str, AttributeType]:
+    """Refuse a name that would stand for two attributes."""
+    once("name", (*declared, *(name for one in declared.values() for name in one.also)))
+    return declared
+
+
+Attributes = Annotated[
+    dict[
+        Name,
+        Annotated[
+            AttributeType, BeforeValidator(_short, json_schema_input_type=str | AttributeType)
+        ],
+    ],
+    AfterValidator(_one_meaning),
 ]

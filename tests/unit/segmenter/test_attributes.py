@@ -1,16 +1,23 @@
 """Attributes typed at reading: what fits is brought into one form, the rest is not believed."""
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from services.segmenter import attributes
+from services.segmenter import attributes, clocks, snapshot
 from services.segmenter.attributes import Typed, fitting, typed
-from services.segmenter.policy.attributes import AttributeType
+from services.segmenter.policy.attributes import Attributes, AttributeType
 from services.segmenter.profile import rebuild
+from services.segmenter.state import Profile
+from shared.events.envelope import Event
 from shared.events.vocabulary import Value
 from tests.builders.facts import day, fact, shipped_policy, updated
 
 POLICY = shipped_policy().value
+DEFAULT_ZONE = ("Europe/Paris", "default")
+
+
+def profile_of(*told: Event) -> Profile:
+    return rebuild(fact(one) for one in told)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,68 @@ def test_a_profile_is_read_under_the_policy_at_hand() -> None:
     assert profile.attribute("aov") == "a lot"
     assert attributes.believed(profile, POLICY, "aov") is None
     assert attributes.number(profile, POLICY, "shoe_size") == 39
+
+
+RENAMED = (
+    updated(attributes={"zone": "Asia/Tokyo", "country": "BE", "aov": 1, "revenue": 2}),
+    updated(at=day(1), attributes={"timezone": "America/New_York", "country_code": "GB"}),
+)
+
+
+def test_of_all_names_of_an_attribute_the_newest_word_counts() -> None:
+    """Rules and platforms know it by the declared name; what was said is kept as it was said."""
+    found = profile_of(*RENAMED)
+    assert attributes.said(found, POLICY, "country") == "GB"
+    assert attributes.text(profile_of(RENAMED[0]), POLICY, "country") == "BE"
+    assert snapshot.attributes(found, POLICY) == {"country": "GB", "aov": 1, "revenue": 2}
+    assert snapshot.zone(found, POLICY) == ("America/New_York", "attribute")
+    assert found.attribute("timezone") == "America/New_York"
+    cleared = updated(at=day(2), attributes={"country_code": None})
+    assert attributes.said(profile_of(*RENAMED, cleared), POLICY, "country") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param({"zone": " Europe/Lisbon "}, ("Europe/Lisbon", "attribute"), id="a zone"),
+        pytest.param({"zone": "Mars", "country": "be "}, ("Europe/Brussels", "country"), id="typo"),
+        pytest.param({"zone": ["Europe/Paris"], "country": True}, DEFAULT_ZONE, id="no texts"),
+        pytest.param({}, DEFAULT_ZONE, id="unknown"),
+    ],
+)
+def test_the_zone_is_read_as_a_text_like_all_that_is_typed(
+    said: dict[str, Value], expected: tuple[str, str]
+) -> None:
+    """What does not fit its type is not believed here either."""
+    assert snapshot.zone(profile_of(updated(attributes=said)), POLICY) == expected
+
+
+def test_the_group_and_the_clocks_read_what_is_believed() -> None:
+    """A number is a group's name as well as a text is; a moment's day starts the clock."""
+    told = {"group": 1204, "customer_since": "2026-03-09T23:30:00-05:00"}
+    found = profile_of(updated(attributes=told))
+    assert snapshot.group(found, POLICY) == "1204"
+    hold = clocks.new_customer(found, POLICY)
+    assert hold is not None
+    assert hold.until.isoformat() == "2026-03-23T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"zone": {"type": "text", "also": ["timezone"]}, "timezone": "text"},
+        {
+            "zone": {"type": "text", "also": ["place"]},
+            "country": {"type": "text", "also": ["place"]},
+        },
+        {"zone": {"type": "text", "also": ["zone"]}},
+    ],
+    ids=["declared itself", "of two", "its own"],
+)
+def test_a_name_that_would_mean_two_things_is_refused(declared: dict[str, object]) -> None:
+    """The message says which."""
+    with pytest.raises(ValidationError, match="is given twice: rename or remove one"):
+        TypeAdapter(Attributes).validate_python(declared)
 
 
 @pytest.mark.parametrize(

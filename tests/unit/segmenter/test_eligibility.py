@@ -542,7 +542,7 @@ def test_known_attributes_are_those_wanted_and_what_every_survey_asks() -> None:
         updated(attributes={"language": "fr", "store": "Lille", "orders": 3, "size": "M"}),
         updated(at=day(1), attributes={"size": None}),
     )
-    assert known_attributes(profile, ("store", "size", "colour")) == {
+    assert known_attributes(profile, POLICY, ("store", "size", "colour")) == {
         "language": "fr",
         "store": "Lille",
     }

@@ -81,6 +81,8 @@ def test_an_answer_meanwhile_makes_a_lapse_stale() -> None:
     [
         pytest.param(9, None, "churned", "churned", id="a promoter leaves"),
         pytest.param(9, "churned", "churned", None, id="she had left before"),
+        pytest.param(9, "active", " Churned ", "churned", id="as people type it"),
+        pytest.param(9, "CHURNED", "churned", None, id="she had left, in capitals"),
         pytest.param(9, None, "active", None, id="she stays"),
         pytest.param(3, None, "churned", None, id="a detractor leaves: no surprise"),
         pytest.param(None, None, "churned", None, id="without an answer there is no segment"),
