@@ -11,7 +11,7 @@ from uuid import UUID
 
 from services.segmenter import merges, moments, opening
 from services.segmenter.decide import Due, Rulebook, decide, silence
-from services.segmenter.facts import Fact
+from services.segmenter.facts import Fact, Key
 from services.segmenter.identity import Assignment
 from services.segmenter.merges import Command, LeftOut, Undoing
 from services.segmenter.profile import rebuild, step
@@ -70,7 +70,7 @@ class _Work:
     ) -> None:
         self._assigned = assigned
         self._customers = dict(gathered.customers)
-        self._survivors = dict(gathered.survivors)
+        self._survivors = {**{one: one for one in gathered.customers}, **gathered.survivors}
         self._gathered = gathered
         self._facts = {customer: list(facts) for customer, facts in gathered.facts.items()}
         self._rulebook = rulebook
@@ -243,7 +243,11 @@ class _Work:
         rows = [self._customers[customer_id] for customer_id in linked]
         kept = merges.kept_of((row.customer_id, row.profile, row.created_at) for row in rows)
         gone = sorted((row for row in rows if row.customer_id != kept), key=lambda c: c.created_at)
-        profile = merges.united(kept, self._facts, [row.customer_id for row in gone])
+        for named, found in self._survivors.items():
+            if found in linked:
+                self._survivors[named] = kept
+        merged = [row.customer_id for row in gone]
+        profile = merges.united(kept, self._facts, merged, self._owners())
         self._customers[kept] = replace(
             self._customers[kept], version=max(row.version for row in rows), profile=profile
         )
@@ -254,9 +258,6 @@ class _Work:
             self._touched.pop(row.customer_id, None)
             self._apart = merges.renamed(self._apart, row.customer_id, kept)
             del self._customers[row.customer_id]
-        for named, found in self._survivors.items():
-            if found in linked:
-                self._survivors[named] = kept
         told = (
             CustomerMerged(
                 customer_id=kept, merged_id=row.customer_id, merged_at=self.changes.merged_at
@@ -265,6 +266,13 @@ class _Work:
             if row.profile.known
         )
         return kept, tuple(told)
+
+    def _owners(self) -> dict[Key, UUID]:
+        """Tell whose the keys of facts are now; empty where nobody is kept apart."""
+        if not self._gathered.owners:
+            return {}
+        found = {**self._gathered.owners, **self._assigned.keys}
+        return {key: self._survivor(owner) for key, owner in found.items()}
 
     def _decide(
         self,

@@ -5,7 +5,7 @@ found; or `Unprocessable`. Promise: equal events give equal facts.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final, cast
@@ -221,6 +221,12 @@ def _moments(data: FactData) -> Iterator[datetime]:
         yield data.occurred_at
     if isinstance(data, feedback.ResponseReceived | feedback.CustomerUpdated):
         yield from (statement.said_at for statement in data.consents)
+
+
+def whole(fact: Fact) -> Fact:
+    """Give back all keys that its event names to a fact of which some were left out."""
+    keys = _keys(fact.data)
+    return fact if len(keys) == len(fact.keys) else replace(fact, keys=keys)
 
 
 def _refuse_odd_moments(data: FactData) -> None:

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import erase_store, merge_store, saving, store, tombstones
+from services.segmenter import erase_store, key_owners, merge_store, saving, store, tombstones
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.erasure import ERASED, Erasure, note
@@ -212,6 +212,9 @@ class Handler:
         if several := _linked(events, assigned, gathered):
             gathered.apart, gathered.latest = await merge_store.between(connection, several)
         gathered.facts = await store.facts(connection, _to_rebuild(events, assigned, gathered))
+        if gathered.apart or (several and self._rulebook.policy.merges.consent == "refuse"):
+            told = [fact for facts in gathered.facts.values() for fact in facts]
+            gathered.owners = await key_owners.survivors(connection, told)
         return assigned, gathered
 
     def _tell(self, changes: Changes, events: Sequence[Told], seconds: float) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter.facts import Fact, Key
+from services.segmenter.facts import Fact, Key, whole
 from services.segmenter.merges import own
 
 _KEPT_APART = text("""
@@ -38,6 +38,12 @@ async def owners(
         _OWNERS, {"kinds": [kind for kind, _ in keys], "values": [value for _, value in keys]}
     )
     return {(row.kind, row.value): (row.customer_id, row.survivor_id) for row in rows}
+
+
+async def survivors(connection: AsyncConnection, facts: Iterable[Fact]) -> dict[Key, UUID]:
+    """Read whose each key is that the events of these facts name, by the survivor."""
+    found = await owners(connection, map(whole, facts))
+    return {key: root for key, (_, root) in found.items()}
 
 
 async def restrict(connection: AsyncConnection, facts: dict[UUID, list[Fact]]) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter import store
+from services.segmenter import key_owners, store
 from services.segmenter.facts import Fact
 from services.segmenter.key_owners import owners
 from services.segmenter.merges import Apart, Command, LeftOut, Undoing, own, reply_id
@@ -148,6 +148,8 @@ async def _gathered_merge(
     gathered = await _gathered(connection, command, customers, survivors, idle=idle)
     if idle is None and not gathered.done:
         gathered.facts = await store.facts(connection, customers.keys())
+        told = [fact for facts in gathered.facts.values() for fact in facts]
+        gathered.owners = await key_owners.survivors(connection, told)
         gathered.latest = await latest(connection, customers)
     return gathered
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 from uuid import UUID
 
 from services.segmenter.consents import consent
-from services.segmenter.facts import Fact, Key
+from services.segmenter.facts import Fact, Key, whole
 from services.segmenter.identity import Candidate, survivor
 from services.segmenter.policy.merges import Merges
 from services.segmenter.profile import rebuild
@@ -152,10 +152,21 @@ def kept_of(candidates: Iterable[tuple[UUID, Profile, datetime]]) -> UUID:
     return survivor(Candidate(id_, profile.known, at) for id_, profile, at in candidates)
 
 
-def united(kept: UUID, facts: dict[UUID, list[Fact]], gone: Iterable[UUID]) -> Profile:
-    """Put the facts of those merged away to the survivor's, and fold them all."""
+def united(
+    kept: UUID,
+    facts: dict[UUID, list[Fact]],
+    gone: Iterable[UUID],
+    owners: Mapping[Key, UUID],
+) -> Profile:
+    """Put the facts of those merged away to the survivor's, and fold them all.
+
+    `owners` leads from a key to whose it is now; empty: nobody was kept apart. Who was had only her
+    own keys of what named both: now all of these are hers.
+    """
     for customer_id in gone:
         facts[kept].extend(facts.pop(customer_id))
+    if owners:
+        facts[kept] = [own(whole(fact), owners, kept) for fact in facts[kept]]
     return rebuild(facts[kept])
 
 

@@ -1,10 +1,11 @@
 """Rows of the segmenter's tables as values: what a batch gathers and what it changes. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter.facts import Fact
+from services.segmenter.facts import Fact, Key
 from services.segmenter.merges import Apart, LeftOut, Undoing
 from services.segmenter.state import Profile
 from shared.events.feedback import TimerKind
@@ -71,6 +72,8 @@ class Gathered:
     #: Who is not to be merged, and when any of those that might be was merged last.
     apart: Apart = field(default_factory=dict)
     latest: datetime | None = None
+    #: Whose the keys of `facts` are, by survivor; only where somebody who may be merged is apart.
+    owners: Mapping[Key, UUID] = field(default_factory=dict)
     #: Of a command: the merge to undo, or why nothing is to be done.
     undoing: Undoing | None = None
     idle: str | None = None

@@ -7,6 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.segmenter import store
+from services.segmenter.profile import rebuild
+from services.segmenter.state import load
 from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import (
@@ -243,6 +246,40 @@ async def test_a_person_may_merge_again_who_was_kept_apart(engine: AsyncEngine) 
         for moment in (merged.merged_at, undone.unmerged_at)
     ]
     assert moments == sorted(set(moments))
+
+
+@pytest.mark.parametrize("by_policy", [False, True], ids=["by a person", "by the policy"])
+async def test_merged_after_all_she_is_known_by_all_that_was_said_of_both(
+    engine: AsyncEngine, by_policy: bool
+) -> None:
+    """What named both while they were apart counts for both addresses, as if it came now."""
+    shelf = Shelf()
+    policy = refusing() if by_policy else None
+    anna, ben = await anna_and_ben(engine, shelf)
+    if not by_policy:
+        await tell(engine, shelf, merge_asked(anna, ben))
+        await tell(engine, shelf, unmerge_asked(shelf.merged()[0].merged_id))
+    both = updated(
+        *ids_of(ANNA), *ids_of(BEN), at=day(3), consents=(says(granted=True, at=day(3)),)
+    )
+    await tell(engine, shelf, both, policy=policy)
+    assert [one.value for one in shelf.decided()[-1].identifiers] == [ANNA]
+    if by_policy:
+        yes = updated(*ids_of(BEN), at=day(4), consents=(says(granted=True, at=day(4)),))
+        link = updated(*ids_of(ANNA), *ids_of(BEN), at=day(4.5), attributes={"city": "Nantes"})
+        await tell(engine, shelf, yes, link, policy=policy)
+    else:
+        await tell(engine, shelf, merge_asked(anna, ben, number=2))
+    kept = shelf.decided()[-1].customer_id
+    (state,) = [state for one, (state, _) in (await profiles(engine)).items() if one == kept]
+    assert await aliases(engine)
+    async with engine.connect() as connection:
+        facts = (await store.facts(connection, [kept]))[kept]
+    assert load(state) == rebuild(facts)
+    assert {one for fact in facts for one in fact.keys if one[0] == "email"} == {
+        ("email", ANNA),
+        ("email", BEN),
+    }
 
 
 async def test_who_is_apart_from_a_whole_is_apart_from_its_halves(engine: AsyncEngine) -> None:
