@@ -11,6 +11,7 @@ from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.erase_api import make_erase_router
 from services.segmenter.erase_request import Requests
 from services.segmenter.explain_api import make_explain_router
+from services.segmenter.export_api import make_export_router
 from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
@@ -80,6 +81,7 @@ async def build(context: process.Context) -> Part:
             make_case_router(engine, context.access, clock, publisher),
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
             make_erase_router(erasures, context.access, rules),
+            make_export_router(engine, context.access, rules),
             make_explain_router(engine, rulebook, context.access, clock, rules),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),

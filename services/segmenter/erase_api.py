@@ -30,7 +30,7 @@ _ELSEWHERE: Final = {
     "ingest": "deletes kept bodies, quarantine, spool and waiting fetches that name her, and takes "
     "in nothing told before the erasure",
     "dispatcher": "ends what waits, empties her deliveries and pushes, and asks the platforms that "
-    "can to delete her; its own receipt names those that must be asked by hand",
+    "can to delete her: GET /v1/erasures/{erasure_id}/targets names who must be asked by hand",
 }
 
 

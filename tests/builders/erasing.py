@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.erase_api import make_erase_router
 from services.segmenter.erase_request import Requests
+from services.segmenter.export_api import make_export_router
 from shared.events import feedback
 from shared.events.decisions import CustomerErased
 from shared.events.envelope import Event
@@ -61,8 +62,11 @@ def erasing_app(engine: AsyncEngine, asked: Shelf, *, now: datetime = day(5)) ->
     secrets = Secrets({"NPS_TOKEN_E": "eraser", "NPS_TOKEN_R": "reader"})
     access = Access(AccessConfig(tokens=tokens), secrets)
     requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: now)
-    router = make_erase_router(requests, access, AS_SAID)
-    return make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
+    routers = [
+        make_erase_router(requests, access, AS_SAID),
+        make_export_router(engine, access, AS_SAID),
+    ]
+    return make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
 
 
 async def traces(engine: AsyncEngine, *marks: str, schema: str = "segmenter") -> list[str]:
