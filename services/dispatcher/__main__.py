@@ -21,6 +21,7 @@ from services.dispatcher.lanes import LEASE, Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.targets import Target, Targets, open_targets
 from services.dispatcher.tell import Teller
@@ -54,6 +55,7 @@ def target_rules(target: Target) -> TargetRules:
         sandbox=settings.sandbox,
         classes=act.classes,
         channels=None if act.channels is None else tuple(act.channels),
+        erased_by=None if target.preset.erase is None else target.preset.erase.needs,
     )
 
 
@@ -152,7 +154,10 @@ async def _part(
 
     return Part(
         name="dispatcher",
-        routers=[build_router(engine, context.access, bell, metrics, context.clock)],
+        routers=[
+            build_router(engine, context.access, bell, metrics, context.clock),
+            build_subject_router(engine, context.access),
+        ],
         tasks={
             "consume": loop.run,
             "tell": teller.run,

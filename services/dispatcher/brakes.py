@@ -13,6 +13,8 @@ _TARGET = text("""
     SELECT paused_until, slow_until, EXISTS (
         SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
     ) AS lapsed, EXISTS (
+        SELECT 1 FROM deletions WHERE target = :target AND state = 'due' AND due <= :now
+    ) AS deletions, EXISTS (
         SELECT 1 FROM calls WHERE target = :target AND lease_until >= now()
     ) AS calling, EXISTS (
         SELECT 1 FROM pushes WHERE target = :target AND state = 'due' AND due <= :now
@@ -39,14 +41,15 @@ _ADD_TARGETS = text("""
 class Brake:
     """A target's row, and what there is to do for it, so that an idle poll is one query.
 
-    `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `pushes`,
-    `deliveries`: some are due.
+    `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `deletions`,
+    `pushes`, `deliveries`: some are due.
     """
 
     paused_until: datetime | None
     slow_until: datetime | None
     lapsed: bool
     calling: bool
+    deletions: bool
     pushes: bool
     deliveries: bool
 
@@ -83,6 +86,7 @@ async def read(desk: Desk, now: datetime) -> Brake:
         slow_until=row.slow_until,
         lapsed=row.lapsed,
         calling=row.calling,
+        deletions=row.deletions,
         pushes=row.pushes,
         deliveries=row.deliveries,
     )

@@ -73,6 +73,18 @@ class ActionCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """Delete what the platform keeps of one person, by these names.
+
+    `message_id` is the same for every try of one deletion by one naming.
+    """
+
+    message_id: str
+    customer_id: UUID
+    identifiers: tuple[Identifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Idempotency:
     """Whether repeating an action is harmless: never (`none`), or while its key is remembered."""
 
@@ -95,3 +107,6 @@ class Carrier(Protocol):
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Trigger the action once; `in_doubt` when bytes left and no answer came."""
+
+    async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
+        """Delete a person; `ok` also when the platform knows nobody by these names."""

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import brakes, ledger, pushes
+from services.dispatcher import brakes, deletions, ledger, pushes
 from services.dispatcher.book import contact_of
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.desk import Claim, ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import take_back
 from services.dispatcher.gates import gate
 from services.dispatcher.recipients import Recipient, read_identifiers
@@ -65,7 +65,8 @@ _DELIVERIES = text(f"""
             ) = 0
         ORDER BY d.due, d.customer_id LIMIT :most FOR UPDATE OF d SKIP LOCKED
     )
-    SELECT due.*, r.version, r.group_key, r.test, r.state AS recipient_state, r.merged_into
+    SELECT due.*, r.version, r.group_key, r.test, r.state AS recipient_state, r.merged_into,
+        r.erased_at
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608
@@ -83,8 +84,9 @@ _SENDING = text("""
 
 
 async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = True) -> Claim:
-    """Take back lapsed leases, then take at most `free` calls.
+    """Take back lapsed leases, then take at most `free` calls, deletions first: they are few.
 
+    No gate is asked for a deletion: it needs no fresh state, and no hour is too quiet for it.
     Whether pushes or deliveries are asked first should alternate: no backlog of one kind may
     starve the other. (One customer's action always comes after her push.)
     """
@@ -95,13 +97,18 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
         return Claim(lost=lost, paused=brake.paused(now))
     most = 1 if brake.probing else free
     found = Claim(lost=lost, probing=brake.probing)
-    due = {"push": brake.pushes, "delivery": brake.deliveries}
-    for kind in ("push", "delivery") if pushes_first else ("delivery", "push"):
-        rest = most - len(found.pushes) - len(found.deliveries)
+    due = {"deletion": brake.deletions, "push": brake.pushes, "delivery": brake.deliveries}
+    rest_of_them = ("push", "delivery") if pushes_first else ("delivery", "push")
+    for kind in ("deletion", *rest_of_them):
+        rest = most - len(found.deletions) - len(found.pushes) - len(found.deliveries)
         if rest == 0 or not due[kind]:
             continue
         async with desk.engine.begin() as connection:
-            if kind == "push":
+            if kind == "deletion":
+                found = replace(
+                    found, deletions=await _claim_deletions(connection, desk, rest, now)
+                )
+            elif kind == "push":
                 found = replace(found, pushes=await _claim_pushes(connection, desk, rest, now))
             else:
                 sent, turned, put_off = await _claim_deliveries(connection, desk, rest, now)
@@ -112,7 +119,7 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
 async def _call(
     connection: AsyncConnection, desk: Desk, wanted: dict[UUID, UUID | None]
 ) -> dict[UUID, UUID]:
-    """Open calls (customer → delivery, None for a push); returns customer → token of those open."""
+    """Open calls (customer → delivery, or None); returns customer → token of those open."""
     if not wanted:
         return {}
     rows = await connection.execute(
@@ -126,6 +133,15 @@ async def _call(
         },
     )
     return {row.customer_id: row.token for row in rows}
+
+
+async def _claim_deletions(
+    connection: AsyncConnection, desk: Desk, most: int, now: datetime
+) -> tuple[ClaimedDeletion, ...]:
+    name = desk.rules.name
+    rows = {row.customer_id: row for row in await deletions.due(connection, name, most, now)}
+    tokens = await _call(connection, desk, dict.fromkeys(rows))
+    return await deletions.sending(connection, name, rows, tokens)
 
 
 async def _claim_pushes(

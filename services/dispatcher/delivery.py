@@ -11,7 +11,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
-from shared.events.vocabulary import Channel, ContactClass, Segment, Value
+from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Segment, Value
 
 OnUnknown = Literal["hold", "retry"]
 ProfileLate = Literal["send", "park"]
@@ -22,6 +22,8 @@ SLOT_STATES: Final[frozenset[DeliveryState]] = frozenset(
 )
 #: Changes into these are told on `nps.outcomes`.
 TOLD_STATES: Final[frozenset[DeliveryState]] = SETTLED_STATES | {"in_doubt", "parked"}
+#: The reason of whatever a forgotten customer leaves behind.
+ERASED: Final = "she was erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class TargetRules:
     `attributes` are the canonical names that its profiles take, `in_messages` its messages.
     `skip_delay_and_quiet_hours` is for targets that reach nobody (a sandbox): plays act at once.
     `sandbox`: it takes what test respondents lead to, which no other target hears of. `classes` and
-    `channels` are those it can carry (None: all).
+    `channels` are those it can carry (None: all). `erased_by`: what its deletion of a person must
+    name (empty: our id is enough; None: it takes no deletion).
     """
 
     name: str
@@ -129,3 +132,4 @@ class TargetRules:
     sandbox: bool = False
     classes: tuple[ContactClass, ...] | None = None
     channels: tuple[Channel, ...] | None = None
+    erased_by: tuple[IdentifierKind, ...] | None = None

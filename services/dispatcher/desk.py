@@ -1,12 +1,12 @@
 """What a lane works with: its desk, and what is claimed from the queues, as values."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher.calls import Idempotency
+from services.dispatcher.calls import Deletion, Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.pushes import Wanted
@@ -45,6 +45,18 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimedDeletion:
+    """A deletion that is ours until its lease ends. `attempt` counts from 1."""
+
+    token: UUID
+    customer_id: UUID
+    part: int
+    call: Deletion
+    attempt: int
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one round brought.
 
@@ -52,6 +64,7 @@ class Claim:
     reason; `lost`: deliveries whose worker was lost during the call.
     """
 
+    deletions: tuple[ClaimedDeletion, ...] = ()
     pushes: tuple[ClaimedPush, ...] = ()
     deliveries: tuple[ClaimedDelivery, ...] = ()
     turned: tuple[Delivery, ...] = ()

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import ledger, pushes
+from services.dispatcher import deletions, ledger, pushes
 from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.deletion import DeletionNext
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.desk import ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.desk import ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.judge import PushNext, judge
 
 _END = text("DELETE FROM calls WHERE token = ANY(CAST(:tokens AS uuid[])) RETURNING token")
@@ -29,21 +30,26 @@ async def finish(
     desk: Desk,
     pushed: Sequence[tuple[ClaimedPush, PushNext, datetime]],
     acted: Sequence[tuple[ClaimedDelivery, Delivery]],
+    deleted: Sequence[tuple[ClaimedDeletion, DeletionNext]],
     now: datetime,
-) -> tuple[dict[UUID, float], set[UUID]]:
+) -> tuple[dict[UUID, float], set[UUID], set[UUID]]:
     """Record how calls ended, in one transaction; what lost its lease is left out.
 
-    Returns the seconds that each recorded push took since it was wanted, by customer, and the ids
-    of the recorded deliveries.
+    Returns the seconds that each recorded push took since it was wanted, by customer, the ids of
+    the recorded deliveries, and the tokens that were still ours.
     """
-    tokens = [claimed.token for claimed, _, _ in pushed] + [claimed.token for claimed, _ in acted]
+    tokens = [claimed.token for claimed, _, _ in pushed]
+    tokens += [claimed.token for claimed, _ in acted] + [claimed.token for claimed, _ in deleted]
     async with desk.engine.begin() as connection:
         ours = set((await connection.scalars(_END, {"tokens": tokens})).all())
+        await deletions.done(
+            connection, desk.rules.name, [one for one in deleted if one[0].token in ours], now
+        )
         seconds = await pushes.done(
             connection, [(c.wanted, after, at) for c, after, at in pushed if c.token in ours]
         )
         after = [after for claimed, after in acted if claimed.token in ours]
-        return seconds, await ledger.move(connection, after, by="lane", now=now)
+        return seconds, await ledger.move(connection, after, by="lane", now=now), ours
 
 
 async def take_back(
@@ -55,7 +61,9 @@ async def take_back(
         rows = (await connection.execute(_LAPSED, {"target": target})).all()
         if not rows:
             return ()
+        # She who is erased has deletions, and no pushes any more; nobody else has deletions.
         pushed = [row.customer_id for row in rows if row.delivery_id is None]
+        await deletions.lapsed(connection, target, pushed, now)
         await pushes.lapsed(connection, target, pushed, now)
         ids = [row.delivery_id for row in rows if row.delivery_id is not None]
         after = [

@@ -17,10 +17,11 @@ from services.dispatcher.attributes import chosen
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import pause, resume, slow
 from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
-from services.dispatcher.desk import Claim, ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.deletion import judge_deletion
+from services.dispatcher.desk import Claim, ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.judge import judge, judge_push
 from services.dispatcher.metrics import Metrics
-from services.dispatcher.record import EndedDelivery, EndedPush, Recorder
+from services.dispatcher.record import EndedDeletion, EndedDelivery, EndedPush, Recorder
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 
@@ -69,7 +70,9 @@ class Flights:
     def start(self, taken: Claim, began: float) -> None:
         """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
         latest = began + self._spare
-        self._calls += len(taken.pushes) + len(taken.deliveries)
+        self._calls += len(taken.deletions) + len(taken.pushes) + len(taken.deliveries)
+        for deletion in taken.deletions:
+            self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, latest)))
         for push in taken.pushes:
             self.tasks.add(asyncio.create_task(self._push(push, taken.probing, latest)))
         for delivery in taken.deliveries:
@@ -80,6 +83,32 @@ class Flights:
         for task in [task for task in self.tasks if task.done()]:
             self.tasks.discard(task)
             await task
+
+    async def _erase(self, claimed: ClaimedDeletion, probing: bool, latest: float) -> None:
+        budget, now = self._around.budget, self._around.clock()
+        verdict = await self._asked(
+            _too_late(latest),
+            lambda: self._carrier.erase(claimed.call, budget=budget, now=now),
+            probing,
+        )
+        after = judge_deletion(
+            claimed.customer_id,
+            verdict,
+            attempt=claimed.attempt,
+            asked_at=claimed.asked_at,
+            now=self._around.clock(),
+        )
+        ours = await self._recorder.record(EndedDeletion(claimed, after)) is not None
+        self._around.metrics.attempts.labels(self._target, "deletion", verdict.outcome).inc()
+        _log.info(
+            "dispatcher.deletion_asked",
+            customer_id=str(claimed.customer_id),
+            target=self._target,
+            attempt=claimed.attempt,
+            outcome=verdict.outcome,
+            state=after.state if ours else "lease lost",
+            reason=after.reason,
+        )
 
     async def _push(self, claimed: ClaimedPush, probing: bool, latest: float) -> None:
         wanted = claimed.wanted

@@ -1,7 +1,7 @@
 """Entry (3): the consumer of `nps.decisions` and `nps.outcomes`.
 
-Decisions are planned in batches, merges one by one in their place, reports of messages and of
-actions completed and the segmenter's progress at the end (their order does not matter). Any
+Decisions are planned in batches, merges and erasures one by one in their place, reports of messages
+and of actions completed and the segmenter's progress at the end (their order does not matter). Any
 redelivery changes nothing.
 """
 
@@ -15,9 +15,10 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import ledger, progress
+from services.dispatcher import ledger, progress, store
 from services.dispatcher.bell import Bell
 from services.dispatcher.delivery import Delivery
+from services.dispatcher.erase import erase_customer
 from services.dispatcher.merge import merge_customers
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
@@ -26,6 +27,7 @@ from shared.bus.consume import Received, Rejected
 from shared.database import away_as_dependency
 from shared.events.decisions import (
     CustomerDecided,
+    CustomerErased,
     CustomerMerged,
     CustomerUnmerged,
     SegmenterProgressed,
@@ -107,6 +109,10 @@ class Handler:
                     run = []
                     await merge_customers(self._engine, event.data, self._clock())
                     _log.info("dispatcher.merged", event_id=str(event.id), type=event.type)
+                elif isinstance(event.data, CustomerErased):
+                    await self._plan(run)
+                    run = []
+                    await self._erase(event.data)
             await self._plan(run)
             await self._reports(
                 [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
@@ -114,6 +120,14 @@ class Handler:
             await self._progress(
                 [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
             )
+
+    async def _erase(self, event: CustomerErased) -> None:
+        counts = await erase_customer(self._engine, self._rules.targets, event, self._clock())
+        if counts is None:
+            return
+        for target in self._rules.targets:
+            self._bell.ring(target)
+        _log.info("dispatcher.erased", erasure_id=str(event.erasure_id), **counts)
 
     async def _plan(self, run: Sequence[Told]) -> None:
         if not run:
@@ -139,6 +153,7 @@ class Handler:
     async def _reports(self, reports: Sequence[MessageReport | ActionCompleted]) -> None:
         """Note what became of our messages; a report settles what was unsure: it was sent.
 
+        Of her who is forgotten nothing is noted.
         So does what she completed because of it, which tells no stage of the message itself.
         """
         known = {r.delivery_id: _reason(r) for r in reports if r.delivery_id is not None}
@@ -147,9 +162,12 @@ class Handler:
         now = self._clock()
         async with self._engine.begin() as connection:
             rows = await ledger.read(connection, known.keys())
+            gone = await store.erased(connection, {delivery.customer_id for delivery in rows})
+            rows = [delivery for delivery in rows if delivery.customer_id not in gone]
+            ours = {delivery.id for delivery in rows}
             for kind, stage in _STAGES.items():
-                told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id]
-                await self._report(connection, stage, told)
+                told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id in ours]
+                await self._report(connection, stage, [one for one in told if one])
             sent = [
                 replace(delivery.to("accepted", known[delivery.id]), unanswered_since=None)
                 for delivery in rows

@@ -75,8 +75,8 @@ class Lane:
             taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
         self._tell(taken)
         self.flights.start(taken, began)
-        worked = taken.pushes or taken.deliveries or taken.turned or taken.put_off or taken.lost
-        return bool(worked)
+        began_calls = taken.deletions or taken.pushes or taken.deliveries
+        return bool(began_calls or taken.turned or taken.put_off or taken.lost)
 
     async def settle(self) -> None:
         """Wait for every call in flight (for tests and the end)."""

@@ -104,6 +104,10 @@ _PENDING = text(f"""
     SELECT {COLUMNS} FROM deliveries d
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.state IN ('planned', 'waiting')
 """)  # noqa: S608
+_OF_CUSTOMERS = text(f"""
+    SELECT {COLUMNS} FROM deliveries d
+    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY d.id FOR UPDATE
+""")  # noqa: S608
 _CONTACTS = text("""
     SELECT id, customer_id, moment, action, play, channel, contact_class, state,
         unanswered_since IS NOT NULL AS unanswered
@@ -162,6 +166,12 @@ async def existing(connection: AsyncConnection, ids: Collection[UUID]) -> set[UU
 async def read(connection: AsyncConnection, ids: Collection[UUID]) -> list[Delivery]:
     """Return deliveries, locked."""
     return [delivery(row) for row in await connection.execute(_READ, {"ids": sorted(ids)})]
+
+
+async def of_customers(connection: AsyncConnection, customers: Collection[UUID]) -> list[Delivery]:
+    """Return all deliveries of these customers, locked (their recipients are, too)."""
+    rows = await connection.execute(_OF_CUSTOMERS, {"customers": sorted(customers)})
+    return [delivery(row) for row in rows]
 
 
 async def pending(

@@ -22,7 +22,7 @@ class Metrics:
         )
         self.attempts = Counter(
             "nps_dispatcher_attempts",
-            "Calls to targets by kind (push, action) and outcome",
+            "Calls to targets by kind (push, action, deletion) and outcome",
             ["target", "kind", "outcome"],
             registry=registry,
         )
@@ -36,6 +36,12 @@ class Metrics:
             "nps_dispatcher_attention",
             "Deliveries that a person must look at (in_doubt, parked)",
             ["target", "state"],
+            registry=registry,
+        )
+        self.deletions = Gauge(
+            "nps_dispatcher_deletions_open",
+            "Deletions of erased people that a target has not confirmed",
+            ["target"],
             registry=registry,
         )
         self.paused = Gauge(

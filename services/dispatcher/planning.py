@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import ledger, pushes, store
+from services.dispatcher import deletions, forgetting, ledger, pushes, store
 from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.delivery import SLOT_STATES, Delivery
@@ -128,6 +128,11 @@ def _may_create(decision: CustomerDecided, rules: Rulebook) -> list[UUID]:
     ]
 
 
+def _groups(recipients: dict[UUID, Recipient], told: Iterable[Told]) -> set[str]:
+    named = {item.decision.group for item in told if item.decision.group}
+    return named | {r.group for r in recipients.values() if r.group}
+
+
 async def gather(
     connection: AsyncConnection,
     recipients: dict[UUID, Recipient],
@@ -135,8 +140,7 @@ async def gather(
     rules: Rulebook,
 ) -> Plans:
     """Read what deciding needs. The recipients are locked; their groups are locked here."""
-    groups = {r.group for r in recipients.values() if r.group}
-    groups |= {item.decision.group for item in told if item.decision.group}
+    groups = _groups(recipients, told)
     await store.lock_groups(connection, groups)
     by_group = await store.members(connection, groups)
     for recipient in recipients.values():
@@ -162,9 +166,14 @@ async def gather(
 async def plan_decisions(
     engine: AsyncEngine, rules: Rulebook, told: Sequence[Told], now: datetime
 ) -> Plans | None:
-    """Take state and plan, each decision once, in one transaction; None: all were known."""
+    """Take state and plan, each decision once, in one transaction; None: all were known.
+
+    Of her who is forgotten nothing is taken any more, however late it comes.
+    """
     async with engine.begin() as connection:
         recipients = await store.lock(connection, {item.decision.customer_id for item in told})
+        recipients = {one: r for one, r in recipients.items() if not r.erased}
+        told = [item for item in told if item.decision.customer_id in recipients]
         by_id = {item.decision.decision_id: item for item in told}
         customers = {d: item.decision.customer_id for d, item in by_id.items()}
         fresh = await store.mark_planned(connection, customers, now)
@@ -172,10 +181,14 @@ async def plan_decisions(
         if not news:
             return None
         plans = await gather(connection, recipients, news, rules)
+        locked = _groups(recipients, news)
         decide(plans, news, rules, now)
+        left = locked - _groups(plans.recipients, ())
         changed = [plans.recipients[customer] for customer in plans.changed]
         await store.save(connection, changed)
+        await deletions.follow(connection, changed)
         await pushes.want(connection, wanted(changed, rules), now)
         await ledger.insert(connection, list(plans.created.values()), now)
         await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
+        await forgetting.leave_groups(connection, left)
         return plans

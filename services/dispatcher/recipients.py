@@ -36,7 +36,8 @@ _IDENTIFIERS: TypeAdapter[tuple[Identifier, ...]] = TypeAdapter(tuple[Identifier
 class Recipient:
     """One customer; `state` is None while only a merge has named her (`version` 0).
 
-    `test`: she is staff or a test respondent; only sandbox targets hear of her.
+    `test`: she is staff or a test respondent; only sandbox targets hear of her. `erased`: she is
+    forgotten, and whatever is told of her id is dropped.
     """
 
     customer_id: UUID
@@ -45,6 +46,7 @@ class Recipient:
     state: State | None = None
     merged_into: UUID | None = None
     test: bool = False
+    erased: bool = False
 
     @property
     def attributes(self) -> Mapping[str, Value]:

@@ -4,15 +4,17 @@ So a busy lane pays one commit for many calls, and a quiet one waits for nobody.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
+from services.dispatcher.deletion import DeletionNext
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.desk import ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.desk import ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import finish
 from services.dispatcher.judge import PushNext
 from shared.database import away_as_dependency
@@ -40,7 +42,15 @@ class EndedDelivery:
     after: Delivery
 
 
-Ended = EndedPush | EndedDelivery
+@dataclass(frozen=True, slots=True)
+class EndedDeletion:
+    """A deletion whose call has ended."""
+
+    claimed: ClaimedDeletion
+    after: DeletionNext
+
+
+Ended = EndedPush | EndedDelivery | EndedDeletion
 
 
 class Recorder:
@@ -54,7 +64,7 @@ class Recorder:
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, ended: Ended) -> float | None:
-        """Return once it is written: seconds since the push was wanted (0 for a delivery).
+        """Return once it is written: seconds since the push was wanted (0 for anything else).
 
         None: the lease was lost, or the database was away for too long; another will judge it.
         """
@@ -82,21 +92,29 @@ class Recorder:
         """Write until the database takes it; a bug is raised to every call of the batch."""
         pushed = [(e.claimed, e.after, e.at) for e in batch if isinstance(e, EndedPush)]
         acted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDelivery)]
+        deleted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDeletion)]
         loop = asyncio.get_running_loop()
         last = loop.time() + self._patience
         while True:
             try:
                 with away_as_dependency():
-                    seconds, moved = await finish(self._desk, pushed, acted, self._clock())
+                    seconds, moved, ours = await finish(
+                        self._desk, pushed, acted, deleted, self._clock()
+                    )
             except DependencyAway:
                 if loop.time() >= last:
                     _log.warning("dispatcher.results_not_written", target=self._desk.rules.name)
                     return [None] * len(batch)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            return [
-                seconds.get(e.claimed.wanted.customer_id)
-                if isinstance(e, EndedPush)
-                else (0.0 if e.after.id in moved else None)
-                for e in batch
-            ]
+            return [_written(e, seconds, moved, ours) for e in batch]
+
+
+def _written(
+    ended: Ended, seconds: Mapping[UUID, float], moved: Collection[UUID], ours: Collection[UUID]
+) -> float | None:
+    if isinstance(ended, EndedPush):
+        return seconds.get(ended.claimed.wanted.customer_id)
+    if isinstance(ended, EndedDelivery):
+        return 0.0 if ended.after.id in moved else None
+    return 0.0 if ended.claimed.token in ours else None

@@ -7,20 +7,25 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import ledger
-from services.dispatcher.delivery import Delivery
+from services.dispatcher import ledger, store
+from services.dispatcher.delivery import ERASED, Delivery
 
 Settlement = Literal["sent", "again"]
 
 
-def settled(delivery: Delivery, outcome: Settlement, caller: str, now: datetime) -> Delivery | None:
+def settled(
+    delivery: Delivery, outcome: Settlement, caller: str, now: datetime, *, erased: bool = False
+) -> Delivery | None:
     """Return the delivery after a person's word; None: it is not in doubt. Pure.
 
-    `again` makes it due with its gates asked anew; its slot stays.
+    `again` makes it due with its gates asked anew; its slot stays. Nothing is sent again to her who
+    is `erased`.
     """
     if delivery.state != "in_doubt":
         return None
     known = replace(delivery, unanswered_since=None)
+    if erased and outcome == "again":
+        return known.to("superseded", ERASED)
     reason = f"settled as {outcome} by {caller}"
     return (
         known.to("accepted", reason) if outcome == "sent" else known.to("planned", reason, due=now)
@@ -38,7 +43,8 @@ async def settle(
         found = await ledger.read(connection, [delivery_id])
         if not found:
             return None, False
-        after = settled(found[0], outcome, caller, now)
+        gone = bool(await store.erased(connection, [found[0].customer_id]))
+        after = settled(found[0], outcome, caller, now, erased=gone)
         if after is None:
             return found[0], False
         await ledger.move(connection, [after], by=caller, now=now)

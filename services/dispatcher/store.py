@@ -28,7 +28,7 @@ _MERGED_INTO = text("""
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND merged_into IS NOT NULL
 """)
 _LOCK = text("""
-    SELECT customer_id, version, group_key, test, state, merged_into FROM recipients
+    SELECT customer_id, version, group_key, test, state, merged_into, erased_at FROM recipients
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id FOR UPDATE
 """)
 _SAVE = text("""
@@ -74,6 +74,10 @@ _LINKS = text("""
     SELECT customer_id, linked_to, linked_at FROM recipients
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND linked_at IS NOT NULL
 """)
+_ERASED = text("""
+    SELECT customer_id FROM recipients
+    WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND erased_at IS NOT NULL
+""")
 _LINK = text("UPDATE recipients SET linked_to = :into, linked_at = :at WHERE customer_id = :id")
 
 
@@ -101,6 +105,7 @@ def recipient(row: Any, state: Any) -> Recipient:
         state=read_state(state),
         merged_into=row.merged_into,
         test=row.test,
+        erased=row.erased_at is not None,
     )
 
 
@@ -121,10 +126,16 @@ async def save(connection: AsyncConnection, recipients: Iterable[Recipient]) -> 
 
 
 async def lock_groups(connection: AsyncConnection, keys: Collection[str]) -> None:
-    """Lock groups, so that their budgets are counted by one transaction at a time."""
+    """Lock groups, so that their budgets are counted by one transaction at a time.
+
+    Raises `DependencyAway` when one was deleted before the lock: repeat the transaction.
+    """
     if keys:
         await connection.execute(_ADD_GROUPS, {"keys": sorted(keys)})
-        await connection.execute(_LOCK_GROUPS, {"keys": sorted(keys)})
+        locked = (await connection.scalars(_LOCK_GROUPS, {"keys": sorted(keys)})).all()
+        if len(locked) < len(set(keys)):
+            # The last member was forgotten while we waited: the next try makes the group anew.
+            raise DependencyAway("database: a group went in between")
 
 
 async def lock_free_groups(connection: AsyncConnection, keys: Collection[str]) -> set[str]:
@@ -168,6 +179,11 @@ async def links(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID
     """Read what was told last of the merges of these customers."""
     rows = await connection.execute(_LINKS, {"ids": sorted(ids)})
     return {row.customer_id: Link(*row) for row in rows}
+
+
+async def erased(connection: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:
+    """Tell which of these customers are forgotten."""
+    return set((await connection.scalars(_ERASED, {"ids": sorted(ids)})).all())
 
 
 async def link(connection: AsyncConnection, told: Link) -> None:

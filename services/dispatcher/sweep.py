@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import ledger
+from services.dispatcher import deletions, ledger
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.finish import take_back
@@ -48,6 +48,7 @@ async def sweep(engine: AsyncEngine, targets: Collection[str], now: datetime) ->
         changed = [d for name in gone for d in await take_back(engine, name, _UNKNOWN, now)]
         values = {"now": now, "targets": known, "reason": REASON, "most": _MOST}
         async with engine.begin() as connection:
+            await deletions.give_up(connection, now)
             rows = await connection.execute(_FORGOTTEN, values)
             after = [_told(ledger.delivery(row), now) for row in rows]
             await ledger.move(connection, after, by="sweep", now=now)

@@ -37,6 +37,11 @@ _ATTENTION = text("""
 """)
 
 
+_DELETIONS = text("""
+    SELECT target, count(*) AS n FROM deletions WHERE state IN ('due', 'sending') GROUP BY target
+""")
+
+
 async def report_own_reach(
     engine: AsyncEngine, consumer: Consumer, clock: Callable[[], datetime]
 ) -> None:
@@ -61,9 +66,11 @@ async def measure(
         async with engine.connect() as connection:
             oldest = {row.target: row.since for row in await connection.execute(_OLDEST)}
             attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
+            deletions = {r.target: r.n for r in await connection.execute(_DELETIONS)}
     for target in targets:
         since = oldest.get(target, now)
         metrics.oldest.labels(target).set(max(0.0, (now - since).total_seconds()))
+        metrics.deletions.labels(target).set(deletions.get(target, 0))
         for state in ("in_doubt", "parked"):
             metrics.attention.labels(target, state).set(attention.get((target, state), 0))
 

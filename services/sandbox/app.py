@@ -11,7 +11,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from services.sandbox.connection import cut_connection, keep_waiting
-from services.sandbox.entries import ActionCall, Entry, ProfileCall, Which, reference
+from services.sandbox.entries import (
+    ActionCall,
+    Entry,
+    ErasureCall,
+    ProfileCall,
+    Which,
+    reference,
+)
 from services.sandbox.record import LONGEST, Record
 from services.sandbox.stream import as_json, events
 from services.sandbox.switches import Account, Switch
@@ -58,6 +65,12 @@ def make_router(record: Record, page: str) -> APIRouter:
     ) -> Response:
         """Perform an action; account `main` performs each idempotency key once."""
         entry, switch = record.receive(account, call, key)
+        return await _answer(entry, switch, request)
+
+    @router.post("/api/{account}/erasures", responses=_MISBEHAVING)
+    async def post_erasure(account: Account, call: ErasureCall, request: Request) -> Response:
+        """Forget a customer: what the account got about her loses its content."""
+        entry, switch = record.receive(account, call, None)
         return await _answer(entry, switch, request)
 
     @router.get("/api/received")

@@ -45,6 +45,26 @@ class ActionCall(BaseModel):
     context: dict[str, Any] = Field(default_factory=dict)
 
 
+class ErasureCall(BaseModel):
+    """The body of a deletion: forget this customer, by her id or her address."""
+
+    KIND: ClassVar[Kind] = "erasure"
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customer: str = Field(max_length=200)
+    email: str | None = Field(default=None, max_length=320)
+
+    def concerns(self, entry: "Entry") -> bool:
+        """Tell whether an entry is about her."""
+        email = (self.email or "").casefold()
+        theirs = str(entry.call.get("email") or "").casefold()
+        return entry.call.get("customer") == self.customer or bool(email and email == theirs)
+
+
+Call = ProfileCall | ActionCall | ErasureCall
+
+
 class Entry(BaseModel):
     """One call as the page shows it.
 
@@ -73,15 +93,17 @@ class Counters(BaseModel):
 
     profiles: int = 0
     actions: int = 0
+    erasures: int = 0
     repeats: int = 0
     refused: int = 0
     unanswered: int = 0
 
     def add(self, entry: Entry) -> "Counters":
-        """Count one more call; `profiles` and `actions` count effects, not calls."""
+        """Count one more call; `profiles`, `actions` and `erasures` count effects, not calls."""
         return Counters(
             profiles=self.profiles + (entry.kind == "profile" and entry.effect),
             actions=self.actions + (entry.kind == "action" and entry.effect),
+            erasures=self.erasures + (entry.kind == "erasure" and entry.effect),
             repeats=self.repeats + entry.repeat,
             refused=self.refused + (entry.mode in _REFUSING),
             unanswered=self.unanswered + (entry.status is None),
@@ -90,7 +112,7 @@ class Counters(BaseModel):
 
 def receive(
     account: Account,
-    call: ProfileCall | ActionCall,
+    call: Call,
     *,
     key: str | None,
     switch: Switch,
@@ -113,7 +135,8 @@ def receive(
         effect=not refused and not ignored,
         mode=switch.mode,
         status=_status(call.KIND, switch.mode, ignored=ignored),
-        call=call.model_dump(mode="json"),
+        # Who is to be forgotten is not written down by her address, least of all now.
+        call=call.model_dump(mode="json", exclude={"email"} if call.KIND == "erasure" else None),
     )
 
 
@@ -134,7 +157,7 @@ def _status(kind: Kind, mode: Mode, *, ignored: bool) -> int | None:
         return None
     if mode in _REFUSING:
         return int(mode)
-    return 200 if kind == "profile" or ignored else 202
+    return 202 if kind == "action" and not ignored else 200
 
 
 #: Which part of the record a reader wants.

@@ -11,7 +11,8 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from services.sandbox.entries import Entry
+from services.sandbox.entries import Entry, ErasureCall
+from services.sandbox.switches import Account
 
 
 class Journal:
@@ -43,6 +44,21 @@ class Journal:
         """Forget everything."""
         if self._file is not None:
             self._rewrite(())
+
+    def erase(self, account: Account, call: ErasureCall) -> None:
+        """Empty every line of one account that is about a customer."""
+        if self._file is None:
+            return
+        known = [_read(line) for line in self._file.read_bytes().splitlines()]
+        self._rewrite(
+            [
+                entry.model_copy(update={"call": {}})
+                if entry.account == account and call.concerns(entry)
+                else entry
+                for entry in known
+                if entry is not None
+            ]
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from services.sandbox.entries import ActionCall, Counters, Entry, ProfileCall, Which, receive
+from services.sandbox.entries import Call, Counters, Entry, ErasureCall, Which, receive
 from services.sandbox.journal import Journal
 from services.sandbox.switches import ACCOUNTS, Account, Switch, Switches, all_ok, take, turn
 
@@ -48,9 +48,7 @@ class Record:
         for entry in journal.load(whole=LONGEST):
             self._remember(entry)
 
-    def receive(
-        self, account: Account, call: ProfileCall | ActionCall, key: str | None
-    ) -> tuple[Entry, Switch]:
+    def receive(self, account: Account, call: Call, key: str | None) -> tuple[Entry, Switch]:
         """Take one call: decide, write down, remember, tell. Returns the switch that held, too."""
         switch, self._switches = take(self._switches, account, call.KIND)
         entry = receive(
@@ -62,6 +60,8 @@ class Record:
             number=self._number + 1,
             at=self._clock(),
         )
+        if isinstance(call, ErasureCall) and entry.effect:
+            self._erase(account, call)
         # Before the answer: a kill between the two must not make the sandbox forget an effect.
         self._journal.append(entry)
         self._remember(entry)
@@ -99,6 +99,15 @@ class Record:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+    def _erase(self, account: Account, call: ErasureCall) -> None:
+        """Empty what one account got about her; numbers and keys stay."""
+        for place, entry in enumerate(tuple(self._entries)):
+            if entry.account == account and call.concerns(entry):
+                self._entries[place] = entry.model_copy(update={"call": {}})
+        self._journal.erase(account, call)
+        # A page that shows them loads everything anew.
+        self._generation += 1
 
     def _forget(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=LONGEST)

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Account = Literal["main", "unkeyed"]
-Kind = Literal["profile", "action"]
+Kind = Literal["profile", "action", "erasure"]
 #: `hang` and `reset` take effect and never answer: what the caller calls "in doubt".
 Mode = Literal["ok", "503", "429", "slow", "hang", "reset"]
 
@@ -23,7 +23,7 @@ class Switch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Mode = "ok"
-    on: Literal["all", "profile", "action"] = "all"
+    on: Kind | Literal["all"] = "all"
     retry_after_s: Annotated[int, Field(ge=0, le=86_400)] = 10
     delay_ms: Annotated[int, Field(ge=0, le=600_000)] = 2_000
     next: Annotated[int | None, Field(ge=1, le=1_000_000)] = None

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
 
 OK = Verdict("ok", "taken")
 
 
 @dataclass
 class ScriptedCarrier:
-    """Answers `OK` unless `on_push` / `on_act` say otherwise (given the call's number, from 1).
+    """Answers `OK` unless `on_push`, `on_act`, `on_erase` say otherwise (given the call's number).
 
     `gate`, when set, holds every call until the event is set. `kinds` is the order of calls as
     (kind, customer). `overlaps` counts moments with two calls in flight for one customer, `most` is
@@ -25,9 +25,11 @@ class ScriptedCarrier:
     action_idempotency: Idempotency = field(default_factory=lambda: Idempotency("key"))
     on_push: Callable[[int], Verdict] = lambda _number: OK
     on_act: Callable[[int], Verdict] = lambda _number: OK
+    on_erase: Callable[[int], Verdict] = lambda _number: OK
     gate: asyncio.Event | None = None
     pushes: list[ProfilePush] = field(default_factory=list)
     actions: list[ActionCall] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
     kinds: list[tuple[str, UUID]] = field(default_factory=list)
     overlaps: int = 0
     most: int = 0
@@ -48,6 +50,14 @@ class ScriptedCarrier:
         number = len(self.actions)
         await self._fly("act", call.customer_id)
         return self.on_act(number)
+
+    async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
+        """Note the deletion and answer by the script."""
+        del budget, now
+        self.deletions.append(deletion)
+        number = len(self.deletions)
+        await self._fly("erase", deletion.customer_id)
+        return self.on_erase(number)
 
     async def _fly(self, kind: str, customer: UUID) -> None:
         self.kinds.append((kind, customer))

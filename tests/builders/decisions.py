@@ -10,6 +10,7 @@ from shared.events.decisions import (
     Budget,
     Cause,
     CustomerDecided,
+    CustomerErased,
     CustomerMerged,
     CustomerUnmerged,
     Hold,
@@ -144,6 +145,21 @@ def unmerged(customer: UUID, survivor: UUID, *, at: datetime, causes: Sequence[U
         customer_id=customer, survivor_id=survivor, unmerged_at=at, causes=tuple(causes)
     )
     return Event(ids.name_id("unmerged", customer, survivor, at), "nps/segmenter", at, data)
+
+
+def erased(
+    *customers: UUID, before: datetime = NOW, at: datetime | None = None, number: int = 1
+) -> Event:
+    """A person is forgotten, with all ids that ever stood for her; the last is the one she had."""
+    data = CustomerErased(
+        erasure_id=ids.name_id("test erasure", customers[-1], number),
+        customer_id=customers[-1],
+        customer_ids=customers,
+        people=(),
+        erased_before=before,
+        erased_at=at or before,
+    )
+    return Event(ids.name_id("erased", data.erasure_id), "nps/segmenter", data.erased_at, data)
 
 
 def later(**changes: float) -> datetime:

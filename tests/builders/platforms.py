@@ -18,7 +18,7 @@ from uuid import UUID
 
 import httpx
 
-from services.dispatcher.calls import ActionCall, ProfilePush
+from services.dispatcher.calls import ActionCall, Deletion, ProfilePush
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.target_settings import TargetsConfig, check, idempotency, make_account
@@ -84,6 +84,10 @@ ACTION = ActionCall(
     context={"signed_by": "Zoé Martin"},
 )
 
+DELETION = Deletion(
+    message_id="3f9c0a52-6a0e-5d7c-8a11-7c1d2b3e4f05-0", customer_id=CUSTOMER, identifiers=JANE
+)
+
 
 class Fake(ABC):
     """A platform that records calls and answers as told, else as documented."""
@@ -114,6 +118,10 @@ class Fake(ABC):
     @abstractmethod
     def consent(self) -> Any:
         """Return what this platform knows of its people's consent."""
+
+    @abstractmethod
+    def known(self) -> set[str]:
+        """Return the addresses of the profiles that this platform has."""
 
     @property
     @abstractmethod
@@ -174,6 +182,9 @@ class FakeAdobe(Fake):
             asked = request.url.params["email"].lower()
             found = [p for p in self.profiles.values() if p["email"].lower().startswith(asked)]
             return httpx.Response(200, json={"content": found})
+        if request.method == "DELETE":
+            gone = self.profiles.pop(path.removeprefix(f"{_PROFILES}/"), None)
+            return httpx.Response(404 if gone is None else 200)
         body = json.loads(request.content)
         if path == _PROFILES:
             return httpx.Response(201, json=self.add(body))
@@ -190,6 +201,9 @@ class FakeAdobe(Fake):
                 for p in self.profiles.values()
             ]
         )
+
+    def known(self) -> set[str]:
+        return {profile["email"] for profile in self.profiles.values()}
 
     @property
     def effects(self) -> int:
@@ -211,6 +225,10 @@ class FakeReceiver(Fake):
     def answer(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
         data = body.get("data", body)
+        if body.get("type") == "customer.erased" or request.url.path.endswith("/erasures"):
+            email = data.get("email") or data.get("customer", {}).get("email")
+            self.profiles.pop(email, None)
+            return httpx.Response(200)
         if "delivery_id" not in data:
             email = data.get("email") or data.get("customer", {}).get("email")
             self.profiles.setdefault(email, {}).update(data["attributes"])
@@ -225,6 +243,9 @@ class FakeReceiver(Fake):
 
     def consent(self) -> Any:
         return {e: p["opted_out"] for e, p in self.profiles.items() if "opted_out" in p}
+
+    def known(self) -> set[str]:
+        return set(self.profiles)
 
     @property
     def effects(self) -> int:
@@ -274,6 +295,11 @@ def carrier(
 def action(**changes: Any) -> ActionCall:
     """Return the standard action with changes."""
     return replace(ACTION, **changes)
+
+
+def deletion(**changes: Any) -> Deletion:
+    """Return the standard deletion with changes."""
+    return replace(DELETION, **changes)
 
 
 def push(**changes: Any) -> ProfilePush:

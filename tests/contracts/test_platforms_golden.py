@@ -69,6 +69,19 @@ async def test_adobe_triggers_an_event_by_sms() -> None:
     compare("adobe-event-sms", fake.calls[-1])
 
 
+async def test_adobe_deletes_the_profile_it_finds() -> None:
+    """By the address, then the link that the find returned; nothing of hers is in a body."""
+    fake = FakeAdobe({"email": "jane@example.com"}, {"email": "joe@example.com"})
+    target = carrier("adobe", fake)
+    verdict = await target.erase(platforms.DELETION, budget=BUDGET, now=NOW)
+    assert verdict == Verdict("ok", "HTTP 200")
+    token, find, delete = fake.calls
+    compare("adobe-token", token)
+    compare("adobe-find", find)
+    compare("adobe-delete", delete)
+    assert fake.known() == {"joe@example.com"}
+
+
 Doing = Callable[[PlatformCarrier], Awaitable[Verdict]]
 
 
@@ -80,13 +93,19 @@ async def act(target: PlatformCarrier) -> Verdict:
     return await target.act(platforms.ACTION, budget=BUDGET, now=NOW)
 
 
+async def erase(target: PlatformCarrier) -> Verdict:
+    return await target.erase(platforms.DELETION, budget=BUDGET, now=NOW)
+
+
 @pytest.mark.parametrize(
     ("target", "doing", "golden"),
     [
         pytest.param("sandbox", push, "sandbox-profile", id="sandbox-profile"),
         pytest.param("sandbox", act, "sandbox-action", id="sandbox-action"),
         pytest.param("sandbox_unkeyed", act, "sandbox-action-unkeyed", id="sandbox-unkeyed"),
+        pytest.param("sandbox", erase, "sandbox-erasure", id="sandbox-erasure"),
         pytest.param("webhook", push, "webhook-profile", id="webhook-profile"),
+        pytest.param("webhook", erase, "webhook-erasure", id="webhook-erasure"),
         pytest.param("webhook", act, "webhook-action", id="webhook-action"),
     ],
 )

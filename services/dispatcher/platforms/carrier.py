@@ -1,7 +1,8 @@
 """A target ready to be called: drives exchanges over a transport, with sign-in and quick retries.
 
-In: `ProfilePush`, `ActionCall`, a budget. Out: a `Verdict`, always within the budget. Nothing here
-decides what an answer means (`verdict`) or what is asked (`exchange`): only when, and how long.
+In: `ProfilePush`, `ActionCall` or `Deletion`, a budget. Out: a `Verdict`, always within the budget.
+Nothing here decides what an answer means (`verdict`) or what is asked (`exchange`): only when, and
+how long.
 """
 
 import asyncio
@@ -12,8 +13,15 @@ from datetime import datetime, timedelta
 import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
-from services.dispatcher.calls import ActionCall, Idempotency, ProfilePush, Verdict
-from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.platforms.deals import (
+    Account,
+    Deal,
+    Names,
+    action_deal,
+    erase_deal,
+    push_deal,
+)
 from services.dispatcher.platforms.exchange import Asked, SignIn, Told, exchange
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Tokens
@@ -73,6 +81,11 @@ class PlatformCarrier:
         deal = action_deal(
             self._account, self._names, call, keyed=self.action_idempotency.kind == "key", now=now
         )
+        return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
+
+    async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
+        """Delete a person; `ok` also when the platform knows nobody by these names."""
+        deal = erase_deal(self._account, deletion, now=now)
         return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """A push or an action in the words of one target: the names that its request templates use. Pure.
 
-In: `ProfilePush` or `ActionCall`, the account, how the target names things. Out: a `Deal` for the
-exchange, or the `Verdict` where this target cannot do it at all.
+In: `ProfilePush`, `ActionCall` or `Deletion`, the account, how the target names things. Out: a
+`Deal` for the exchange, or the `Verdict` where this target cannot do it at all.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
+from services.dispatcher.calls import ActionCall, Deletion, ProfilePush, Verdict
 from services.dispatcher.platforms.fields import Written, in_message, moment, written
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.platforms.preset import Preset
@@ -70,6 +70,23 @@ def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetim
     }
     return Deal(
         operation=preset.push_profile, names=said, acts=False, keyed=True, message_id=message_id
+    )
+
+
+def erase_deal(account: Account, deletion: Deletion, *, now: datetime) -> Deal | Verdict:
+    """Put a deletion into the names that templates use, or say that this target takes none."""
+    if account.preset.erase is None:
+        return Verdict("reject", "this platform takes no deletion from us")
+    said = {
+        **_common(account, deletion.customer_id, deletion.identifiers, now),
+        "message_id": deletion.message_id,
+    }
+    return Deal(
+        operation=account.preset.erase,
+        names=said,
+        acts=False,
+        keyed=True,
+        message_id=deletion.message_id,
     )
 
 

@@ -3,7 +3,7 @@
 In: a part of a preset's YAML. Out: frozen values in which every step named exists.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,8 +40,12 @@ class Select(Strict):
     equal: str = Field(description="the name it must equal; `email` compares as addresses")
 
 
+#: Where a branch may lead beside the steps: a person must look · nothing is left to do.
+ENDS: Final = frozenset({"park", "done"})
+
+
 class Branch(Strict):
-    """Where to go by how many were selected."""
+    """Where to go by how many were selected: a step, `park` or `done`."""
 
     none: str
     one: str
@@ -104,13 +108,18 @@ class Operation(Strict):
     @model_validator(mode="after")
     def _steps_exist(self) -> "Operation":
         ids = [step.id for step in self.steps]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two steps share one id")
+        if len(set(ids)) != len(ids) or not ENDS.isdisjoint(ids):
+            raise ValueError("two steps share one id, or one is called park or done")
         for step in self.steps:
-            missing = step.targets() - {*ids, "park"}
+            missing = step.targets() - {*ids, *ENDS}
             if missing:
                 raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
         return self
+
+    @property
+    def needs(self) -> tuple[IdentifierKind, ...]:
+        """Return the identifiers that some step must have."""
+        return tuple(dict.fromkeys(kind for step in self.steps for kind in step.needs))
 
     def step(self, step_id: str) -> Step:
         """Return the step of that id."""

@@ -28,6 +28,9 @@ ACT = COMMON | {
     *("to.email", "to.sms"),
 }
 
+#: Names of a deletion.
+ERASE = COMMON | {"message_id"}
+
 #: Consent is the customer's, and the platform's to keep: whatever a target maps, never these.
 NEVER_WRITTEN = ("*blacklist*", "*optout*", "*opt_out*", "*optin*", "*opt_in*", "*unsubscri*")
 
@@ -99,6 +102,9 @@ class Preset(Strict):
     never_written: tuple[str, ...] = Field((), description="fields a target may not map (globs)")
     push_profile: Operation
     act: Operation
+    erase: Operation | None = Field(
+        None, description="deletes what is kept of a person; null: to be asked there by hand"
+    )
     classify: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
@@ -110,10 +116,9 @@ class Preset(Strict):
             _known("auth", [self.auth.token_url, self.auth.form], given)
         if isinstance(self.auth, StandardWebhooks) and not given.issuperset(self.auth.secrets):
             raise ValueError("auth: every secret is one of the vars")
-        for label, operation, own in (
-            ("push_profile", self.push_profile, PUSH),
-            ("act", self.act, ACT),
-        ):
+        operations = [("push_profile", self.push_profile, PUSH), ("act", self.act, ACT)]
+        operations += [("erase", self.erase, ERASE)] if self.erase else []
+        for label, operation, own in operations:
             extracted = frozenset(name for step in operation.steps for name in step.extract)
             known = given | own | token | extracted
             _known("headers", self.headers, known)
@@ -123,11 +128,11 @@ class Preset(Strict):
                 _known(f"{label}.{step.id}", asked, known)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
-        steps = {step.id for step in (*self.push_profile.steps, *self.act.steps)}
+        steps = {step.id for _, operation, _ in operations for step in operation.steps}
         for rule in self.classify:
             if not steps.issuperset(rule.steps):
                 raise ValueError(f"classify: unknown step {sorted(set(rule.steps) - steps)}")
-        if self.act.repeatable is None or self.push_profile.repeatable is not None:
+        if [label for label, operation, _ in operations if operation.repeatable] != ["act"]:
             raise ValueError("`repeatable` is said of act, and only of it")
         return self
 

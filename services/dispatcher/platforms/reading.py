@@ -36,7 +36,7 @@ def onward(
     to = (step.branch.none, step.branch.one, step.branch.many)[min(len(found), 2)]
     if to == "park":
         return Verdict("park", f"{step.id}: {len(found)} profiles match")
-    return to
+    return None if to == "done" else to
 
 
 def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:

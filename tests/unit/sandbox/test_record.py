@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.sandbox.entries import ActionCall
+from services.sandbox.entries import ActionCall, ErasureCall
 from services.sandbox.journal import Journal
 from services.sandbox.record import Record
 from services.sandbox.switches import Switch
@@ -55,6 +55,39 @@ def test_a_refused_call_leaves_its_key_unknown(file: Path) -> None:
     with opened(file) as record:
         entry, _ = record.receive("main", action(1), "d-1")
     assert (entry.repeat, entry.effect) == (False, True)
+
+
+def test_an_erasure_empties_what_one_account_got_about_her_and_nobody_else(file: Path) -> None:
+    """By her id or her address, also in the file; keys stay, so no action is done twice."""
+    with opened(file) as record:
+        for number in (1, 2):
+            record.receive("main", action(number), f"d-{number}")
+        other_id = action(1).model_copy(
+            update={"customer": "c-9", "email": "Customer1@Example.com"}
+        )
+        record.receive("main", other_id, "d-9")
+        record.receive("unkeyed", action(1), None)
+        asked, _ = record.receive(
+            "main", ErasureCall(customer="c-1", email="customer1@example.com"), None
+        )
+    assert asked.call == {"customer": "c-1"}
+    assert asked.status == 200
+    assert file.read_text().count("customer1@example.com") == 1  # the other account's
+    with opened(file) as record:
+        calls = [entry.call.get("customer") for entry in record.view().entries]
+        again, _ = record.receive("main", action(1), "d-1")
+    assert calls == ["c-1", "c-1", None, "c-2", None]
+    assert not again.effect
+
+
+def test_a_refused_erasure_forgets_nobody(file: Path) -> None:
+    """The platform that is away keeps what it has."""
+    with opened(file) as record:
+        record.receive("main", action(1), "d-1")
+        record.turn("main", Switch(mode="503", on="erasure"))
+        record.receive("main", ErasureCall(customer="c-1"), None)
+        assert record.view().entries[-1].call["email"] == "customer1@example.com"
+        assert record.view().counters["main"].erasures == 0
 
 
 def test_a_line_cut_short_by_a_kill_costs_only_itself(file: Path) -> None:
