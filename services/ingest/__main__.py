@@ -10,6 +10,7 @@ import structlog
 from services.ingest.app import Prunable, make_part, pruning
 from services.ingest.catalogue import load_catalogue
 from services.ingest.correct.erase_api import erase_router
+from services.ingest.correct.export_api import export_router
 from services.ingest.correct.quarantine_api import quarantine_router
 from services.ingest.correct.remapping import Remapping
 from services.ingest.correct.replay import Replay
@@ -25,6 +26,7 @@ from services.ingest.keep.breaker import Breaker
 from services.ingest.keep.configs import Configs, remembering
 from services.ingest.keep.drain import Drain
 from services.ingest.keep.erasing import Erasing, is_erasure
+from services.ingest.keep.export import Exporting
 from services.ingest.keep.forget import Forgetting
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
@@ -119,14 +121,11 @@ async def build(context: Context) -> Part:
         route_key=route_key,
     )
     remapping = Remapping(ways, intake, BodiesTable(engine), tombstones, route_key=route_key)
+    theirs = TheirFetches(engine, route_key=route_key, rules=rules)
     forgetting = Forgetting(
-        bodies,
-        quarantine,
-        SpoolTable(engine),
-        TheirFetches(engine, route_key=route_key, rules=rules),
-        tombstones,
-        route_key=route_key,
+        bodies, quarantine, SpoolTable(engine), theirs, tombstones, route_key=route_key
     )
+    exporting = Exporting(BodiesTable(engine), quarantine, SpoolTable(engine), theirs)
     erasures = ConsumeLoop(
         consumer,
         context.bus.publisher,
@@ -142,6 +141,9 @@ async def build(context: Context) -> Part:
         imports_router(context.access, intake, Imports(engine), ways, tombstones),
         source_router(context.access, intake, ways, remapping),
         erase_router(context.access, intake, forgetting, route_key=route_key, rules=rules),
+        export_router(
+            context.access, intake, exporting, forgetting, route_key=route_key, rules=rules
+        ),
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),

@@ -78,7 +78,7 @@ class TheirFetches:
         rows, looked_at = await self._page(after), 0
         while rows:
             for row in rows:
-                if whom.owns(self._marks(row), row.occurred_at):
+                if whom.owns(self._marks(row), min(row.occurred_at, row.received_at)):
                     yield row
                 looked_at += 1
                 if looked_at % _BREATH == 0:

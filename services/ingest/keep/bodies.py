@@ -184,7 +184,7 @@ class Bodies:
 
 
 def _owns(whom: Whom, body: Body) -> bool:
-    return whom.owns(body.people, min(body.said_at or body.received_at, body.received_at))
+    return whom.owns(body.people, body.told_at)
 
 
 def _name(body: Body) -> ResponseName | None:

@@ -6,11 +6,11 @@ Every call raises `DependencyAway` when the database is away.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.keep import tombstones
@@ -37,10 +37,13 @@ _PUT: Final = text("""
          AS entry (source, survey, response_id, received_at, mapping, content_type, headers, query,
                    event_ids, people, said_at, body)
 """)
-_READ: Final = text("""
+_SHOWN: Final = """
     SELECT id, source, survey, response_id, received_at, mapping, content_type,
            CAST(headers AS text) AS headers, query, event_ids, people, said_at, body, revised
     FROM bodies
+"""
+_READ: Final = text(f"""
+    {_SHOWN}
     WHERE source = :source AND id > :after AND received_at >= :since
       AND (CAST(:until AS timestamptz) IS NULL OR received_at < :until)
       AND (CAST(:read_by AS text) IS NULL OR mapping <> :read_by)
@@ -65,6 +68,9 @@ _RESPONSES: Final = text(f"""
     SELECT DISTINCT source, survey, response_id FROM bodies
     WHERE {_HERS} AND response_id IS NOT NULL
 """)  # noqa: S608 - a constant
+_OF: Final = text(f"""
+    {_SHOWN} WHERE {_HERS} AND id > :after ORDER BY id LIMIT :most
+""")
 _ERASE: Final = text(f"DELETE FROM bodies WHERE {_HERS}")  # noqa: S608 - a constant
 _DROP: Final = text("DELETE FROM bodies WHERE id = ANY(CAST(:ids AS bigint[]))")
 
@@ -100,6 +106,11 @@ class Body:
     people: tuple[str, ...] = ()
     said_at: datetime | None = None
     secrets: tuple[bytes, ...] = ()
+
+    @property
+    def told_at(self) -> datetime:
+        """When it was said, or came: the earlier, for a platform's clock may be ahead of ours."""
+        return min(self.said_at or self.received_at, self.received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,7 @@ class BodiesTable:
                 await connection.execute(_RELAXED)
                 marks = (mark for body in bodies for mark in body.people)
                 stones = await tombstones.read(connection, marks)
-                kept = [one for one in bodies if not is_erased(one.people, one.said_at, stones)]
+                kept = [one for one in bodies if not is_erased(one.people, one.told_at, stones)]
                 if kept:
                     await connection.execute(_PUT, _columns(kept))
                 return len(bodies) - len(kept)
@@ -169,25 +180,7 @@ class BodiesTable:
         with away_as_dependency():
             async with self._engine.connect() as connection:
                 rows = await connection.execute(_READ, asked)
-                return [
-                    KeptBody(
-                        id=row.id,
-                        source=row.source,
-                        survey=row.survey,
-                        response_id=row.response_id,
-                        received_at=row.received_at,
-                        mapping=row.mapping,
-                        content_type=row.content_type,
-                        headers=orjson.loads(row.headers),
-                        query=row.query,
-                        event_ids=tuple(row.event_ids),
-                        people=tuple(row.people),
-                        said_at=row.said_at,
-                        body=row.body,
-                        revised=row.revised,
-                    )
-                    for row in rows
-                ]
+                return [_kept(row) for row in rows]
 
     async def now_read_by(
         self,
@@ -213,6 +206,13 @@ class BodiesTable:
             async with self._engine.begin() as connection:
                 return (await connection.execute(_READ_BY, asked)).rowcount == 1
 
+    async def of(self, whom: Whom, *, after: int, limit: int) -> Sequence[KeptBody]:
+        """Read the bodies of a person, in the order they were written, behind the id `after`."""
+        asked = {**_asked(whom), "after": after, "most": limit}
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                return [_kept(row) for row in await connection.execute(_OF, asked)]
+
     async def responses_of(self, whom: Whom) -> set[ResponseName]:
         """Name the responses of a person, as far as bodies tell."""
         with away_as_dependency():
@@ -235,6 +235,25 @@ class BodiesTable:
     async def prune(self, before: datetime) -> int:
         """Delete what was received before, in steps that each stay short; returns how many."""
         return await prune(self._engine, "bodies", "received_at", before)
+
+
+def _kept(row: Row[Any]) -> KeptBody:
+    return KeptBody(
+        id=row.id,
+        source=row.source,
+        survey=row.survey,
+        response_id=row.response_id,
+        received_at=row.received_at,
+        mapping=row.mapping,
+        content_type=row.content_type,
+        headers=orjson.loads(row.headers),
+        query=row.query,
+        event_ids=tuple(row.event_ids),
+        people=tuple(row.people),
+        said_at=row.said_at,
+        body=row.body,
+        revised=row.revised,
+    )
 
 
 def _asked(whom: Whom) -> dict[str, object]:

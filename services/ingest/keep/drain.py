@@ -137,7 +137,7 @@ class Drain:
         stones = await self._tombstones.of(mark for entry in entries for mark in entry.people)
         if not stones:  # nearly always: nothing has to be decoded
             return ()
-        return tuple(one for one in entries if is_erased(one.people, one.said_at, stones))
+        return tuple(one for one in entries if is_erased(one.people, one.told_at, stones))
 
     async def _send_on(self, entries: Sequence[Entry]) -> Sent:
         try:

@@ -55,17 +55,13 @@ def hashes(marks: Iterable[str]) -> list[str]:
     return sorted({mark.removeprefix(SAID) for mark in marks})
 
 
-def is_erased(marks: Iterable[str], said_at: datetime | None, stones: Stones) -> bool:
-    """Tell whether something that bears these marks is erased.
-
-    `said_at` (aware) is when it was said; None: that cannot be known, so only what was said for
-    itself counts.
-    """
+def is_erased(marks: Iterable[str], told_at: datetime, stones: Stones) -> bool:
+    """Tell whether something that bears these marks, and was told then (aware), is erased."""
     for mark in marks:
         if mark.startswith(SAID):
             if mark.removeprefix(SAID) in stones:
                 return True
-        elif said_at is not None and (before := stones.get(mark)) and said_at <= before:
+        elif (before := stones.get(mark)) and told_at <= before:
             return True
     return False
 
@@ -94,8 +90,8 @@ class Whom:
         """Add what turned out to be hers."""
         return Whom(tuple(sorted({*self.hashed, *hashed})), self.before)
 
-    def owns(self, marks: Iterable[str], said_at: datetime) -> bool:
-        """Tell whether something that bears these marks and was said then is to go."""
+    def owns(self, marks: Iterable[str], told_at: datetime) -> bool:
+        """Tell whether something that bears these marks, and was told then, is to go."""
         if self.before is None:
             return not {*self.marks}.isdisjoint(marks)
-        return is_erased(marks, said_at, dict.fromkeys(self.hashed, self.before))
+        return is_erased(marks, told_at, dict.fromkeys(self.hashed, self.before))

@@ -44,19 +44,24 @@ _ROWS: Final = text("""
            OR received_at <= :at AND (received_at, id) < (:at, CAST(:below AS uuid)))
     ORDER BY received_at DESC, id DESC LIMIT :most
 """)
-_SHOW: Final = text("""
+_WHOLE: Final = """
     SELECT id, source, received_at, path, rule, mapping, places, content_type,
            CAST(headers AS text) AS headers, query, people, body
-    FROM quarantine WHERE id = :id
-""")
+    FROM quarantine
+"""
+_SHOW: Final = text(f"{_WHOLE} WHERE id = :id")
 _DELETE: Final = text("DELETE FROM quarantine WHERE id = :id")
 #: When a message was said is not known where nobody understood it; when it came is.
-_HERS: Final = text("""
-    SELECT id FROM quarantine
-    WHERE people && CAST(:marks AS text[])
-      AND (people && CAST(:said AS text[]) OR CAST(:before AS timestamptz) IS NULL
-           OR received_at <= :before)
-    ORDER BY id FOR UPDATE
+_HERS: Final = """
+    people && CAST(:marks AS text[])
+    AND (people && CAST(:said AS text[]) OR CAST(:before AS timestamptz) IS NULL
+         OR received_at <= :before)
+"""
+_THEIRS: Final = text(f"""
+    SELECT id FROM quarantine WHERE {_HERS} ORDER BY id FOR UPDATE
+""")  # noqa: S608 - a constant
+_OF: Final = text(f"""
+    {_WHOLE} WHERE {_HERS} AND id > :after ORDER BY id LIMIT :most
 """)
 _ERASE: Final = text("DELETE FROM quarantine WHERE id = ANY(CAST(:ids AS uuid[]))")
 
@@ -148,7 +153,7 @@ class Quarantine:
         with away_as_dependency():
             async with self._engine.begin() as connection:
                 stones = await tombstones.read(connection, marks)
-                if is_erased(marks, said_at, stones):
+                if is_erased(marks, min(said_at or received_at, received_at), stones):
                     return None
                 await connection.execute(_PUT, row)
         return row_id
@@ -185,16 +190,14 @@ class Quarantine:
         with away_as_dependency():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(_SHOW, {"id": row_id})).one_or_none()
-        if row is None:
-            return None
-        return Shown(
-            row=_listed(row),
-            content_type=row.content_type,
-            headers=orjson.loads(row.headers),
-            query=row.query,
-            people=tuple(row.people),
-            body=row.body,
-        )
+        return None if row is None else _shown(row)
+
+    async def of(self, whom: Whom, *, after: UUID, limit: int) -> Sequence[Shown]:
+        """Read what concerns a person, by id behind `after`."""
+        asked = {**_asked(whom), "after": after, "most": limit}
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                return [_shown(row) for row in await connection.execute(_OF, asked)]
 
     async def delete(self, row_id: UUID) -> bool:
         """Delete one row, such as one that was replayed; tells whether it was there."""
@@ -205,12 +208,11 @@ class Quarantine:
 
         In an erasure up to some moment the same messages are not put in again, ever.
         """
-        asked = {"marks": whom.marks, "said": whom.said, "before": whom.before}
         with away_as_dependency():
             async with self._engine.begin() as connection:
                 if whom.before is not None:
                     await tombstones.alone(connection)
-                ids = list(await connection.scalars(_HERS, asked))
+                ids = list(await connection.scalars(_THEIRS, _asked(whom)))
                 if whom.before is not None:
                     marks = [message_mark(self._route_key, row_id) for row_id in ids]
                     await tombstones.put(connection, hashes(marks), whom.before)
@@ -242,6 +244,21 @@ def _listed(row: Row[Any]) -> Quarantined:
         mapping=row.mapping,
         places=tuple(row.places),
     )
+
+
+def _shown(row: Row[Any]) -> Shown:
+    return Shown(
+        row=_listed(row),
+        content_type=row.content_type,
+        headers=orjson.loads(row.headers),
+        query=row.query,
+        people=tuple(row.people),
+        body=row.body,
+    )
+
+
+def _asked(whom: Whom) -> dict[str, object]:
+    return {"marks": whom.marks, "said": whom.said, "before": whom.before}
 
 
 def _row_id(source: str, kept: bytes, said: Sequence[str]) -> UUID:

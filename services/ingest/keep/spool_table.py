@@ -69,6 +69,12 @@ _THEIR_DEAD: Final = text("""
     SELECT event_id, people, spooled_at, topic, key, value
     FROM spool_dead WHERE people && CAST(:marks AS text[]) ORDER BY event_id FOR UPDATE
 """)
+_OF: Final = """
+    SELECT event_id, people, spooled_at, topic, key, value FROM {table}
+    WHERE people && CAST(:marks AS text[]) AND event_id > :after ORDER BY event_id LIMIT :most
+"""
+_WAITING_OF: Final = text(_OF.format(table="spool"))
+_DEAD_OF: Final = text(_OF.format(table="spool_dead"))
 _DELETE_DEAD: Final = text("DELETE FROM spool_dead WHERE event_id = ANY(:event_ids)")
 _RECOUNT: Final = text("""
     UPDATE spool_size SET (rows, bytes) = (SELECT count(*), coalesce(sum(bytes), 0) FROM spool)
@@ -90,10 +96,10 @@ class Entry:
         return len(self.message.value) + len(self.message.key)
 
     @property
-    def said_at(self) -> datetime:
-        """When it was said; what cannot be read any more counts from when it was put here."""
+    def told_at(self) -> datetime:
+        """When it was said, or came: the earlier, for a platform's clock may be ahead of ours."""
         try:
-            return envelope.decode(self.message.value).time
+            return min(envelope.decode(self.message.value).time, self.spooled_at)
         except Unprocessable:
             return self.spooled_at
 
@@ -182,6 +188,14 @@ class SpoolTable:
                     await connection.execute(_DELETE_DEAD, {"event_ids": _ids(dead)})
                 return len(hers) + len(dead)
 
+    async def of(self, whom: Whom, *, dead: bool, after: UUID, limit: int) -> Sequence[Entry]:
+        """Read what waits of a person, or what the bus will never take, by id behind `after`."""
+        asked = {"marks": whom.marks, "after": after, "most": limit}
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_DEAD_OF if dead else _WAITING_OF, asked)
+                return [_entry(row) for row in rows]
+
     async def recount(self) -> None:
         """Set the size right after somebody changed the rows by hand."""
         with away_as_dependency():
@@ -201,7 +215,7 @@ async def _entries(connection: AsyncConnection, event_ids: Sequence[UUID]) -> li
 
 def _hers(whom: Whom, rows: Iterable[Row[Any]]) -> list[Entry]:
     entries = [_entry(row) for row in rows]
-    return [entry for entry in entries if whom.owns(entry.people, entry.said_at)]
+    return [entry for entry in entries if whom.owns(entry.people, entry.told_at)]
 
 
 def _entry(row: Row[Any]) -> Entry:

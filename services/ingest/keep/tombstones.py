@@ -18,6 +18,8 @@ from services.ingest.keep.people import Stones, hashes, is_erased, people, thin_
 from services.ingest.told import Thin, Told
 from shared import identifiers
 from shared.database import away_as_dependency
+from shared.events.envelope import Event
+from shared.events.feedback import ResponseReceived
 from shared.identifiers import Rules
 
 #: Which way something erased came back, and was stopped. What of it a web-hook brings is stopped by
@@ -99,7 +101,7 @@ class Tombstones:
         marked = [(one.event, people(self._route_key, one.identifiers)) for one in told]
         stones = await self.of(mark for _, marks in marked for mark in marks)
         return frozenset(
-            event.id for event, marks in marked if is_erased(marks, event.time, stones)
+            event.id for event, marks in marked if is_erased(marks, _told_at(event), stones)
         )
 
     async def erased_thins(self, source: str, thins: Sequence[Thin]) -> list[bool]:
@@ -119,6 +121,13 @@ class Tombstones:
         """Count what was stopped."""
         if messages:
             self._stopped.labels(way).inc(messages)
+
+
+def _told_at(event: Event) -> datetime:
+    """Tell when it was said, or came: the earlier, for a platform's clock may be ahead of ours."""
+    data = event.data
+    came_at = data.received_at if isinstance(data, ResponseReceived) else event.time
+    return min(event.time, came_at)
 
 
 async def _stones(connection: AsyncConnection, hashed: Sequence[str]) -> Stones:
