@@ -83,15 +83,15 @@ def export_customer(
         wish = _wish(who)
         with server(context, url) as at:
             known = at.post("/v1/customers/export", wish)
-        found: dict[str, Any] = {"segmenter": known, "dispatcher": {}, "ingest": []}
+        found: dict[str, Any] = {"segmenter": known, "dispatcher": {}}
         if known["customer_ids"]:
             with server(context, dispatcher or url) as at:
                 wanted = {"customer_ids": known["customer_ids"]}
                 found["dispatcher"] = at.post("/v1/recipients/export", wanted)
         with server(context, ingest or url) as at:
-            for identifiers in _identifiers(wish, known["identifiers"]):
-                wanted = {"identifiers": identifiers}
-                found["ingest"].append(at.post("/v1/bodies/export", wanted))
+            rows = _held(at, _identifiers(wish, known["identifiers"]))
+            # One message may name several of her addresses.
+            found["ingest"] = list({repr(row): row for row in rows}.values())
     write_json(found)
 
 
@@ -131,6 +131,18 @@ def _identifiers(wish: dict[str, Any], known: list[dict[str, str]]) -> Iterator[
     for row in zip_longest(*values.values()):
         named = dict(zip(values, row, strict=True))
         yield {kind: value for kind, value in named.items() if value is not None}
+
+
+def _held(at: Server, questions: Iterator[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Read what ingest keeps, page by page."""
+    for identifiers in questions:
+        cursor: dict[str, str] = {}
+        while True:
+            page = at.post("/v1/bodies/export", {"identifiers": identifiers, **cursor})
+            yield from page["rows"]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
 
 
 def _waited(

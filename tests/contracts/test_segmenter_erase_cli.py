@@ -46,7 +46,10 @@ class Neighbours:
         @app.post("/v1/bodies/export")
         async def bodies(wanted: dict[str, Any]) -> dict[str, Any]:
             self.asked.append(("bodies", wanted))
-            return {"bodies": []}
+            # The same message, by whichever address; and another one on a second page.
+            more = "cursor" not in wanted and "external_id" in wanted["identifiers"]
+            content = "second" if "cursor" in wanted else "first"
+            return {"rows": [{"content": content}], "next": "c1" if more else None}
 
 
 def _no_such() -> Any:
@@ -158,9 +161,11 @@ async def test_an_export_puts_the_three_services_together(engine: AsyncEngine) -
     assert {*found} == {"segmenter", "dispatcher", "ingest"}
     assert MARK in json.dumps(found, ensure_ascii=False)
     assert BEN not in result.stdout
+    assert found["ingest"] == [{"content": "first"}, {"content": "second"}]
     assert neighbours.asked == [
         ("recipients", {"customer_ids": [str(her)]}),
         ("bodies", {"identifiers": {"email": ANNA, "external_id": "K-7"}}),
+        ("bodies", {"identifiers": {"email": ANNA, "external_id": "K-7"}, "cursor": "c1"}),
         ("bodies", {"identifiers": {"email": "anna.b@example.com"}}),
     ]
 
@@ -175,7 +180,7 @@ async def test_services_that_run_apart_have_addresses_of_their_own(engine: Async
         result = await run(commands, "customer", "export", her, url=url, environ=environ)
         assert result.exit_code == 0, result.stderr
     assert here.asked == []
-    assert [name for name, _ in apart.asked] == ["recipients", "bodies", "bodies"]
+    assert [name for name, _ in apart.asked] == ["recipients", "bodies", "bodies", "bodies"]
 
 
 @pytest.mark.parametrize(
