@@ -28,6 +28,7 @@ from services.segmenter.erase_cli import erase_customer, export_customer
 from services.segmenter.explain_cli import explain_customer
 from services.segmenter.figures.figures_cli import figures
 from services.segmenter.merge_cli import merge_customers, unmerge_customer
+from services.segmenter.policy_cli import policy
 from services.segmenter.quality_cli import quality
 from services.segmenter.survey_cli import survey
 from shared.bus.kafka import KafkaBus
@@ -54,6 +55,7 @@ customer.command(name="erase")(erase_customer)
 customer.command(name="export")(export_customer)
 app.add_typer(customer)
 app.add_typer(survey)
+app.add_typer(policy)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)
 app.command(name="explain")(explain_customer)

@@ -160,6 +160,11 @@ def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8: save it in that encoding") from None
+    return read_yaml(text, path, model)
+
+
+def read_yaml(text: str, path: Path, model: type[ModelT]) -> Loaded[ModelT]:
+    """Read the text of one YAML file, as `load_yaml` does; `path` is what its lines name."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.load(text, Loader=_UniqueKeys) or {}  # noqa: S506 - a SafeLoader
@@ -179,8 +184,12 @@ def load_yaml(path: Path, model: type[ModelT]) -> Loaded[ModelT]:
             for problem in _innermost(error)
         ]
         raise ConfigError("\n".join(lines)) from None
-    version = sha256(text.encode()).hexdigest()[:16]
-    return Loaded(value=value, version=version, text=text, path=path)
+    return Loaded(value=value, version=version_of(text), text=text, path=path)
+
+
+def version_of(text: str) -> str:
+    """Name the text of a configuration file by its hash."""
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _innermost(error: ValidationError) -> list[Any]:

@@ -32,7 +32,7 @@ from shared.events.vocabulary import (
     Purpose,
     Value,
 )
-from shared.settings import Loaded, load_yaml
+from shared.settings import Loaded, load_yaml, read_yaml
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
 #: The day of most tests.
@@ -264,6 +264,13 @@ def rulebook(policy: Policy | None = None) -> Rulebook:
     return Rulebook(policy, "test-policy", finder(policy))
 
 
+@cache
+def rulebook_of(text: str) -> Rulebook:
+    """A policy made ready from its text, with the version that a process gives it."""
+    loaded = read_yaml(text, SHIPPED, Policy)
+    return Rulebook(loaded.value, loaded.version, finder(loaded.value))
+
+
 class Shelf:
     """A publisher that keeps what is published; `away` is how many calls fail first."""
 
@@ -305,14 +312,15 @@ def handler(
     *,
     now: datetime | Callable[[], datetime] = NOON,
     policy: Policy | None = None,
+    text: str | None = None,
     new_id: Callable[[], UUID] = uuid4,
 ) -> Handler:
-    """A segmenter's handler whose clock stands at `now`."""
+    """A segmenter's handler whose clock stands at `now`; the policy as a value or as its text."""
     return Handler(
         engine,
         shelf,
-        rulebook(policy),
-        "the text of the policy",
+        rulebook(policy) if text is None else rulebook_of(text),
+        text or "the text of the policy",
         clock=now if callable(now) else lambda: now,
         metrics=Metrics(CollectorRegistry()),
         route_key=ROUTE_KEY,
