@@ -32,12 +32,13 @@ from shared.times import iso
 _ADD = text("""
     INSERT INTO deletions (customer_id, target, part, erasure_id, named, identifiers, state, reason,
                            asked_at, due, done_at)
-    SELECT :customer, target, part, :erasure, named, identifiers, state, reason, :now,
+    SELECT :customer, target, part + (SELECT count(*) FROM deletions WHERE customer_id = :customer),
+        :erasure, named, identifiers, state, reason, :now,
         CASE WHEN state = 'due' THEN CAST(:now AS timestamptz) END,
         CASE WHEN state <> 'due' THEN CAST(:now AS timestamptz) END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS x(target text, part int, named uuid, identifiers jsonb, state text, reason text)
-    ORDER BY target, part ON CONFLICT DO NOTHING
+    ORDER BY target, part
 """)
 # A call under any name of hers must have ended: what it wrote is deleted, too.
 _DUE = text("""

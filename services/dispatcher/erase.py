@@ -23,16 +23,21 @@ from shared.events.decisions import CustomerErased
 
 _NOTE = text("""
     INSERT INTO erasures (erasure_id, customer_id, erased_at, handled_at, counts)
-    VALUES (:erasure, :customer, :at, :now, '{}') ON CONFLICT DO NOTHING RETURNING erasure_id
+    VALUES (:erasure, :customer, :at, :now, '{}') ON CONFLICT DO NOTHING
 """)
 _COUNT = text("UPDATE erasures SET counts = CAST(:counts AS jsonb) WHERE erasure_id = :erasure")
+_HANDLED = text("SELECT true FROM erasures WHERE erasure_id = :erasure")
 
 
 async def erase_customer(
     engine: AsyncEngine, rules: Mapping[str, TargetRules], event: CustomerErased, now: datetime
 ) -> Mapping[str, int] | None:
-    """Forget her in one transaction; returns counts of rows, None if this was done before."""
-    ids = {event.customer_id, *event.customer_ids}
+    """Forget her in one transaction; returns counts of rows, None if this was done before.
+
+    One erasure may be told by several events, which differ in what only others need. Where nobody
+    was known there is a receipt all the same.
+    """
+    ids = set(event.customer_ids)
     async with engine.begin() as connection:
         await one_at_a_time(connection)
         recipients = await store.lock(connection, ids | await store.together(connection, ids))
@@ -42,11 +47,12 @@ async def erase_customer(
             "at": event.erased_at,
             "now": now,
         }
-        if await connection.scalar(_NOTE, noted) is None:
+        hers = {one: recipients[one] for one in ids if not recipients[one].erased}
+        if not hers and await connection.scalar(_HANDLED, {"erasure": event.erasure_id}):
             return None
+        await connection.execute(_NOTE, noted)
         groups = {r.group for r in recipients.values() if r.group and not r.erased}
         await store.lock_groups(connection, groups)
-        hers = {one: recipients[one] for one in ids if not recipients[one].erased}
         await _part(connection, recipients, hers, now)
         asked = deletions.ask(
             await forgetting.reached(connection, hers),

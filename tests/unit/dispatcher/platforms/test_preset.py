@@ -25,6 +25,16 @@ push_profile:
       branch: {none: park, one: update, many: park}
     - id: update
       request: {method: PATCH, url: link, body: {"...": "{{attributes}}"}}
+erase:
+  success: ok
+  steps:
+    - id: look
+      request: {method: GET, path: /p, query: {email: "{{email}}"}}
+      select: {items: $.items, field: $.email, equal: email}
+      extract: {found: $.href}
+      branch: {none: done, one: delete, many: park}
+    - id: delete
+      request: {method: DELETE, url: found}
 act:
   success: accepted
   repeatable: {kind: none}
@@ -56,6 +66,10 @@ def test_the_example_is_good() -> None:
         ("push_profile.repeatable", {"kind": "none"}, "only of it"),
         ("push_profile.steps.1.request.body", {"a": "{{delivery_id}}"}, "unknown name"),
         ("act.repeatable", None, "only of it"),
+        ("erase.repeatable", {"kind": "none"}, "only of it"),
+        ("erase.steps.1.id", "done", "called park or done"),
+        ("erase.steps.0.branch.one", "finished", "unknown step"),
+        ("erase.steps.0.request.path", "/p/{{delivery_id}}", "unknown name"),
         ("act.steps.0.request.body", {"a": "{{deliveryid}}"}, "unknown name"),
         ("act.steps.0.after", {"conflict": "find"}, "unknown step"),
         ("act.steps.0.after", {"conflict": "send"}, "is the last one"),
