@@ -106,14 +106,14 @@ def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy)
     if due.kind == "lapse":
         latest = profile.scored[-1]
         return _brought(due, subject(latest), "lapsed", latest)
-    if due.kind == "policy":
+    if due.kind in {"policy", "lifecycle", "maturity"}:
         return Cause(
             id=ids.event_cause(event_id),
             kind="timer",
-            # Nothing happened to her: no play may look at it.
+            # Nothing happened to her: no play may look at it, it only reaches her profile.
             triggers=(),
             deadline_from=due.due_at,
-            what="policy",
+            what=due.kind,
         )
     return _hold_end(event_id, due.due_at, profile)
 

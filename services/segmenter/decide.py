@@ -125,6 +125,7 @@ def decide(
             *also,
             *_answered(event, after),
             *_anew(event, rulebook),
+            *_aged(event),
             *_unbelieved(event),
             *_done(event),
             *_matured(seen),
@@ -239,6 +240,14 @@ def _anew(event: Fact | Due | Command, rulebook: Rulebook) -> tuple[TraceLine, .
         return ()
     reason = "another policy is in force: decided anew, and nobody reacts to it"
     return (TraceLine(rule="policy", outcome=rulebook.version, reason=reason),)
+
+
+def _aged(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
+    """Tell that nothing happened to her but time."""
+    if not isinstance(event, Due) or event.data.kind not in {"lifecycle", "maturity"}:
+        return ()
+    reason = "nothing happened but time: told so that no platform keeps what was"
+    return (TraceLine(rule="time", outcome=event.data.kind, reason=reason),)
 
 
 def _unbelieved(event: Fact | Due | Command) -> tuple[TraceLine, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter import cases, clocks, settle
+from services.segmenter.aging import lifecycle_changes_at, maturity_changes_at
 from services.segmenter.policy.whole import Policy
 from services.segmenter.rows import Timer
 from services.segmenter.segments import lapses_at
@@ -21,12 +22,15 @@ from shared.events.feedback import TimerDue, TimerKind
 Moments = Mapping[tuple[TimerKind, str], datetime]
 
 HOLD_END: Final = "hold_end"
+#: What she is changes by time alone; of each kind she has one timer, for its next change.
+AGED: Final[tuple[TimerKind, ...]] = ("lifecycle", "maturity")
 
 
 def ahead(profile: Profile, policy: Policy, now: datetime) -> Moments:
     """List the moments to be told of a customer as of `now`; none while nobody is known.
 
-    When the next hold ends depends on `now`; the others may lie behind it, told or still untold.
+    When the next hold ends, and when she is another next, depends on `now`; the others may lie
+    behind it, told or still untold.
     """
     if not profile.known:
         return {}
@@ -34,12 +38,21 @@ def ahead(profile: Profile, policy: Policy, now: datetime) -> Moments:
     holds = clocks.standing(clocks.holds(profile, policy), now)
     if holds:
         found[HOLD_END, ""] = min(hold.until for hold in holds)
+    found.update(_aged("lifecycle", lifecycle_changes_at(profile, policy, now)))
+    found.update(_aged("maturity", maturity_changes_at(profile, policy, now)))
     return found
 
 
+def _aged(kind: TimerKind, at: datetime | None) -> Moments:
+    return {} if at is None else {(kind, ""): at}
+
+
 def stands(profile: Profile, policy: Policy, due: TimerDue) -> bool:
-    """Tell whether what a timer waited for is still so; a hold's end is looked at in any case."""
-    if due.kind == HOLD_END:
+    """Tell whether what a timer waited for is still so.
+
+    A hold's end, and what she may have become by time, is looked at in any case.
+    """
+    if due.kind == HOLD_END or due.kind in AGED:
         return True
     return _brought(profile, policy).get((due.kind, due.subject)) == due.due_at
 

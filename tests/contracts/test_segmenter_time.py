@@ -97,6 +97,23 @@ async def test_a_customer_hears_of_an_answer_when_its_window_is_over(engine: Asy
     assert await states(engine, "settle") == [(2, day(9 * MINUTE), "closed")]
 
 
+async def test_what_she_becomes_by_time_alone_is_told_once(engine: AsyncEngine) -> None:
+    """Active, a year later sleeping, another later churned: each told, and no play may look."""
+    shelf = Shelf()
+    bought = updated(attributes={"last_order_at": "2026-03-10T12:00:00Z"})
+    await handler(engine, shelf)(received(bought))
+    seen = [shelf.decided()[0].snapshot.lifecycle]
+    for now in (366, 731):
+        (due,) = of_kind(await rung(engine, day(now)), "lifecycle")
+        for _ in range(2):  # told again it is the same
+            await handler(engine, shelf, now=day(now))(received(due))
+        assert shelf.decided()[-1].cause.triggers == ()
+        seen.append(shelf.decided()[-1].snapshot.lifecycle)
+    assert seen == ["active", "sleeping", "churned"]
+    assert len({decided.decision_id for decided in shelf.decided()}) == 3
+    assert [row[2] for row in await states(engine, "lifecycle")] == ["closed"]
+
+
 async def test_a_completed_answer_waits_no_longer(engine: AsyncEngine) -> None:
     """Its timer is closed; one that was told already is stale."""
     shelf = Shelf()

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter import cases, clocks, eligibility, moments
+from services.segmenter.attributes import believed
 from services.segmenter.budgets import reach
 from services.segmenter.clocks import CUSTOMER_SINCE, moment
 from services.segmenter.decide import Rulebook
@@ -91,7 +92,8 @@ def _seen(profile: Profile, policy: Policy, decided: CustomerDecided, at: dateti
 def _rung(profile: Profile, policy: Policy, at: datetime) -> Iterator[Point]:
     """Tell the timers that ring then, and by when somebody should have called."""
     for (kind, _), due in sorted(moments.ahead(profile, policy, at).items()):
-        if due == at and kind != moments.HOLD_END:
+        # What ends, and what she becomes, is told by what differs then.
+        if due == at and kind not in (moments.HOLD_END, *moments.AGED):
             yield Point(f"timer.{kind}", at=at)
     for _, case in cases.counting(profile):
         if case.open and due_at(case.opened_at, policy.cases) == at:
@@ -146,7 +148,7 @@ def _worth_a_look(profile: Profile, policy: Policy, seen: _Seen, now: datetime) 
 def _ages(profile: Profile, policy: Policy) -> Iterator[datetime]:
     """List when something known grows older than lifecycle and maturity look back."""
     life, gates, answers = policy.lifecycle, policy.maturity.gates, policy.maturity.answers
-    since = moment(profile.attribute(CUSTOMER_SINCE))
+    since = moment(believed(profile, policy, CUSTOMER_SINCE))
     order = last_order(profile)
     if order is not None:
         yield from _later([order], life.active_days, life.sleeping_days)

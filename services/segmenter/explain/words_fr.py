@@ -191,18 +191,17 @@ _SENTENCES: Final = {
     "timer.settle": "{at} : sa réponse devient définitive, et ce qui l'attendait la regarde.",
     "timer.resurvey": "{at} : le moment de demander ce que le dossier a donné.",
     "timer.lapse": "{at} : sans autre réponse, elle est perdue de vue.",
+    "timer.lifecycle": "{at} : le temps seul a changé ce qu'elle est pour la maison.",
+    "timer.maturity": "{at} : le temps seul a changé sa maturité d'ambassadrice.",
     "timer.policy": "{at} : nouvelle décision, parce qu'une autre politique est en vigueur.",
     "next.case_due": "{at} : d'ici là, quelqu'un devait appeler au sujet de son dossier.",
     "next.exemption_over": "{at} : les délais entre enquêtes retiennent aussi la question sur son "
     "dossier.",
     "next.may_be_asked": "{at} : à partir de là, on peut de nouveau l'interroger.",
     "next.lifecycle": "{at} : son cycle de vie passe de « {before} » à « {after} ».",
-    "next.mature": "{at} : elle est prête à être ambassadrice ({points}) ; la décision suivante le "
-    "dira.",
-    "next.not_mature": "{at} : elle n'est plus prête à être ambassadrice ({points}) ; la décision "
-    "suivante le dira.",
-    "next.maturity": "{at} : sa maturité passe à {points}, ou un obstacle tombe ; la décision "
-    "suivante le dira.",
+    "next.mature": "{at} : elle est prête à être ambassadrice ({points}).",
+    "next.not_mature": "{at} : elle n'est plus prête à être ambassadrice ({points}).",
+    "next.maturity": "{at} : sa maturité passe à {points}, ou un obstacle tombe.",
     "next.bears": "{at} : elle supporte {messages} de marketing par semaine.",
     "next.budget": "{at} : le budget « {budget} » a de nouveau de la place.",
     "next.nothing": "Après le {at}, plus rien ne change de soi-même.",

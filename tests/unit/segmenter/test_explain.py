@@ -333,7 +333,8 @@ def test_what_comes_next_is_dated_and_ends() -> None:
             ],
             NOON,
             "next.mature",
-            day(1),
+            # The attribute is a date: its midnight counts.
+            day(0.5),
             id="a tenure makes her ready",
         ),
         pytest.param(
