@@ -19,8 +19,11 @@ from services.segmenter.handle import Handler
 from services.segmenter.merge_api import make_merge_router
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
+from services.segmenter.policy_api import make_policy_router
 from services.segmenter.progress import ProgressTeller
 from services.segmenter.quality_api import make_quality_router
+from services.segmenter.sweep.meters import SweepMetrics
+from services.segmenter.sweep.sweeper import Sweep
 from services.segmenter.themes import finder
 from services.segmenter.timers import Timers
 from shared import process
@@ -58,6 +61,8 @@ async def build(context: process.Context) -> Part:
     erasures = Requests(engine, publisher, context.route_key(), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
+    sweep_metrics = SweepMetrics(context.registry)
+    sweep = Sweep(engine, rulebook, rules, clock=clock, metrics=sweep_metrics)
     progress = ProgressTeller(consumer, publisher, clock=clock, metrics=metrics)
 
     async def ready() -> Sequence[str]:
@@ -85,13 +90,15 @@ async def build(context: process.Context) -> Part:
             make_explain_router(engine, rulebook, context.access, clock, rules),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
-            make_quality_router(engine, rulebook, context.access, clock, rules),
+            make_policy_router(engine, rulebook, context.access, clock, publisher),
+            make_quality_router(engine, rulebook, context.access, clock),
         ],
         tasks={
             "consume": loop.run,
             "timers": timers.run,
             "progress": progress.run,
             "erasures": erasures.run,
+            "sweep": sweep.run,
             "figures": figures.run,
         },
         ready=ready,

@@ -3,7 +3,7 @@
 It depends on the moment that asks, so it is found at each decision and never stored.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast, get_args
 
 from services.segmenter import attributes
@@ -19,6 +19,8 @@ ORDERS: Final = "orders_count"
 #: What `action.completed` calls an order.
 _PURCHASE: Final = "purchase"
 _KNOWN: Final = frozenset(get_args(Lifecycle))
+#: Before every order.
+LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def lifecycle(profile: Profile, policy: Policy, now: datetime) -> Lifecycle | None:
@@ -26,12 +28,12 @@ def lifecycle(profile: Profile, policy: Policy, now: datetime) -> Lifecycle | No
 
     Nobody is called a prospect because her orders are not known: only if they are known to be none.
     """
-    declared = attributes.text(profile, policy, DECLARED)
-    if declared is not None and declared.casefold() in _KNOWN:
-        return cast(Lifecycle, declared.casefold())
+    told = declared(profile, policy)
+    if told is not None:
+        return told
     last = last_order(profile)
     if last is not None:
-        return _by_order(now - last, policy)
+        return _by_order(last, policy, now)
     if attributes.number(profile, policy, ORDERS) == 0:
         return _prospect(profile, policy, now)
     since = moment(profile.attribute(CUSTOMER_SINCE))
@@ -40,16 +42,39 @@ def lifecycle(profile: Profile, policy: Policy, now: datetime) -> Lifecycle | No
     return None
 
 
+def declared(profile: Profile, policy: Policy) -> Lifecycle | None:
+    """Tell what her own systems say she is; None: nothing that is known here."""
+    told = attributes.text(profile, policy, DECLARED)
+    folded = told.casefold() if told is not None else None
+    return cast(Lifecycle, folded) if folded in _KNOWN else None
+
+
+def left_at(profile: Profile, policy: Policy) -> datetime | None:
+    """Tell from when on her silence counts: she is churned once that is before `gone_since`.
+
+    Declared churned: for ever; declared otherwise, or of whom nothing is known: None.
+    """
+    told = declared(profile, policy)
+    if told is not None:
+        return LONG_AGO if told == "churned" else None
+    return last_order(profile)
+
+
+def gone_since(policy: Policy, now: datetime) -> datetime:
+    """Tell before which moment an order is too long ago."""
+    return now - timedelta(days=policy.lifecycle.sleeping_days)
+
+
 def last_order(profile: Profile) -> datetime | None:
     """Tell when she last ordered: by her CRM, or reported as an action completed."""
     told = (moment(profile.attribute(LAST_ORDER)), profile.completed.get(_PURCHASE))
     return max((at for at in told if at is not None), default=None)
 
 
-def _by_order(age: timedelta, policy: Policy) -> Lifecycle:
-    if age <= timedelta(days=policy.lifecycle.active_days):
-        return "active"
-    return "sleeping" if age <= timedelta(days=policy.lifecycle.sleeping_days) else "churned"
+def _by_order(last: datetime, policy: Policy, now: datetime) -> Lifecycle:
+    if last < gone_since(policy, now):
+        return "churned"
+    return "active" if now - last <= timedelta(days=policy.lifecycle.active_days) else "sleeping"
 
 
 def _prospect(profile: Profile, policy: Policy, now: datetime) -> Lifecycle:

@@ -8,21 +8,21 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from math import prod
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from services.segmenter.policy.quality import Quality
+from shared.events.vocabulary import Value
 from shared.identifiers import Rules
 
-Kind = Literal[
-    "missing_tone",
-    "missing_name",
-    "missing_language",
-    "invalid_phone",
-    "bounced_address",
-    "stale_consent",
+#: What a profile says whenever it is read; whether a consent is stale, the day tells, too.
+Flag = Literal[
+    "missing_tone", "missing_name", "missing_language", "invalid_phone", "bounced_address"
 ]
+Kind = Literal[Flag, "stale_consent"]
+FLAGS: Final[tuple[Flag, ...]] = get_args(Flag)
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 ReasonCode = Literal[
@@ -83,8 +83,7 @@ _OFFICES: Final = frozenset(
 class Person:
     """One customer, as far as she may be another one's twin.
 
-    `name` is made by `name_of`, `postal_code` by `postal_code_of`; phones are in E.164. `refused`
-    are those with whom the policy did not let an event merge her.
+    `name` is made by `name_of`, `postal_code` by `postal_code_of`; phones are in E.164.
     """
 
     customer_id: UUID
@@ -93,7 +92,6 @@ class Person:
     phones: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
     external_ids: frozenset[str] = frozenset()
-    refused: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +106,13 @@ class Twins:
 
 def person(
     customer_id: UUID,
-    attributes: Mapping[str, Any],
+    attributes: Mapping[str, Value],
     identifiers: Iterable[str],
     quality: Quality,
     rules: Rules,
-    *,
-    refused: Iterable[UUID] = (),
 ) -> Person:
-    """Read a stored profile's attributes and the names of its identifiers (`kind:value`)."""
-
-    def said(name: str) -> object:
-        return attributes.get(name, {}).get("value")
-
+    """Read attributes as they were said and the names of identifiers (`kind:value`)."""
+    said = attributes.get
     known: dict[str, set[str]] = {"email": set(), "phone": set(), "external_id": set()}
     for name in identifiers:
         kind, _, value = name.partition(":")
@@ -135,7 +128,6 @@ def person(
         phones=frozenset(known["phone"]),
         emails=frozenset(known["email"]),
         external_ids=frozenset(known["external_id"]),
-        refused=frozenset(refused),
     )
 
 
@@ -162,9 +154,35 @@ def postal_code_of(value: object) -> str:
     return "".join(sign for sign in str(value).upper() if sign.isalnum())
 
 
-def twins(a: Person, b: Person) -> Twins | None:
-    """Judge whether two customers may be one person; None: nothing says so."""
+def keys_of(one: Person) -> frozenset[int]:
+    """Hash what a twin of hers would share: two customers without a common key are no twins.
+
+    (But for those whom an event named both.) A hash, so that nobody's address stands here again;
+    a collision only makes two customers be judged who need not.
+    """
+    found = {f"mailbox {local}@{domain}" for local, domain in map(_mailbox, one.emails)}
+    found |= {f"local {local}" for local, _ in map(_mailbox, one.emails) if _tells(local)}
+    found |= {f"id {_plain_id(value)}" for value in one.external_ids}
+    if one.name:
+        name = " ".join(one.name)
+        found |= {f"phone {phone} {name}" for phone in one.phones}
+        found |= {f"home {one.postal_code} {name}"} if one.postal_code else set()
+    return frozenset(map(_hash, found))
+
+
+def _hash(key: str) -> int:
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def twins(a: Person, b: Person, *, refused: bool = False) -> Twins | None:
+    """Judge whether two customers may be one person; None: nothing says so.
+
+    `refused`: the policy did not let an event merge them.
+    """
     found = dict(_reasons(a, b))
+    if refused:
+        found["merge_refused"] = _CONFIDENCE["merge_refused"]
     if not found:
         return None
     one, other = sorted((a.customer_id, b.customer_id))
@@ -177,8 +195,6 @@ def twins(a: Person, b: Person) -> Twins | None:
 def _reasons(a: Person, b: Person) -> Iterator[tuple[ReasonCode, float]]:
     same_name = bool(a.name) and a.name == b.name
     other_name = bool(a.name and b.name) and not same_name
-    if b.customer_id in a.refused:
-        yield "merge_refused", _CONFIDENCE["merge_refused"]
     if same_name and a.phones & b.phones:
         yield "same_name_and_phone", _CONFIDENCE["same_name_and_phone"]
     if same_name and a.postal_code and a.postal_code == b.postal_code:
@@ -206,10 +222,13 @@ def _like_addresses(ours: Collection[str], theirs: Collection[str]) -> Iterator[
     if mine & hers:
         yield "plus_address"
     names = {local for local, _ in mine} & {local for local, _ in hers}
-    if any(len(name) >= LEAST_LOCAL_PART and name not in _OFFICES for name in names) and not (
-        mine & hers
-    ):
+    if any(map(_tells, names)) and not mine & hers:
         yield "same_local_part"
+
+
+def _tells(local: str) -> bool:
+    """Tell whether the part before the @ is somebody's own."""
+    return len(local) >= LEAST_LOCAL_PART and local not in _OFFICES
 
 
 def _mailbox(address: str) -> tuple[str, str]:

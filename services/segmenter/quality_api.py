@@ -1,32 +1,30 @@
 """`GET /v1/data-quality`: what is wrong with the customer base, counted and listed.
 
 In: bearer tokens with the scope `read`; a cursor of ours. Out: counts, customers by id, and pairs
-who may be one person. Ids only: an address goes into no list and no cursor.
+who may be one person. Ids only: an address goes into no list and no cursor. All of it is as of a
+moment: a sweep reads whoever changed, within seconds, and counts everybody every five minutes.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from itertools import chain
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import quality_pairs, quality_table
+from services.segmenter import quality_store
 from services.segmenter.decide import Rulebook
-from services.segmenter.quality import Kind, ReasonCode, stale_before, twins
-from services.segmenter.quality_table import FIRST, Asked
+from services.segmenter.quality import Kind, ReasonCode, stale_before
+from services.segmenter.quality_store import FIRST, Unread
+from services.segmenter.sweep import progress
+from services.segmenter.sweep.problems import not_counted
 from shared.database import away_as_dependency
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
-from shared.identifiers import Rules
 
-#: PostgreSQL's "canceling statement due to statement timeout".
-_TOO_LONG: Final = "57014"
 #: In words, for whoever decides.
 _REASONS: Final[dict[ReasonCode, str]] = {
     "merge_refused": "an event named both; one refused what the other granted, so they stayed two",
@@ -45,20 +43,19 @@ class _Shown(BaseModel):
 
 
 class Counts(_Shown):
-    """How many customers of one piece of the base have what; `next` is where the others begin.
+    """How many customers have what, and how many pairs may be one person, as of a moment."""
 
-    Add the pieces up: a piece has at most 50 000 customers, so most installations have one.
-    """
-
+    as_of: datetime
     customers: int
     counts: dict[Kind, int]
+    suspected_duplicates: int
     stale_before: datetime
-    next: UUID | None
 
 
 class Listed(_Shown):
-    """Customers of one kind. A page may hold fewer than asked for, and yet another follows."""
+    """Customers of one kind, as of a moment; `next`: the cursor of the page that follows."""
 
+    as_of: datetime
     kind: Kind
     customers: tuple[UUID, ...]
     next: UUID | None
@@ -88,68 +85,55 @@ class Pair(_Shown):
 
 
 class Pairs(_Shown):
-    """Suspected duplicates. A page may hold fewer than asked for, and yet another follows."""
+    """Suspected duplicates, as of a moment; `next`: the cursor of the page that follows."""
 
+    as_of: datetime
     pairs: tuple[Pair, ...]
     next: str | None
 
 
 def make_quality_router(
-    engine: AsyncEngine,
-    rulebook: Rulebook,
-    access: Access,
-    clock: Callable[[], datetime],
-    rules: Rules,
+    engine: AsyncEngine, rulebook: Rulebook, access: Access, clock: Callable[[], datetime]
 ) -> APIRouter:
-    """Build the routes; `rules` normalise the telephone numbers that attributes hold."""
+    """Build the routes."""
     quality = rulebook.policy.quality
     router = APIRouter(
         prefix="/v1/data-quality",
         tags=["customers"],
         dependencies=[Depends(access.require("read"))],
-        responses=GUARDED,
+        responses={**GUARDED, 503: {"description": "Not counted yet, or a dependency is away"}},
     )
-
-    def asked(cursor: UUID | None) -> Asked:
-        return Asked(cursor or FIRST, quality, stale_before(quality, clock()))
 
     @router.get("")
-    async def counted(cursor: UUID | None = None) -> Counts:
+    async def counted() -> Counts:
         """Count customers without tone, name or language, with a wrong number, and so on."""
-        wanted = asked(cursor)
         with away_as_dependency():
             async with engine.connect() as connection:
-                customers, counts, end = await quality_table.counts(connection, wanted)
+                found = await quality_store.summary(connection)
+        if isinstance(found, Unread):
+            raise not_counted(found.customers)
         return Counts(
-            customers=customers, counts=counts, stale_before=wanted.stale_before, next=end
+            as_of=found.as_of,
+            customers=found.customers,
+            counts=found.counts,
+            suspected_duplicates=found.suspected_duplicates,
+            stale_before=found.stale_before,
         )
 
-    @router.get(
-        "/duplicates",
-        responses={503: {"description": "It took more than a minute, or a dependency is away"}},
-    )
+    @router.get("/duplicates")
     async def duplicates(
         cursor: Annotated[str | None, Query(max_length=80)] = None,
         limit: Limit = 200,
         least: Annotated[float, Query(ge=0, le=1, description="only from this confidence")] = 0,
     ) -> Pairs:
-        """List customers who may be one person. Everybody is looked at: ask it now and then."""
+        """List customers who may be one person, in the order of their ids."""
         after = _pair_of(cursor)
         with away_as_dependency():
             async with engine.connect() as connection:
-                try:
-                    found = await quality_pairs.pairs(connection, quality, after, limit)
-                except DBAPIError as error:
-                    if getattr(error.orig, "sqlstate", None) != _TOO_LONG:
-                        raise
-                    raise Problem(
-                        503, "too-long", "it took more than a minute: ask in a quiet hour"
-                    ) from None
-                known = await quality_pairs.people(
-                    connection, set(chain.from_iterable(found)), quality, rules
-                )
-        judged = (twins(known[one], known[other]) for one, other in found)
+                as_of = await _as_of(connection)
+                found = await quality_store.pairs(connection, after, limit, least)
         return Pairs(
+            as_of=as_of,
             pairs=tuple(
                 Pair(
                     customers=(pair.one, pair.other),
@@ -157,21 +141,31 @@ def make_quality_router(
                     reasons=tuple(Reason(code=code, words=_REASONS[code]) for code in pair.reasons),
                     preview=_preview(pair.one, pair.other),
                 )
-                for pair in judged
-                if pair is not None and pair.confidence >= least
+                for pair in found
             ),
-            next=f"{found[-1][0]}.{found[-1][1]}" if len(found) == limit else None,
+            next=f"{found[-1].one}.{found[-1].other}" if len(found) == limit else None,
         )
 
     @router.get("/{kind}")
     async def listed(kind: Kind, cursor: UUID | None = None, limit: Limit = 200) -> Listed:
         """List the customers of one kind, in the order of their ids."""
+        old = stale_before(quality, clock())
         with away_as_dependency():
             async with engine.connect() as connection:
-                found, end = await quality_table.listed(connection, kind, asked(cursor), limit)
-        return Listed(kind=kind, customers=tuple(found), next=end)
+                as_of = await _as_of(connection)
+                found = await quality_store.listed(connection, kind, cursor or FIRST, limit, old)
+        following = found[-1] if len(found) == limit else None
+        return Listed(as_of=as_of, kind=kind, customers=tuple(found), next=following)
 
     return router
+
+
+async def _as_of(connection: AsyncConnection) -> datetime:
+    """Tell up to when every change is read. Raises `Problem`."""
+    found = await progress.look(connection)
+    if found is None or found.as_of is None:
+        raise not_counted(found.customers if found else 0)
+    return found.as_of
 
 
 def _preview(one: UUID, other: UUID) -> Preview:

@@ -5,7 +5,6 @@ in words or with `--json` as one JSON object on standard output. Exit codes: 0 d
 setting or an option is wrong, 75 no instance answers.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -37,7 +36,7 @@ def quality(
     """Count what is missing, wrong or old in the customer base, or list whom it concerns."""
     with explained(), server(context, url) as at:
         if what is None:
-            found = _counted(at)
+            found = at.get(_PATH)
         elif what.value == _DUPLICATES:
             found = {"pairs": _some(_paged(at, f"{_PATH}/{_DUPLICATES}", "pairs", least), limit)}
         else:
@@ -47,26 +46,6 @@ def quality(
         write_json(found)
     else:
         _show(Console(highlight=False), found)
-
-
-def _counted(at: Server) -> dict[str, Any]:
-    """Add up the pieces of the base, then look for one page of duplicates."""
-    counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    customers, cursor = 0, None
-    while True:
-        piece = at.get(_PATH, cursor=cursor)
-        customers += piece["customers"]
-        counts.update(piece["counts"])
-        cursor = piece["next"]
-        if cursor is None:
-            break
-    page = at.get(f"{_PATH}/{_DUPLICATES}", limit=_PAGE)
-    return {
-        "customers": customers,
-        "counts": dict(counts),
-        "suspected_duplicates": len(page["pairs"]),
-        "more_duplicates": page["next"] is not None,
-    }
 
 
 def _paged(at: Server, path: str, name: str, least: float | None) -> Iterator[Any]:
@@ -89,10 +68,9 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         table = table_of("", "customers")
         for kind, count in found["counts"].items():
             table.add_row(*map(cell, (kind.replace("_", " "), count)))
-        more = "+" if found["more_duplicates"] else ""
-        table.add_row("suspected duplicates", cell(f"{found['suspected_duplicates']}{more} pairs"))
+        table.add_row("suspected duplicates", cell(f"{found['suspected_duplicates']} pairs"))
         console.print(table)
-        console.print(f"of {found['customers']} customers")
+        console.print(f"of {found['customers']} customers, as of {found['as_of']}")
     elif "pairs" in found:
         for pair in found["pairs"]:
             console.print(cell(f"{pair['confidence']:.2f}  {'  '.join(pair['customers'])}"))

@@ -20,6 +20,7 @@ from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.settings import Secrets
 from tests.builders.facts import Shelf, day, handler, received, rulebook, shipped_policy
+from tests.builders.sweeping import sweep
 
 #: Handled at a time, as the service does.
 _BATCH = 100
@@ -61,6 +62,11 @@ class Figures:
         handle = handler(self.engine, self.shelf, now=lambda: self.now, policy=self._policy)
         for first in range(0, len(events), _BATCH):
             assert not await handle(received(*events[first : first + _BATCH]))
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Read whoever changed."""
+        await sweep(self.engine, lambda: self.now, self._policy).catch_up()
 
     async def get(
         self, path: str = "/v1/nps", token: str = "reader", **query: Any
@@ -107,6 +113,7 @@ async def figures_on(
     """Figures on a fresh database, as of a day after `NOON`."""
     engine = connect(database, "segmenter")
     found = Figures(engine, policy or shipped_policy().value, now or day(1))
+    await found.sweep()
     try:
         yield found
     finally:

@@ -57,6 +57,8 @@ async def test_a_real_change_opens_an_alert_and_its_end_is_told(database: str) -
 
         await figures.tell(*week(-1, GOOD))
         figures.now = MONDAY + timedelta(weeks=1)
+        assert await watch.look() == 0, "nothing was read since the period ended"
+        await figures.sweep()
         with capture_logs() as lines:
             assert await watch.look() == 1
         assert "segmenter.figure_quiet_again" in {line["event"] for line in lines}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.events import feedback, ids, outcomes
+from shared.events import feedback, outcomes
 from shared.events.envelope import Event
 from shared.events.vocabulary import ContactClass, Value
 from tests.builders.facts import (
@@ -406,11 +406,10 @@ async def test_a_case_of_ours_gives_way_to_the_helpdesks(database: str) -> None:
 async def test_the_steps_of_our_ticket_are_our_case_s(database: str) -> None:
     """The number came back with the delivery: one case, opened with the answer, resolved there."""
     async with figures_on(database, now=day(60)) as figures:
+        await figures.tell(answer(1, 3), case("opened", "nps/1", email=None, response=link(1)))
         await figures.tell(
-            answer(1, 3),
-            case("opened", "nps/1", email=None, response=link(1)),
             settled(
-                ids.name_id("nobody"),
+                figures.shelf.decided()[0].customer_id,
                 at=day(0.1),
                 channel="ticket",
                 target="desk",

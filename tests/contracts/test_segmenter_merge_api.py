@@ -1,6 +1,6 @@
 """Merging and its undoing as a person asks for it: previewed, asked for once, done by the bus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as commands
-from services.segmenter import quality_pairs
+from services.segmenter import quality_store
 from services.segmenter.merge_api import make_merge_router
-from services.segmenter.policy.quality import Quality
-from services.segmenter.quality import twins
+from services.segmenter.quality import Twins
+from services.segmenter.quality_store import FIRST
 from shared.bus.port import Message
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, decode
@@ -36,6 +36,7 @@ from tests.builders.facts import (
 )
 from tests.builders.merging import aliases, count, profiles, refusing, tell
 from tests.builders.operating import answering, run, told
+from tests.builders.sweeping import sweep
 
 OPERATE = {"Authorization": "Bearer operator"}
 TOKEN = {"NPS_TOKEN": "operator"}
@@ -259,19 +260,20 @@ async def test_the_command_line_previews_merges_and_undoes(place: Place) -> None
     assert await count(place.engine, "SELECT count(*) FROM merges WHERE undone_at IS NULL") == 0
 
 
+async def suspected(place: Place) -> Sequence[Twins]:
+    """Sweep, and list the suspected duplicates."""
+    await sweep(place.engine, lambda: day(2), refusing()).catch_up()
+    async with place.engine.connect() as connection:
+        return await quality_store.pairs(connection, (FIRST, FIRST), 10)
+
+
 async def test_a_merge_that_the_policy_refused_is_listed_for_a_person(place: Place) -> None:
     """As a suspected duplicate, until somebody merges them."""
     link = updated(*ids_of(ANNA), *ids_of(BEN), at=day(2))
     await tell(place.engine, place.shelf, link, policy=refusing())
     pair = tuple(sorted((place.anna, place.ben)))
-    first = (UUID(int=0), UUID(int=0))
-    async with place.engine.connect() as connection:
-        assert await quality_pairs.pairs(connection, Quality(), first, 10) == [pair]
-        people = await quality_pairs.people(connection, pair, Quality(), AS_SAID)
-    found = twins(people[pair[0]], people[pair[1]])
-    assert found is not None
-    assert found.reasons == ("merge_refused",)
+    (found,) = await suspected(place)
+    assert ((found.one, found.other), found.reasons) == (pair, ("merge_refused",))
     await place.post("merge", a=who(place.anna), b=who(place.ben))
     await place.done()
-    async with place.engine.connect() as connection:
-        assert await quality_pairs.pairs(connection, Quality(), first, 10) == []
+    assert await suspected(place) == []

@@ -12,17 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app
-from services.segmenter import quality_table
-from services.segmenter.policy.quality import Quality
-from services.segmenter.quality import Kind, stale_before
 from services.segmenter.quality_api import make_quality_router
-from services.segmenter.quality_table import FIRST, Asked
 from shared.database import connect
 from shared.events import outcomes
 from shared.events.vocabulary import Identifier
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
-from shared.identifiers import Rules
+from shared.identifiers import AS_SAID
 from shared.settings import Secrets
 from tests.builders.facts import (
     NOON,
@@ -37,9 +33,9 @@ from tests.builders.facts import (
     updated,
 )
 from tests.builders.operating import answering, run, told
+from tests.builders.sweeping import sweep
 
 READ = {"Authorization": "Bearer reader"}
-RULES = Rules(region="FR")
 #: Of whom nothing is missing.
 WHOLE = {"tone": "vous", "first_name": "Ana", "last_name": "Silva", "language": "fr"}
 
@@ -60,7 +56,7 @@ def served(engine: AsyncEngine) -> Any:
         )
     )
     secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
-    router = make_quality_router(engine, rulebook(), Access(tokens, secrets), lambda: day(1), RULES)
+    router = make_quality_router(engine, rulebook(), Access(tokens, secrets), lambda: day(1))
     return make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
 
 
@@ -80,6 +76,11 @@ async def made(engine: AsyncEngine, who: tuple[Identifier, ...], **attributes: A
     handle = handler(engine, shelf, now=day(1))
     await handle(received(updated(*who, attributes={**WHOLE, **attributes})))
     return shelf.decided()[-1].customer_id
+
+
+async def swept(engine: AsyncEngine, *, most: int = 500) -> None:
+    """Let whoever changed be read, and everybody be counted."""
+    await sweep(engine, lambda: day(1), most=most).catch_up()
 
 
 async def of_kind(client: httpx.AsyncClient, kind: str, **query: Any) -> list[str]:
@@ -114,11 +115,11 @@ async def test_what_is_missing_or_wrong_is_counted_and_listed(
     """One customer has it and another has not: one is counted, under one kind only."""
     hers = await made(engine, ids_of("ana@example.com"), **attributes)
     await made(engine, ids_of("bea@example.com"))
+    await swept(engine)
     counted = (await client.get("/v1/data-quality")).json()
 
     assert counted["customers"] == 2
     assert {name: n for name, n in counted["counts"].items() if n} == {kind: 1}
-    assert counted["next"] is None
     assert await of_kind(client, kind) == [str(hers)]
 
 
@@ -137,6 +138,7 @@ async def test_what_is_right_is_not_listed(
 ) -> None:
     """A list with what is right in it is not looked at twice."""
     await made(engine, ids_of("ana@example.com"), **attributes)
+    await swept(engine)
 
     assert not any((await client.get("/v1/data-quality")).json()["counts"].values())
 
@@ -147,8 +149,10 @@ async def test_a_number_read_later_mends_an_unread_one(
     """The mark stays in her profile; she has a number now."""
     handle = handler(engine, Shelf(), now=day(2))
     await handle(received(updated(*ids_of("ana@example.com"), attributes={"unread_phone": True})))
+    await swept(engine)
     assert len(await of_kind(client, "invalid_phone")) == 1
     await handle(received(updated(*ids_of("ana@example.com", phone="+33612345678"), at=day(1))))
+    await swept(engine)
 
     assert await of_kind(client, "invalid_phone") == []
 
@@ -160,6 +164,7 @@ async def test_a_bounced_address_is_listed(engine: AsyncEngine, client: httpx.As
         identifiers=ids_of("ana@example.com"), channel="email", occurred_at=NOON
     )
     await handler(engine, Shelf(), now=day(1))(received(event(report)))
+    await swept(engine)
 
     assert await of_kind(client, "bounced_address") == [str(hers)]
 
@@ -172,47 +177,70 @@ async def test_a_yes_older_than_the_policy_says_is_listed_until_it_is_renewed(
     for name, granted in (("ana", True), ("bea", False)):
         who = ids_of(f"{name}@example.com")
         await handle(received(updated(*who, consents=(says(granted=granted, at=day(-731)),))))
+    await swept(engine)
+    counted = (await client.get("/v1/data-quality")).json()
+    assert (counted["counts"]["stale_consent"], counted["customers"]) == (1, 2)
     assert len(await of_kind(client, "stale_consent")) == 1
     renewed = updated(*ids_of("ana@example.com"), consents=(says(granted=True, at=day(-10)),))
     await handle(received(renewed))
+    await swept(engine)
 
     assert await of_kind(client, "stale_consent") == []
 
 
-async def test_pages_and_pieces_follow_each_other_without_gap_or_repetition(
-    engine: AsyncEngine, client: httpx.AsyncClient
+@pytest.mark.parametrize("most", [1, 5, 500], ids=lambda most: f"{most} a step")
+async def test_pages_and_steps_follow_each_other_without_gap_or_repetition(
+    engine: AsyncEngine, client: httpx.AsyncClient, most: int
 ) -> None:
-    """Whatever ends a page (its limit, or how many are looked at a call), all come, once."""
+    """Whatever ends a page (its limit) or a step, all come, once."""
     handle = handler(engine, Shelf(), now=day(1))
     names = [f"c{number}@example.com" for number in range(13)]
-    # Every third has a language, so that pages end in the middle of pieces.
+    # Every third has a language, so that pages end in the middle of steps.
     told = [
         updated(*ids_of(name), attributes={"language": "fr"} if place % 3 == 0 else {})
         for place, name in enumerate(names)
     ]
     await handle(received(*told))
-    by_page = await of_kind(client, "missing_language", limit=2)
-    found: list[UUID] = []
-    customers, without = 0, 0
-    after: UUID | None = FIRST
-    async with engine.connect() as connection:
-        stale = stale_before(Quality(), NOON)
-        kind: Kind = "missing_language"
-        while after is not None:
-            some, after = await quality_table.listed(
-                connection, kind, Asked(after, Quality(), stale), 2, piece=3
-            )
-            found += some
-        after = FIRST
-        while after is not None:
-            looked, counts, after = await quality_table.counts(
-                connection, Asked(after, Quality(), stale), piece=4
-            )
-            customers, without = customers + looked, without + counts[kind]
+    await swept(engine, most=most)
+    found = await of_kind(client, "missing_language", limit=2)
+    counted = (await client.get("/v1/data-quality")).json()
 
     assert len(found) == len(set(found)) == 8
-    assert [str(one) for one in found] == by_page
-    assert (customers, without) == (13, 8)
+    assert found == sorted(found)
+    assert (counted["customers"], counted["counts"]["missing_language"]) == (13, 8)
+
+
+async def test_before_everybody_was_read_the_answer_says_what_is_missing(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """503 with how far it is and what to do: no figure of half the customers."""
+    for name in ("ana", "bea", "cleo"):
+        await made(engine, ids_of(f"{name}@example.com"))
+    reader = sweep(engine, lambda: day(1), most=2)
+    paths = ("", "/missing_tone", "/duplicates")
+    early = [await client.get(f"/v1/data-quality{path}") for path in paths]
+    await reader.step()
+    halfway = [await client.get(f"/v1/data-quality{path}") for path in paths]
+    await reader.catch_up()
+    done = [await client.get(f"/v1/data-quality{path}") for path in paths]
+
+    assert [one.status_code for one in (*early, *halfway, *done)] == [503] * 6 + [200] * 3
+    assert {one.json()["type"] for one in halfway} == {"urn:nps:problem:not-counted-yet"}
+    assert all("2 are read so far" in one.json()["detail"] for one in halfway)
+    assert all(one.json()["as_of"] == "2026-03-11T12:00:00Z" for one in done)
+
+
+async def test_under_other_rules_everybody_is_read_anew(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """A number that is none by the old region's rules may be one by the new one's."""
+    await made(engine, ids_of("a1@example.com", phone="+33612345678"))
+    await made(engine, ids_of("b2@example.com"), mobile="06 12 34 56 78")
+    await sweep(engine, lambda: day(1), rules=AS_SAID).catch_up()
+    before = await duplicates(client)
+    await swept(engine)
+
+    assert (before, len(await duplicates(client))) == ([], 1)
 
 
 async def duplicates(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
@@ -276,6 +304,8 @@ async def test_suspected_duplicates_are_found_with_their_reason(
     """Each with the request that shows what a merge would bring; nobody else is suspected."""
     both = sorted([await made(engine, one[0], **one[1]), await made(engine, other[0], **other[1])])
     await made(engine, ids_of("zz@example.net"), first_name="Zacharie")
+    await swept(engine)
+    assert (await client.get("/v1/data-quality")).json()["suspected_duplicates"] == 1
     (pair,) = await duplicates(client)
 
     assert pair["customers"] == [str(each) for each in both]
@@ -292,6 +322,7 @@ async def test_each_pair_is_listed_once_whatever_makes_it_alike(
     """Three customers of one name and one mailbox are three pairs, on pages of one."""
     for number in range(3):
         await made(engine, ids_of(f"ana.silva+{number}@example.com"), postal_code="75011")
+    await swept(engine)
     found = await duplicates(client)
 
     assert len({tuple(pair["customers"]) for pair in found}) == len(found) == 3
@@ -301,12 +332,21 @@ async def test_each_pair_is_listed_once_whatever_makes_it_alike(
 async def test_what_very_many_share_is_no_reason(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
-    """Eleven of one local part say nothing about any two of them."""
+    """Eleven of one local part say nothing about any two of them; ten still do."""
     handle = handler(engine, Shelf(), now=day(1))
     everybody = [updated(*ids_of(f"bureau@c{number}.example")) for number in range(11)]
-    await handle(received(*everybody))
+    found = []
+    for some in (everybody[:10], everybody[10:]):
+        await handle(received(*some))
+        await swept(engine)
+        found.append(len(await duplicates(client, limit=200)))
+    one = updated(*ids_of("bureau@c0.example", external_id="C-1"))
+    other = updated(*ids_of("bureau@c1.example", external_id="C-1"), at=day(0.1))
+    await handle(received(one, other))
+    await swept(engine)
 
-    assert await duplicates(client) == []
+    assert found == [45, 0]
+    assert len(await duplicates(client, limit=200)) == 45, "two of them were one: ten are left"
 
 
 async def test_whom_a_person_took_apart_is_not_suspected_again(
@@ -324,6 +364,7 @@ async def test_whom_a_person_took_apart_is_not_suspected_again(
                 ),
                 {"a": pair[0], "b": pair[1]},
             )
+    await swept(engine)
 
     assert await duplicates(client) == []
 
@@ -336,6 +377,7 @@ async def test_merged_customers_are_counted_once_and_are_nobodys_duplicate(
     await made(engine, ids_of("ana@example.com"))
     await made(engine, ids_of("ana+shop@example.com", external_id="C-1"))
     await made(engine, ids_of("ana@example.com", external_id="C-1"))
+    await swept(engine)
 
     assert (await client.get("/v1/data-quality")).json()["customers"] == 1
     assert await duplicates(client) == []
@@ -347,7 +389,7 @@ async def test_merged_customers_are_counted_once_and_are_nobodys_duplicate(
         pytest.param("", "writer", 403, id="another scope"),
         pytest.param("", "nobody", 401, id="no token"),
         pytest.param("/missing_shoe", "reader", 422, id="unknown kind"),
-        pytest.param("?cursor=ana@example.com", "reader", 422, id="no cursor"),
+        pytest.param("/missing_tone?cursor=ana@example.com", "reader", 422, id="no cursor"),
         pytest.param("/duplicates?cursor=1.2", "reader", 422, id="no cursor of pairs"),
         pytest.param("/missing_tone?limit=1001", "reader", 422, id="too many at once"),
     ],
@@ -369,6 +411,7 @@ async def test_the_command_counts_lists_and_names_pairs(engine: AsyncEngine) -> 
     """In words for a person, and as one JSON object for a script."""
     one = await made(engine, ids_of("ana+shop@example.com"), tone=None)
     other = await made(engine, ids_of("ana@example.com"))
+    await swept(engine)
     token = {"NPS_TOKEN": "reader"}
     async with answering(served(engine)) as url:
         counted = told(await run(app, "customer", "quality", "--json", url=url, environ=token))
@@ -383,7 +426,7 @@ async def test_the_command_counts_lists_and_names_pairs(engine: AsyncEngine) -> 
         nobody = await run(app, "customer", "quality", "bounced_address", url=url, environ=token)
 
     assert (counted["customers"], counted["counts"]["missing_tone"]) == (2, 1)
-    assert (counted["suspected_duplicates"], counted["more_duplicates"]) == (1, False)
+    assert counted["suspected_duplicates"] == 1
     assert listed == {"kind": "missing_tone", "customers": [str(one)]}
     assert set(pairs["pairs"][0]["customers"]) == {str(one), str(other)}
     assert "missing tone" in words.stdout

@@ -3,15 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from services.segmenter.figures.views import (
-    DifferenceView,
-    PeriodView,
-    ScoreView,
-    View,
-    difference_view,
-    period_view,
-    score_view,
-)
+from services.segmenter.figures.showing import difference_view, period_view, score_view
+from services.segmenter.figures.views import DifferenceView, PeriodView, ScoreView, View
 from services.segmenter.figures.watching import Direction, Reason, Standing, State
 from services.segmenter.policy.whole import Policy
 

@@ -17,7 +17,10 @@ from services.segmenter.figures.alert_store import standing
 from services.segmenter.figures.alert_views import AlertsView, alerts_view
 from services.segmenter.figures.gathering import gather
 from services.segmenter.figures.question import Unanswerable, read_question
-from services.segmenter.figures.views import FiguresView, figures_view
+from services.segmenter.figures.showing import figures_view
+from services.segmenter.figures.views import FiguresView
+from services.segmenter.sweep import progress
+from services.segmenter.sweep.problems import not_counted
 from shared.database import away_as_dependency
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
@@ -39,7 +42,14 @@ def make_figures_router(
     )
     policy = rulebook.policy
 
-    @router.get("", responses={422: {"description": "The question makes no sense; the fix"}})
+    @router.get(
+        "",
+        responses={
+            422: {"description": "The question makes no sense; the fix"},
+            503: {"description": "Not counted yet, or a dependency is away; the fix"},
+            504: {"description": "The database took too long; the fix"},
+        },
+    )
     async def figures(
         *,
         survey: Annotated[_Text, Query(description="only answers to this survey")] = None,
@@ -84,8 +94,11 @@ def make_figures_router(
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
+                swept = await progress.look(connection)
+                if swept is None or swept.as_of is None:
+                    raise not_counted(swept.customers if swept else 0)
                 found = await gather(connection, question, policy, now)
-        return figures_view(found, question, policy, rulebook.version)
+        return figures_view(found, question, policy, rulebook.version, swept.as_of)
 
     @router.get("/alerts")
     async def alerts(
@@ -110,6 +123,9 @@ def _in_time() -> Iterator[None]:
     except DBAPIError as error:
         if str(getattr(error.orig, "sqlstate", None) or "") == _CANCELLED:
             raise Problem(
-                422, "too-much", "choose a shorter period, or less to show, such as show=score"
+                504,
+                "too-long",
+                "the database took more than 30 s, which a million answers do not: it is busy. "
+                "Ask again later, for a shorter period, or for less, such as show=score",
             ) from None
         raise

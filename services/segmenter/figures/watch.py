@@ -24,9 +24,9 @@ from services.segmenter.figures.question import (
     previous,
     read_grouping,
 )
-from services.segmenter.figures.selecting import tests_of
 from services.segmenter.figures.watching import Standing, judge_groups
 from services.segmenter.policy.alerts import FigureAlert
+from services.segmenter.sweep import progress
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.stopping import pause
@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 _EVERY_S: Final = 3600.0
 #: What another replica compared so short a time ago is not compared again.
 _RECENTLY: Final = timedelta(minutes=50)
+#: While not everybody was read yet (`sweep`), there is nothing to compare.
+_UNREAD_S: Final = 60.0
 
 
 class FigureWatch:
@@ -54,11 +56,12 @@ class FigureWatch:
         self._policy = rulebook.policy
         self._clock = clock
         self._metrics = metrics
-        self._tests = tests_of(rulebook.policy.test_respondents)
+        self._late = False
 
     async def look(self) -> int:
         """Compare every alert once; returns how many changed. Raises `DependencyAway`."""
         told: list[Standing] = []
+        self._late = False
         for alert in self._policy.alerts:
             with away_as_dependency():
                 async with self._engine.begin() as connection:
@@ -78,7 +81,7 @@ class FigureWatch:
                 await self.look()
             except DependencyAway as error:
                 _log.warning("segmenter.figures_unwatched", reason=str(error))
-            await pause(stopping, _EVERY_S)
+            await pause(stopping, _UNREAD_S if self._late else _EVERY_S)
 
     async def _compare(self, connection: AsyncConnection, alert: FigureAlert) -> list[Standing]:
         """Compare one alert; returns what changed its state."""
@@ -89,6 +92,10 @@ class FigureWatch:
         zone = self._policy.zones.default
         period = last_complete(now, alert.days, zone)
         before = previous(period, zone)
+        swept = await progress.look(connection)
+        if swept is None or swept.as_of is None or swept.as_of < period.end:
+            self._late = True
+            return []
         known = {one.value: one for one in await alert_store.standing(connection, [alert.name])}
         baselines = {one.baseline for one in known.values() if one.state == "open"}
         counted = {
@@ -110,7 +117,7 @@ class FigureWatch:
         """Count a period by group; who has no value of the attribute is no group."""
         by = read_grouping(alert.by) if alert.by else None
         scope = Scope(period, alert.survey, alert.source)
-        found, _ = await counting.scores(connection, scope, self._tests, by, keep=keep)
+        found, _ = await counting.scores(connection, scope, by, keep=keep)
         bands = self._policy.bands
         return {
             value or "": counts_of(scores, bands)

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.figures import selecting
 from services.segmenter.figures.churn import Churn, churn
 from services.segmenter.figures.distribution import counts_of, distribution, scores_of
 from services.segmenter.figures.loop import Cases, Contacts, Recovery, hours, recovery
@@ -14,7 +13,6 @@ from services.segmenter.figures.objectives import distances, objective_of
 from services.segmenter.figures.rows import changed_answers
 from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.objectives import Objective
-from services.segmenter.policy.respondents import Respondents
 from services.segmenter.profile import step
 from services.segmenter.rows import Changes, Customer, Decision
 from services.segmenter.state import Profile
@@ -197,22 +195,3 @@ def test_only_answers_that_many_can_give_are_kept_for_counting(
     """A text of her own stays in the profile and in the facts."""
     (row,) = changed_answers(changes_of(answered("r1", **said)))  # type: ignore[arg-type]
     assert row.said == kept
-
-
-def test_rules_about_test_respondents_are_parameters() -> None:
-    """Nothing of the policy stands in the statement; special characters mean themselves."""
-    rules = Respondents(
-        domains=("staff.example.com",), attributes={"test": ("Yes",)}, external_ids=("QA_*%?",)
-    )
-    tests = selecting.tests_of(rules)
-    assert tests.parameters == {
-        "test_name_0": "test",
-        "test_values_0": ["yes"],
-        "test_patterns": [
-            "email:%@staff.example.com",
-            "email:%.staff.example.com",
-            "external\\_id:QA\\_%\\%_",
-        ],
-    }
-    assert not any(word in tests.condition for word in ("staff", "QA", "Yes"))
-    assert selecting.tests_of(Respondents()).condition == ""

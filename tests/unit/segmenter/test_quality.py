@@ -10,12 +10,14 @@ from services.segmenter.policy.quality import Quality
 from services.segmenter.quality import (
     Person,
     ReasonCode,
+    keys_of,
     name_of,
     person,
     postal_code_of,
     stale_before,
     twins,
 )
+from shared.events.vocabulary import Value
 from shared.identifiers import Rules
 from tests.builders.facts import NOON, day
 
@@ -158,6 +160,42 @@ def test_two_customers_with_little_in_common_are_not_suspected(one: Person, othe
     assert twins(one, other) is None
 
 
+_WORDS = st.sampled_from(["elodie", "delacroix", "e", "accueil", "contact"])
+_ADDRESSES = st.builds(
+    lambda local, tag, domain: f"{local}{tag}@example.{domain}",
+    _WORDS,
+    st.sampled_from(["", "+a", "+b"]),
+    st.sampled_from(["com", "org"]),
+)
+
+
+def anybody(customer_id: UUID) -> st.SearchStrategy[Person]:
+    """A customer drawn from so few words that two are often alike."""
+    return st.builds(
+        said,
+        st.just(customer_id),
+        name=st.sampled_from([(), ELODIE, ("delacroix", "paul")]),
+        postal_code=st.sampled_from(["", "75011", "69001"]),
+        phones=st.lists(st.sampled_from(["+33612345678", "+33140000000"]), max_size=2).map(tuple),
+        emails=st.lists(_ADDRESSES, max_size=2).map(tuple),
+        external_ids=st.lists(st.sampled_from(["C-1", "c-1", "C 2"]), max_size=2).map(tuple),
+    )
+
+
+@given(anybody(ONE), anybody(OTHER))
+def test_whoever_is_suspected_shares_a_key(one: Person, other: Person) -> None:
+    """So nobody needs to be compared with everybody; and who shares none is no twin."""
+    assert (twins(one, other) is not None) == bool(keys_of(one) & keys_of(other))
+
+
+def test_an_event_that_named_both_needs_no_key() -> None:
+    """Only their consents kept the policy from believing it."""
+    found = twins(said(ONE), said(OTHER), refused=True)
+
+    assert found is not None
+    assert (found.reasons, found.confidence) == (("merge_refused",), 0.95)
+
+
 @pytest.mark.parametrize(
     ("first", "last", "name"),
     [
@@ -185,12 +223,12 @@ def test_names_are_alike_in_either_order(first: str, last: str) -> None:
 
 def test_a_stored_profile_is_read_as_a_person() -> None:
     """Telephones of attributes are normalised as those that are identifiers."""
-    attributes = {
-        "first_name": {"order": [], "value": "Élodie"},
-        "last_name": {"order": [], "value": "Delacroix"},
-        "postal_code": {"order": [], "value": 75011},
-        "mobile": {"order": [], "value": "06 12 34 56 78"},
-        "phone": {"order": [], "value": "unknown"},
+    attributes: dict[str, Value] = {
+        "first_name": "Élodie",
+        "last_name": "Delacroix",
+        "postal_code": 75011,
+        "mobile": "06 12 34 56 78",
+        "phone": "unknown",
     }
     known = ["email:e@example.com", "phone:+33140000000", "external_id:C:1"]
 

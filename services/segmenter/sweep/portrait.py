@@ -1,0 +1,79 @@
+"""One customer as figures and data quality read her. Pure.
+
+In: her profile, the policy, how identifiers are normalised. Out: whether she counts, when she left,
+what is wrong with her data, by which words she is grouped, and what a twin of hers would share.
+
+It depends on the policy, so it is kept beside the profile and never in it; `rules_of` names all
+that it depends on: under other rules everybody is read anew.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from json import dumps
+from typing import Final
+from uuid import UUID
+
+from services.segmenter.lifecycle import left_at
+from services.segmenter.policy.whole import Policy
+from services.segmenter.quality import Flag, Person, keys_of, person
+from services.segmenter.quality_wrong import oldest_yes, wrong_with
+from services.segmenter.respondents import is_test
+from services.segmenter.state import Profile
+from shared.events.vocabulary import Value
+from shared.identifiers import Rules
+
+#: To be raised whenever what is read of a customer changes: then everybody is read anew.
+_READING: Final = 1
+#: A group's name is kept cut: the statistic does not need a novel.
+LONGEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """One customer who is merged into nobody; a response of nobody's is one, too (not `known`)."""
+
+    customer_id: UUID
+    known: bool
+    test: bool
+    left_at: datetime | None
+    oldest_yes: datetime | None
+    wrong: frozenset[Flag]
+    said: Mapping[str, Value]
+    person: Person
+    keys: frozenset[int]
+
+
+def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) -> Portrait:
+    """Read one customer."""
+    said = {name: attribute.value for name, attribute in profile.attributes.items()}
+    who = person(customer_id, said, profile.identifiers, policy.quality, rules)
+    return Portrait(
+        customer_id,
+        profile.known,
+        is_test(profile, policy),
+        left_at(profile, policy),
+        oldest_yes(profile),
+        wrong_with(profile, policy.quality),
+        dict(_groups(said)),
+        who,
+        keys_of(who),
+    )
+
+
+def rules_of(policy: Policy, rules: Rules) -> str:
+    """Name the rules that customers are read by."""
+    sections = policy.model_dump(mode="json", include={"test_respondents", "quality", "attributes"})
+    identifiers = {**asdict(rules), "domains": sorted(rules.domains)}
+    return sha256(dumps([_READING, sections, identifiers], sort_keys=True).encode()).hexdigest()
+
+
+def _groups(said: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
+    for name, value in said.items():
+        if isinstance(value, str):
+            yield name, value[:LONGEST]
+        elif isinstance(value, list):
+            yield name, [item[:LONGEST] if isinstance(item, str) else item for item in value]
+        elif value is not None:
+            yield name, value
