@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.segmenter import erase_store, key_owners, merge_store, saving, store, tombstones
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
-from services.segmenter.erasure import ERASED, Erasure, note
+from services.segmenter.erasure import ERASED, Erasure
 from services.segmenter.facts import Fact, fact_of
 from services.segmenter.identity import Assignment, Subject, assign
 from services.segmenter.merges import Command
 from services.segmenter.metrics import Metrics
 from services.segmenter.rows import Changes, Decision, Gathered
+from shared import identifiers
 from shared.bus.consume import Received, Rejected
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
@@ -136,28 +137,16 @@ class Handler:
         now: datetime,
     ) -> Changes:
         """Decide what is told of people who are not forgotten; note the rest."""
-        kept, dropped = await self._sifted(connection, events, forgotten, now)
+        facts = [event for event in events if isinstance(event, Fact)]
+        gone = await tombstones.dropped(connection, facts, self._route_key, forgotten, now)
+        kept = [e for e in events if not isinstance(e, Erasure) and e.event_id not in gone]
         changes = Changes(merged_at=now)
         if kept:
             assigned, gathered = await self._gathered(connection, kept, now)
             changes = decide_batch(kept, assigned, gathered, self._rulebook, now)
-        if dropped:
-            await _note(connection, dropped, changes, now)
+        if gone:
+            await tombstones.note(connection, gone.values(), changes, now)
         return changes
-
-    async def _sifted(
-        self,
-        connection: AsyncConnection,
-        events: Sequence[Told],
-        forgotten: set[UUID],
-        now: datetime,
-    ) -> tuple[list[Fact | Due | Command], list[Fact]]:
-        """Keep out what was told of people who are forgotten."""
-        facts = [event for event in events if isinstance(event, Fact)]
-        gone = await tombstones.dropped(connection, facts, self._route_key, forgotten, now)
-        ids = {fact.event_id for fact in gone}
-        rest = [e for e in events if not isinstance(e, Erasure) and e.event_id not in ids]
-        return rest, gone
 
     async def _gathered(
         self, connection: AsyncConnection, events: Sequence[Fact | Due | Command], now: datetime
@@ -219,6 +208,8 @@ class Handler:
 
     def _tell(self, changes: Changes, events: Sequence[Told], seconds: float) -> None:
         """Write one wide line per message, and count."""
+        if isinstance(events[0], Erasure):
+            identifiers.forget_hashed()
         fresh = {decision.event_id for decision in changes.decisions}
         self._metrics.batch(seconds, len(changes.aliases))
         self._metrics.kept_apart(left.reason for left in changes.left)
@@ -226,6 +217,8 @@ class Handler:
             decision = changes.answers[event.event_id]
             new = event.event_id in fresh
             self._metrics.decided(decision.kind, new=new, published=decision.payload is not None)
+            if decision.note == ERASED:
+                self._metrics.kept_out()
             _log.info(
                 "segmenter.handled",
                 event_id=str(event.event_id),
@@ -239,19 +232,6 @@ class Handler:
                 batch=len(events),
                 seconds=round(seconds, 4),
             )
-
-
-async def _note(
-    connection: AsyncConnection, dropped: Sequence[Fact], changes: Changes, now: datetime
-) -> None:
-    """Note once of each dropped fact that it was handled."""
-    done, _ = await store.done(connection, [fact.event_id for fact in dropped])
-    for fact in dropped:
-        stored = done.get(fact.event_id)
-        if stored is None:
-            stored = note(fact, now)
-            changes.decisions.append(stored)
-        changes.answers[fact.event_id] = stored
 
 
 def _named(event: Told) -> UUID | None:

@@ -37,6 +37,11 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self._kept_out = Counter(
+            "nps_segmenter_kept_out_total",
+            "Events told again, or late, of people who are forgotten: nothing was kept",
+            registry=registry,
+        )
         self._repeats = Counter(
             "nps_segmenter_repeats_total",
             "Transactions repeated because another handler got ahead",
@@ -61,6 +66,10 @@ class Metrics:
         """Count customers that an event named, and that were not merged."""
         for reason in reasons:
             self._kept_apart.labels(reason).inc()
+
+    def kept_out(self) -> None:
+        """Count one event told of somebody forgotten."""
+        self._kept_out.inc()
 
     def decided(self, kind: str, *, new: bool, published: bool) -> None:
         """Count one event and its decision."""

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.segmenter import erase_strays, erasure, store
 from services.segmenter.erasure import Named, Tombstones
 from services.segmenter.facts import PERSONAL, Fact
+from services.segmenter.rows import Changes
 from shared.identifiers import hashed_name
 
 #: The lock's number: "npserase" in ASCII. Advisory locks are the whole database's.
@@ -63,7 +64,7 @@ async def dropped(
     route_key: bytes,
     forgotten: Collection[UUID],
     now: datetime,
-) -> list[Fact]:
+) -> dict[UUID, Fact]:
     """Pick the facts of people forgotten, and keep out what else they name for ever.
 
     `forgotten` are events of whom that is known already.
@@ -71,14 +72,28 @@ async def dropped(
     names = [erasure.named(fact, route_key) for fact in facts]
     found = await known(connection, names)
     if not found and not forgotten:
-        return []
+        return {}
     things = [key for fact in facts for key in fact.keys if key[0] not in PERSONAL]
     owned = await store.customers_of(connection, things)
     strays = await erase_strays.without_address(connection, set(owned.values()))
     living = {hashed_name(route_key, *key) for key, whose in owned.items() if whose not in strays}
     gone, further = erasure.dropped(names, found, forgotten=forgotten, living=living)
     await add(connection, dict.fromkeys(further - found.keys()))
-    hers = [fact for fact in facts if fact.event_id in gone]
-    named = {owned[key] for fact in hers for key in fact.keys if key in owned}
+    hers = {fact.event_id: fact for fact in facts if fact.event_id in gone}
+    named = {owned[key] for fact in hers.values() for key in fact.keys if key in owned}
     await erase_strays.ask(connection, named & strays, now)
     return hers
+
+
+async def note(
+    connection: AsyncConnection, dropped: Iterable[Fact], changes: Changes, now: datetime
+) -> None:
+    """Note once of each dropped fact that it was handled."""
+    facts = list(dropped)
+    done, _ = await store.done(connection, [fact.event_id for fact in facts])
+    for fact in facts:
+        stored = done.get(fact.event_id)
+        if stored is None:
+            stored = erasure.note(fact, now)
+            changes.decisions.append(stored)
+        changes.answers[fact.event_id] = stored

@@ -15,7 +15,6 @@ from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
 from shared.database import connect
 from shared.events import outcomes
-from tests.builders.erasing import erase_asked, erased, people_of, rows, texts, traces
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -34,6 +33,7 @@ from tests.builders.facts import (
     settled,
     updated,
 )
+from tests.builders.forgetting import erase_asked, erased, people_of, rows, texts, traces
 from tests.builders.merging import count, merge_asked, profiles, tell, unmerge_asked
 
 MARK = "Écharpe de Zénobie"
@@ -179,10 +179,11 @@ async def test_an_answer_that_turned_out_to_be_somebody_elses_stays(engine: Asyn
     await tell(engine, shelf, erase_asked(her))
     nobodys = answered("r7", 9, email=None, at=day(4), received=day(5.5), revision=2)
     bens = answered("r7", 9, email=BEN, at=day(4), received=day(5.6), revision=3)
-    facts = [fact(answered("r7", 9, at=day(4)))]
+    hers = fact(answered("r7", 9, at=day(4)))
     await tell(engine, shelf, nobodys, now=day(6))
     async with engine.begin() as connection:
-        assert await tombstones.dropped(connection, facts, ROUTE_KEY, (), day(6)) == facts
+        found = await tombstones.dropped(connection, [hers], ROUTE_KEY, (), day(6))
+        assert found == {hers.event_id: hers}
         await connection.execute(text("DELETE FROM tombstones WHERE erased_before IS NULL"))
     await tell(engine, shelf, bens, now=day(7))
     await Requests(engine, asked, ROUTE_KEY, clock=lambda: day(7)).tell()

@@ -16,7 +16,6 @@ from shared.bus.topics import declared
 from shared.database import connect
 from shared.events import feedback
 from shared.events.envelope import FEEDBACK
-from tests.builders.erasing import ERASER, erased, erasing_app, people_of, texts, traces
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -28,6 +27,7 @@ from tests.builders.facts import (
     ids_of,
     updated,
 )
+from tests.builders.forgetting import ERASER, erased, erasing_app, people_of, texts, traces
 from tests.builders.merging import count, merge_asked, profiles, tell
 
 MARK = "Écharpe de Zénobie"

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.cli import app as commands
 from services.segmenter import erase_cli
 from shared.database import connect
-from tests.builders.erasing import erasing_app
 from tests.builders.facts import ANNA, BEN, Shelf, answered, day, ids_of, updated
+from tests.builders.forgetting import erasing_app
 from tests.builders.merging import count, profiles, tell
 from tests.builders.operating import answering, run, told
 

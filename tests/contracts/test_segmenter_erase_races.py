@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.erase_request import Requests
 from shared.database import connect
 from shared.events.envelope import Event
-from tests.builders.erasing import erase_asked, erased, people_of, traces
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -27,6 +26,7 @@ from tests.builders.facts import (
     received,
     updated,
 )
+from tests.builders.forgetting import erase_asked, erased, people_of, traces
 from tests.builders.merging import count, tell
 from tests.builders.waiting import eventually
 
