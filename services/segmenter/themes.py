@@ -9,12 +9,11 @@ is a strength), the words around with their negations ("pas cher" is a strength 
 where they leave it open the score: a promoter names strengths, anybody else pains.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
@@ -43,8 +42,7 @@ _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """One theme told once: where, how it feels, whether words or the question said so, by what."""
 
     theme: str
@@ -129,9 +127,10 @@ class ThemeFinder:
 
     def _in_order(self, mentions: Iterable[Mention]) -> tuple[str, ...]:
         """List themes by the answer that told them first, there by how often, then by policy."""
-        told: dict[str, Counter[str]] = {}
+        told: dict[str, dict[str, int]] = {}
         for mention in mentions:
-            told.setdefault(mention.source, Counter())[mention.theme] += 1
+            counts = told.setdefault(mention.source, {})
+            counts[mention.theme] = counts.get(mention.theme, 0) + 1
         ranked = [
             theme
             for counts in told.values()
@@ -255,7 +254,7 @@ def _confidence(reason: list[Mention]) -> float:
     if first.source == DECLARED:
         return 1.0
     told = [mention for mention in reason if mention.source == first.source]
-    further = min(len(Counter(m.phrase for m in told)) - 1, _MOST_FURTHER)
+    further = min(len({m.phrase for m in told}) - 1, _MOST_FURTHER)
     sure = _ONE_PHRASE + _EACH_FURTHER * further
     sure += _ASKED_WHY if first.source != "comment" else 0
     sure += _CLEAR if any(m.clear for m in told) else 0

@@ -7,8 +7,8 @@ perfect"). "But" and its kind turn round: "all was fine, but the price".
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from services.segmenter.wording.phrases import NEGATIONS, Phrase, Phrases, Word
 from services.segmenter.wording.words import sentences
@@ -30,6 +30,11 @@ _BUT_PAIRS: Final = frozenset(
     | {("meme", "si"), ("even", "if"), ("seul", "point"), ("only", "thing"), ("only", "downside")}
     | {("only", "issue"), ("only", "complaint"), ("seul", "reproche"), ("aside", "from")}
 )
+_JOINS: Final[dict[str, Join]] = {**dict.fromkeys(_AND, "and"), **dict.fromkeys(_BUT, "but")}
+_SECONDS: Final = {
+    first: frozenset(second for one, second in _BUT_PAIRS if one == first)
+    for first, _ in _BUT_PAIRS
+}
 _ALSO: Final = frozenset({"aussi", "surtout", "also", "egalement", "encore"})
 #: How many words a negation reaches: "pas du tout trop cher", "not at all too expensive".
 _REACH: Final = 4
@@ -51,8 +56,8 @@ _A: Final = frozenset({"un", "a"})
 _THAN: Final = frozenset({"que", "than"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+# A tuple, because a text has many and a frozen dataclass takes three times as long to make.
+class Sight(NamedTuple):
     """One phrase seen. `sign` is how it feels, its negation counted; `denied`: it was negated."""
 
     phrase: Phrase
@@ -61,24 +66,17 @@ class Sight:
     place: int
 
 
-@dataclass(slots=True)
-class Part:
+class Part(NamedTuple):
     """What stands between two "and"s, commas or "but"s. `turns`: a "but" stands before it.
 
-    `group` numbers the stretches of text that feel alike as long as nothing says otherwise.
+    `group` numbers the stretches of text that feel alike as long as nothing says otherwise. `mood`
+    is how it feels on the whole.
     """
 
     group: int
     turns: bool
-    sights: list[Sight] = field(default_factory=list)
-
-    @property
-    def mood(self) -> Sign:
-        """How it feels on the whole; of as much praise as pain, as the last word said."""
-        total = sum(sight.sign for sight in self.sights)
-        if total:
-            return 1 if total > 0 else -1
-        return next((sight.sign for sight in reversed(self.sights) if sight.sign), 0)
+    sights: list[Sight]
+    mood: Sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,16 @@ def look(text: str, phrases: Phrases) -> Seen:
                 if begins == "but":
                     group, turns = group + 1, True
                 if sights:
-                    parts.append(Part(group, turns, sights))
+                    parts.append(Part(group, turns, sights, _mood(sights)))
     return Seen(tuple(parts), frozenset(escalations))
+
+
+def _mood(sights: Sequence[Sight]) -> Sign:
+    """Add up what is felt; of as much praise as pain, take what the last word said."""
+    total = sum([sight.sign for sight in sights])
+    if total:
+        return 1 if total > 0 else -1
+    return next((sight.sign for sight in reversed(sights) if sight.sign), 0)
 
 
 def _escalations(words: Sequence[Word]) -> Iterator[str]:
@@ -127,7 +133,7 @@ def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
             begins, sights, start = join, [], place
         end = place + 1
         if (openings := words[place].phrases) is not None:
-            end, found = _longest(openings.at(words, place), place)
+            end, found = openings.longest(words, place)
             behind, end = end, _overtaken(words, place, end)
             sights += [_sight(phrase, words, place, start) for phrase in found]
             if end == behind and any(phrase.denies for phrase in found):
@@ -138,23 +144,13 @@ def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
 
 def _joins(words: Sequence[Word], place: int) -> Join | None:
     text = words[place].text
+    join, seconds = _JOINS.get(text), _SECONDS.get(text)
+    if join is None and seconds is None:  # nearly every word
+        return None
     after = words[place + 1].text if place + 1 < len(words) else ""
-    if text in _BUT or (text, after) in _BUT_PAIRS:
+    if join == "but" or (seconds is not None and after in seconds):
         return "and" if after in _ALSO else "but"
-    return "and" if text in _AND else None
-
-
-def _longest(found: list[tuple[int, Phrase]], place: int) -> tuple[int, list[Phrase]]:
-    """Keep the phrases that reach farthest, in the order of the policy."""
-    if not found:
-        return place + 1, []
-    end = max(reached for reached, _ in found)
-    kept = [phrase for reached, phrase in found if reached == end]
-    if len(kept) > 1:
-        # Entries that say the same of the same ("crash", "crashing") are one sight.
-        kept.sort(key=lambda phrase: (not phrase.weak, -phrase.number))
-        kept = list({(phrase.kind, phrase.name): phrase for phrase in kept}.values())
-    return end, kept
+    return join
 
 
 def _overtaken(words: Sequence[Word], place: int, end: int) -> int:
@@ -164,7 +160,7 @@ def _overtaken(words: Sequence[Word], place: int, end: int) -> int:
     """
     for inner in range(place + 1, end):
         openings = words[inner].phrases
-        if openings is not None and any(far > end for far, _ in openings.at(words, inner)):
+        if openings is not None and openings.longest(words, inner)[0] > end:
             return inner
     return end
 

@@ -62,17 +62,36 @@ class Phrase:
             return place
         wanted = self.words[part]
         if wanted is None:
-            ends = (self._rest(words, place + skip, part + 1) for skip in range(_GAP + 1))
-            return next((end for end in ends if end is not None), None)
+            return self._behind_gap(words, place, part + 1)
         if place < len(words) and not wanted.isdisjoint(words[place].forms):
             return self._rest(words, place + 1, part + 1)
         return None
+
+    def _behind_gap(self, words: "Sequence[Word]", place: int, part: int) -> int | None:
+        wanted = self.words[part] if part < len(self.words) else None
+        for start in range(place, place + _GAP + 1):
+            # Asked here, too: most words that follow are not the one wanted.
+            if wanted is not None and (
+                start >= len(words) or wanted.isdisjoint(words[start].forms)
+            ):
+                continue
+            if (end := self._rest(words, start, part)) is not None:
+                return end
+        return None
+
+
+def _distinct(phrases: list[Phrase]) -> list[Phrase]:
+    """Let entries that say the same of the same ("crash", "crashing") be one; in one order."""
+    if len(phrases) < 2:
+        return phrases
+    ordered = sorted(phrases, key=lambda phrase: (not phrase.weak, -phrase.number))
+    return list({(phrase.kind, phrase.name): phrase for phrase in ordered}.values())
 
 
 class Openings:
     """The phrases that begin with one word, told apart by the next: most fit nowhere."""
 
-    __slots__ = ("_gapped", "_next", "_single")
+    __slots__ = ("_gapped", "_next", "_shortest", "_single")
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._single: list[Phrase] = []
@@ -86,15 +105,31 @@ class Openings:
             else:
                 for form in phrase.words[1]:
                     self._next.setdefault(form, []).append(phrase)
+        self._shortest = _distinct(self._single)
 
     def __bool__(self) -> bool:
         return bool(self._single or self._next or self._gapped)
 
     def at(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
         """List the phrases that stand here, each with the place behind it."""
-        found = [(place + 1, phrase) for phrase in self._single]
-        if not self._next and not self._gapped:
-            return found
+        return [*((place + 1, phrase) for phrase in self._single), *self._longer(words, place)]
+
+    def longest(self, words: "Sequence[Word]", place: int) -> tuple[int, list[Phrase]]:
+        """Give those that reach farthest, and the place behind them; without any, the next one."""
+        if not self._gapped:  # most words end here
+            after = words[place + 1].forms if place + 1 < len(words) else ()
+            if self._next.keys().isdisjoint(after):
+                return place + 1, self._shortest
+        found = self._longer(words, place)
+        if not found:
+            return place + 1, self._shortest
+        end = max([reached for reached, _ in found])
+        kept = [phrase for reached, phrase in found if reached == end]
+        # A gap at the end may be empty: then a phrase ends where the word alone does.
+        return end, _distinct([*self._single, *kept] if end == place + 1 else kept)
+
+    def _longer(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
+        found: list[tuple[int, Phrase]] = []
         for phrase in self._gapped:
             if (end := phrase.end(words, place)) is not None:
                 found.append((end, phrase))
