@@ -35,6 +35,7 @@ from tests.builders.facts import (
 )
 from tests.builders.forgetting import erase_asked, erased, people_of, rows, texts, traces
 from tests.builders.merging import count, merge_asked, profiles, tell, unmerge_asked
+from tests.builders.sweeping import sweep
 
 MARK = "Écharpe de Zénobie"
 NUMBER = "K-4711-ZENOBIE"
@@ -356,3 +357,22 @@ async def test_every_table_is_thought_of(engine: AsyncEngine) -> None:
     read = {"people", "people_said", "people_keys", "suspects"}
     read |= {"told_answers", "told_cases", "told_invitations"}
     assert {*await texts(engine, query)} - {*TABLES} - nobody - ids_only - read == set()
+
+
+async def test_what_was_read_of_her_for_figures_goes_too(engine: AsyncEngine) -> None:
+    """At once from all that figures and data quality are told from, hashes with the next sweep."""
+    shelf = Shelf()
+    her = await lived(engine, shelf)
+    await tell(engine, shelf, answered("b1", 9, email=BEN))
+    ben = shelf.decided()[-1].customer_id
+    sweeping = sweep(engine, lambda: day(5))
+    await sweeping.catch_up()
+    read = ("people", "told_answers", "told_cases", "told_invitations")
+    assert all([await rows(engine, table, [her]) for table in read])
+    others = [await rows(engine, table, [ben]) for table in read]
+    await tell(engine, shelf, erase_asked(her))
+    assert [await rows(engine, table, [her]) for table in (*read, "people_said")] == [0] * 5
+    await sweeping.catch_up()
+    assert [await rows(engine, table, [her]) for table in (*read, "people_keys")] == [0] * 5
+    assert await count(engine, "SELECT count(*) FROM changed_customers") == 0
+    assert [await rows(engine, table, [ben]) for table in read] == others
