@@ -1,99 +1,72 @@
-"""Forgetting people, as the segmenter is asked to, and a look for what is left of them."""
+"""Somebody is forgotten, as ingest hears of it: by a `customer.erased` on the bus."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
-from typing import Any
+import asyncio
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from services.segmenter.erase_api import make_erase_router
-from services.segmenter.erase_request import Requests
-from services.segmenter.export_api import make_export_router
-from shared.events import feedback
+from services.ingest.keep.people import people
+from shared import identifiers
+from shared.bus.port import Message
 from shared.events.decisions import CustomerErased
-from shared.events.envelope import Event
+from shared.events.envelope import DECISIONS, Event, encode
 from shared.events.vocabulary import Identifier
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
-from shared.identifiers import AS_SAID, hashed
-from shared.settings import Secrets
-from tests.builders.facts import ROUTE_KEY, Shelf, day, event
+from shared.identifiers import AS_SAID
+from tests.builders.ingest import ENVIRON, Ingest
+from tests.builders.waiting import eventually
 
-ERASER = {"Authorization": "Bearer eraser"}
-
-
-def people_of(*named: Identifier) -> tuple[str, ...]:
-    """HMACs of identifiers, as an erasure names people."""
-    return tuple(sorted(hashed(ROUTE_KEY, one) for one in named))
+KEY = ENVIRON["NPS_ROUTE_SECRET"].encode()
+#: An hour before the clock of `remapping`, and after all answers of its tool.
+BEFORE = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-def erase_asked(
-    *customer_ids: UUID,
-    people: Iterable[str] = (),
-    before: datetime = day(5),  # noqa: B008 - a constant
-    erasure_id: UUID | None = None,
-) -> Event:
-    """Somebody is to be forgotten."""
-    data = feedback.ErasureRequested(
-        erasure_id=erasure_id or uuid4(),
-        customer_ids=customer_ids,
-        people=tuple(people),
-        erased_before=before,
-        asked_by="operator",
-    )
-    return event(data, data.erasure_id)
-
-
-def erased(shelf: Shelf) -> list[CustomerErased]:
-    """Every person forgotten, as it was told."""
-    return [e.data for e in shelf.events() if isinstance(e.data, CustomerErased)]
-
-
-def erasing_app(engine: AsyncEngine, asked: Shelf, *, now: datetime = day(5)) -> FastAPI:  # noqa: B008
-    """A segmenter's routes of erasure, for the tokens `eraser` and `reader`."""
-    tokens = (
-        Token(name="eraser", scopes=frozenset({"erase"}), token="env:NPS_TOKEN_E"),
-        Token(name="reader", scopes=frozenset({"read", "operate"}), token="env:NPS_TOKEN_R"),
-    )
-    secrets = Secrets({"NPS_TOKEN_E": "eraser", "NPS_TOKEN_R": "reader"})
-    access = Access(AccessConfig(tokens=tokens), secrets)
-    requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: now)
-    routers = [
-        make_erase_router(requests, access, AS_SAID),
-        make_export_router(engine, access, AS_SAID),
-    ]
-    return make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
-
-
-async def traces(engine: AsyncEngine, *marks: str, schema: str = "segmenter") -> list[str]:
-    """Search every column of every table of a schema; tell in which tables a mark was found."""
-    found: list[str] = []
-    async with engine.connect() as connection:
-        tables = await connection.scalars(
-            text("SELECT table_name FROM information_schema.tables WHERE table_schema = :schema"),
-            {"schema": schema},
-        )
-        for table in sorted(tables):
-            query = f'SELECT CAST(t AS text) FROM {schema}."{table}" t'
-            rows = await connection.scalars(text(query))
-            dump = "\n".join(rows)
-            found += [f"{table}: {mark}" for mark in marks if mark in dump]
+def email(address: str) -> Identifier:
+    """Normalise an address, which must be one."""
+    found = AS_SAID.email(address)
+    assert found is not None
     return found
 
 
-async def rows(engine: AsyncEngine, table: str, ids: Collection[UUID]) -> int:
-    """Count the rows of customers in one table."""
-    query = f"SELECT count(*) FROM {table} WHERE customer_id = ANY(:ids)"
-    async with engine.connect() as connection:
-        parameters: dict[str, Any] = {"ids": sorted(ids)}
-        return int(await connection.scalar(text(query), parameters) or 0)
+def hashed(*known: Identifier) -> tuple[str, ...]:
+    """Hash identifiers, of people and responses, as the segmenter tells them."""
+    return tuple(identifiers.hashed(KEY, one) for one in known)
 
 
-async def texts(engine: AsyncEngine, query: str) -> list[str]:
-    """Read the texts that a query selects."""
-    async with engine.connect() as connection:
-        return list(await connection.scalars(text(query)))
+def marks(*known: Identifier) -> tuple[str, ...]:
+    """Mark identifiers as ingest's rows do."""
+    return people(KEY, known)
+
+
+def erasure(*known: Identifier, before: datetime = BEFORE) -> Message:
+    """The record that says somebody is forgotten."""
+    customer = uuid4()
+    data = CustomerErased(
+        erasure_id=UUID(int=customer.int ^ 1),
+        customer_id=customer,
+        customer_ids=(customer,),
+        people=hashed(*known),
+        erased_before=before,
+        erased_at=before,
+    )
+    event = Event(uuid4(), "segmenter", before, data)
+    return Message(DECISIONS, str(customer), encode(event))
+
+
+async def consumed(ingest: Ingest, erasures: int) -> None:
+    """Let ingest's own loop run until it did so many erasures in all."""
+    stopping = asyncio.Event()
+    loop = asyncio.ensure_future(ingest.part.tasks["erasures"](stopping))
+
+    async def done() -> bool:
+        assert not loop.done()
+        return ingest.metric("nps_ingest_erasures_total") >= erasures
+
+    await eventually(done)
+    stopping.set()
+    await loop
+
+
+async def forgotten(ingest: Ingest, *known: Identifier, before: datetime = BEFORE) -> None:
+    """Tell that somebody is forgotten, and wait until ingest has done it."""
+    already = int(ingest.metric("nps_ingest_erasures_total"))
+    await ingest.bus.publisher.publish([erasure(*known, before=before)])
+    await consumed(ingest, already + 1)

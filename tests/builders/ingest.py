@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from services.ingest.__main__ import build
 from services.ingest.examples import SignedRequest
+from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
 from shared.database import connect
 from shared.events import envelope
@@ -50,6 +51,7 @@ class Ingest:
     registry: CollectorRegistry
     engine: AsyncEngine
     app: ASGIApp
+    bus: Bus
 
     async def post(self, request: SignedRequest, **headers: str) -> httpx.Response:
         """Send one signed webhook; `headers` replace the request's own."""
@@ -152,7 +154,7 @@ async def running_ingest(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
-            yield Ingest(client, part, registry, engine, app)
+            yield Ingest(client, part, registry, engine, app, bus)
     finally:
         await part.close()
         await bus.close()

@@ -28,7 +28,8 @@ from tests.builders.postgres import run_sql
 #: All that ingest's stores hold; emptied before each test of a file that shares one database.
 _EMPTY = (
     "TRUNCATE ingest.spool, ingest.spool_dead, ingest.bodies, ingest.mappings, ingest.quarantine",
-    "TRUNCATE ingest.fetches, ingest.tombstones",
+    "TRUNCATE ingest.fetches, ingest.fetch_calls, ingest.fetch_sources, ingest.fetch_surveys",
+    "TRUNCATE ingest.fetch_told, ingest.imports, ingest.tombstones",
     "UPDATE ingest.spool_size SET rows = 0, bytes = 0",
     "TRUNCATE bus.records",
 )

@@ -134,7 +134,9 @@ class Remapping:
     async def _without_erased(self, mapped: Sequence[Mapped]) -> list[Mapped]:
         told = [one for each in mapped for one in each.told]
         erased = await self._intake.in_time(self._tombstones.erased(told))
-        return [_refused(each, erased, _ERASED) for each in mapped]
+        refused = [_refused(each, erased, _ERASED) for each in mapped]
+        # What it said is not shown either.
+        return [replace(one, changes=()) if one.refused == _ERASED else one for one in refused]
 
     async def _mapped(self, way: Way, body: KeptBody) -> Mapped:
         then = await self._intake.in_time(self._ways.then(body.mapping))

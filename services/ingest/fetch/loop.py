@@ -212,6 +212,7 @@ class Fetching:
             survey=call.survey,
         )
         try:
+            claimed = await self._not_erased(claimed)
             arms = {one.thin.response_id: one.arm for one in claimed}
             reading = await self._reader.read(call.survey, call.since, arms, stopping)
             if reading.complete:

@@ -6,7 +6,7 @@ Every call raises `DependencyAway` when the database is away.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -22,20 +22,26 @@ from shared.database import away_as_dependency
 
 #: A crash of the server may lose the last half second; a lost body loses no response.
 _RELAXED: Final = text("SET LOCAL synchronous_commit = off")
+#: What nearly all bodies of a batch have in common is sent once: a column costs as much as a
+#: question mapped.
 _PUT: Final = text("""
     INSERT INTO bodies (source, survey, response_id, received_at, mapping, content_type, headers,
                         query, event_ids, people, said_at, body)
-    SELECT entry.source, entry.survey, entry.response_id, entry.received_at, entry.mapping,
-           entry.content_type, CAST(entry.headers AS jsonb), entry.query,
+    SELECT frame.source, frame.survey, entry.response_id, entry.received_at, frame.mapping,
+           frame.content_type, CAST(frame.headers AS jsonb), frame.query,
            CAST(string_to_array(entry.event_ids, ',') AS uuid[]),
            string_to_array(entry.people, ','), entry.said_at, entry.body
-    FROM unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:response_ids AS text[]),
-                CAST(:received_at AS timestamptz[]), CAST(:mappings AS text[]),
-                CAST(:content_types AS text[]), CAST(:headers AS text[]), CAST(:queries AS text[]),
-                CAST(:event_ids AS text[]), CAST(:people AS text[]),
-                CAST(:said_at AS timestamptz[]), CAST(:bodies AS bytea[]))
-         AS entry (source, survey, response_id, received_at, mapping, content_type, headers, query,
-                   event_ids, people, said_at, body)
+    FROM unnest(CAST(:frames AS integer[]), CAST(:response_ids AS text[]),
+                CAST(:received_at AS timestamptz[]), CAST(:event_ids AS text[]),
+                CAST(:people AS text[]), CAST(:said_at AS timestamptz[]), CAST(:bodies AS bytea[]))
+         WITH ORDINALITY
+         AS entry (frame, response_id, received_at, event_ids, people, said_at, body, place)
+    JOIN unnest(CAST(:sources AS text[]), CAST(:surveys AS text[]), CAST(:mappings AS text[]),
+                CAST(:content_types AS text[]), CAST(:headers AS text[]), CAST(:queries AS text[]))
+         WITH ORDINALITY
+         AS frame (source, survey, mapping, content_type, headers, query, place)
+         ON frame.place = entry.frame
+    ORDER BY entry.place
 """)
 _SHOWN: Final = """
     SELECT id, source, survey, response_id, received_at, mapping, content_type,
@@ -134,6 +140,18 @@ class KeptBody:
     said_at: datetime | None
     body: bytes
     revised: int = 0
+
+
+class _Frame(NamedTuple):
+    """What bodies of one source, survey and version have in common."""
+
+    source: str
+    survey: str | None
+    mapping: str
+    content_type: str
+    headers: tuple[tuple[str, str], ...]
+    query: str
+    secrets: tuple[bytes, ...]
 
 
 class BodiesTable:
@@ -261,17 +279,32 @@ def _asked(whom: Whom) -> dict[str, object]:
 
 
 def _columns(bodies: Sequence[Body]) -> dict[str, object]:
+    frames: dict[_Frame, int] = {}
+    places = [frames.setdefault(_frame(each), len(frames) + 1) for each in bodies]
     return {
-        "sources": [each.source for each in bodies],
-        "surveys": [each.survey for each in bodies],
+        "sources": [frame.source for frame in frames],
+        "surveys": [frame.survey for frame in frames],
+        "mappings": [frame.mapping for frame in frames],
+        "content_types": [clean(frame.content_type, 200) for frame in frames],
+        "headers": [redacted_headers(dict(frame.headers), frame.secrets) for frame in frames],
+        "queries": [redacted_text(frame.query, frame.secrets) for frame in frames],
+        "frames": places,
         "response_ids": [each.response_id for each in bodies],
         "received_at": [each.received_at for each in bodies],
-        "mappings": [each.mapping for each in bodies],
-        "content_types": [clean(each.content_type, 200) for each in bodies],
-        "headers": [redacted_headers(each.headers, each.secrets) for each in bodies],
-        "queries": [redacted_text(each.query, each.secrets) for each in bodies],
         "event_ids": [",".join(map(str, each.event_ids)) for each in bodies],
         "people": [",".join(each.people) for each in bodies],
         "said_at": [each.said_at for each in bodies],
         "bodies": [redacted(each.body, each.secrets) for each in bodies],
     }
+
+
+def _frame(body: Body) -> _Frame:
+    return _Frame(
+        body.source,
+        body.survey,
+        body.mapping,
+        body.content_type,
+        tuple(body.headers.items()),
+        body.query,
+        body.secrets,
+    )
