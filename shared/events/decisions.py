@@ -264,9 +264,10 @@ class CustomerErased(Fact):
     """A person is forgotten: whoever keeps something of hers up to `erased_before` deletes it.
 
     `customer_ids` are all that ever stood for her, `customer_id` the last of them; none of them is
-    used again. `people` holds HMAC-SHA-256s (hex) of all her identifiers under the route key, those
-    of her responses (`source/survey/response id`) among them. `erased_at` is when the segmenter had
-    forgotten her.
+    used again. Where nobody was known there are none, and `customer_id` is the erasure's. `people`
+    holds HMAC-SHA-256s (hex) of all her identifiers under the route key, those of her responses
+    (`source/survey/response id`) among them; one erasure with very many is told by several events,
+    each with a part of them. `erased_at` is when the segmenter had forgotten her.
     """
 
     TYPE: ClassVar[str] = "customer.erased"
