@@ -76,6 +76,31 @@ async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
     assert [len(mark) for mark in whom] == [64, len("said:") + 64]
 
 
+async def test_bodies_of_one_batch_keep_what_is_their_own(engine: AsyncEngine) -> None:
+    """Written together, each comes back with its own survey, version, headers and query."""
+    told = [
+        body(
+            number,
+            survey=("s", "t", None)[number % 3],
+            mapping=f"v{number % 2}",
+            headers={"x-survey": f"h{number % 4}"} if number % 5 else {},
+            query=f"n={number % 3}",
+            secrets=(b"hush",) if number % 2 else (),
+        )
+        for number in range(40)
+    ]
+    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    for each in told:
+        bodies.keep(each)
+    await written(bodies)
+
+    kept = await bodies.read("shop", since=START, limit=100)
+    names = ("body", "survey", "mapping", "headers", "query")
+    assert [[getattr(one, name) for name in names] for one in kept] == [
+        [getattr(one, name) for name in names] for one in told
+    ]
+
+
 async def test_secrets_are_struck_out_of_all_that_is_kept(engine: AsyncEngine) -> None:
     """Body, query and headers, however the sender wrote them."""
     secret = b"s3cret/with+signs"
