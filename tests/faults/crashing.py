@@ -1,8 +1,9 @@
 """Be a service that is killed around one publish: `python -m tests.faults.crashing`.
 
-Arguments: service, `before` or `after`, event type. The process kills itself (SIGKILL, as a power
-cut would) around its first publish of an event of that type: `before` falls between the commit of
-the work and its telling, `after` between the telling and its closing.
+Arguments: service, `before`, `after` or `closed`, event type, and how many seconds its clock is
+ahead. The process kills itself (SIGKILL, as a power cut would) around its first publish of an event
+of that type: `before` falls between the commit of the work and its telling, `after` between the
+telling and its closing, `closed` (of due timers) as soon as that is committed.
 """
 
 import os
@@ -10,10 +11,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 
 import orjson
 
+from services.segmenter.timers import Timers
 from shared.bus.port import Bus, Consumer, Message, Publisher
 from shared.hosting import Part
 from shared.observe import configure_logging
@@ -34,7 +37,7 @@ class CrashingPublisher:
         if fatal and self._when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         await self._inner.publish(messages)
-        if fatal:
+        if fatal and self._when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -58,17 +61,34 @@ class CrashingBus:
         await self._inner.close()
 
 
-async def main(service: str, when: str, event_type: str) -> None:
+def die_when_closed() -> None:
+    """Let the loop of timers end the process once it has closed what it told."""
+    tell_due = Timers.tell_due
+
+    async def tell_and_die(timers: Timers) -> int:
+        told = await tell_due(timers)
+        if told:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return told
+
+    setattr(Timers, "tell_due", tell_and_die)  # noqa: B010 - a method is not assigned to
+
+
+async def main(service: str, when: str, event_type: str, ahead_s: str = "0") -> None:
     """Serve one service with the crashing bus."""
     settings = read_settings()
     configure_logging(settings.log_level)
     build: Build = import_module(f"services.{service}.__main__").build
+    ahead = timedelta(seconds=float(ahead_s))
+    if when == "closed":
+        die_when_closed()
 
     async def crashing(context: Context) -> Part:
-        return await build(replace(context, bus=CrashingBus(context.bus, when, event_type)))
+        bus = CrashingBus(context.bus, when, event_type)
+        return await build(replace(context, bus=bus, clock=lambda: context.clock() + ahead))
 
     await serve(settings, [crashing])
 
 
 if __name__ == "__main__":
-    run_or_explain(lambda: main(*sys.argv[1:4]))
+    run_or_explain(lambda: main(*sys.argv[1:]))
