@@ -101,6 +101,8 @@ def matches(when: When, decision: CustomerDecided) -> bool:
         return False
     if any(wanted and value not in wanted for wanted, value in one_of):
         return False
+    if when.escalations and set(when.escalations).isdisjoint(snapshot.escalations):
+        return False
     if when.has_comment is not None and when.has_comment != bool(snapshot.comment):
         return False
     mature = snapshot.maturity is not None and snapshot.maturity.ready

@@ -38,6 +38,7 @@ class When(Strict):
     trigger: Trigger
     segment: tuple[Segment, ...] = ()
     theme: tuple[str, ...] = ()
+    escalations: tuple[_NAME, ...] = ()
     move: tuple[MoveKind, ...] = ()
     survey: tuple[str, ...] = ()
     source: tuple[str, ...] = ()

@@ -49,14 +49,17 @@ async def hosted(database: str) -> AsyncIterator[tuple[Context, Part, FastAPI]]:
             await part.close()
 
 
-async def test_the_shipped_playbook_names_the_four_plays() -> None:
+async def test_the_shipped_playbook_names_its_plays() -> None:
     """The commented reference loads, and holds what the example promises."""
     playbook = load_yaml(CONFIG / "playbook.yaml", Playbook).value
     assert [(p.do.action, p.do.contact_class) for p in playbook.plays] == [
         ("internal_alert", "internal"),
+        ("escalation_alert", "internal"),
         ("reassurance", "service"),
         ("discount", "marketing"),
         ("ambassador_invite", "marketing"),
+        ("resurvey", "survey"),
+        ("survey_invite", "survey"),
     ]
 
 
@@ -106,6 +109,6 @@ async def test_a_play_without_its_target_refuses_to_start(database: str, tmp_pat
     async with open_context(settings, ENVIRON) as context:
         with pytest.raises(
             ConfigError,
-            match=r"playbook.yaml:\d+: plays.3.do.target: play ambassador-invite: 'gone'",
+            match=r"playbook.yaml:\d+: plays.4.do.target: play ambassador-invite: 'gone'",
         ):
             await build(context)

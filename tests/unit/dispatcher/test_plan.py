@@ -18,6 +18,7 @@ MATURE = Snapshot(
     score=10, segment="promoter", lifecycle="active", maturity=Maturity(points=60, ready=True)
 )
 GREEN = Snapshot(score=10, segment="promoter", maturity=Maturity(points=30, ready=False))
+RAISED = Snapshot(score=10, segment="promoter", escalations=("safety", "call_me"))
 SLOW = TargetRules("sandbox", 8)
 
 
@@ -58,6 +59,9 @@ def planned(
         pytest.param({"lifecycle": ["churned"]}, {"snapshot": MATURE}, False, id="another-one"),
         pytest.param({"lifecycle": ["active"]}, {}, False, id="no-lifecycle"),
         pytest.param({"mature": True}, {"snapshot": MATURE}, True, id="mature"),
+        pytest.param({"escalations": ["legal", "safety"]}, {"snapshot": RAISED}, True, id="raised"),
+        pytest.param({"escalations": ["legal"]}, {"snapshot": RAISED}, False, id="another-topic"),
+        pytest.param({"escalations": ["legal"]}, {}, False, id="nothing-raised"),
         pytest.param({"mature": True}, {"snapshot": GREEN}, False, id="not-mature-yet"),
         pytest.param({"mature": True}, {}, False, id="no-promoter-is-mature"),
         pytest.param({"mature": False}, {"snapshot": GREEN}, True, id="not-mature-is-asked-for"),
