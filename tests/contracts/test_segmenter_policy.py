@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import httpx
@@ -16,8 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as nps
+from services.dispatcher.plan import matches
+from services.dispatcher.playbook import When
 from services.segmenter.policy_api import make_policy_router
 from shared.database import connect
+from shared.events.decisions import Trigger
 from shared.events.envelope import Event
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
@@ -173,6 +176,8 @@ async def test_a_policy_in_force_takes_effect_for_those_whom_no_event_touches(
     assert "marketing_rest" not in {hold.rule for hold in anna.holds}
     assert ("policy", version_of(NEW)) in {(line.rule, line.outcome) for line in anna.trace}
     assert (await timers(engine, people["anna"]))["lapse"] == (day(100), "open")
+    anything = [When(trigger=trigger) for trigger in get_args(Trigger)]
+    assert [when for when in anything if matches(when, anna)] == []
 
 
 async def test_a_silence_that_only_the_policy_made_long_rings_for_nobody(

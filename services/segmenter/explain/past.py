@@ -6,12 +6,13 @@ newest first.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, get_args
 
 from services.segmenter import clocks
 from services.segmenter.explain.say import Point, Said, Term
 from services.segmenter.views import CaseView, ContactView, DecisionView
 from shared.events.decisions import Cause, TraceLine
+from shared.events.feedback import TimerKind
 from shared.events.outcomes import DeliverySettled
 
 #: How many of each are told: the last weeks of most people. The rest is in the API's answer.
@@ -31,6 +32,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "identity": ("new", "kept apart", "merged", "merge undone"),
     "score": ("waiting",),
     "answered_at": ("receipt", "future"),
+    "time": ("lifecycle", "maturity"),
 }
 #: Why a decision was kept and not published, as its note says it.
 NOTES: Final[Mapping[str, str]] = {
@@ -66,11 +68,11 @@ def _header(decision: DecisionView, cause: Cause, event: Term) -> Point:
 
 
 def cause_code(cause: Cause) -> str:
-    """Name the sentence of what happened: by the first trigger, else by the kind."""
+    """Name the sentence of what happened: by the first trigger, else by the timer or the kind."""
     if cause.late:
         return "cause.late"
-    if cause.kind == "timer" and cause.what == "policy":
-        return "cause.policy"
+    if not cause.triggers and cause.what in get_args(TimerKind):
+        return f"timer.{cause.what}"
     return f"trigger.{cause.triggers[0]}" if cause.triggers else f"cause.{cause.kind}"
 
 

@@ -54,8 +54,6 @@ _SENTENCES: Final = {
     "decision.held": "Held back then: {rules}.",
     "cause.late": "{at}: something older than what is known already came in ({event}): it entered "
     "the history only.",
-    "cause.policy": "{at}: another policy was put in force: she was decided about anew, and no "
-    "play looked at it.",
     "cause.response": "{at}: an answer to the survey “{survey}” came in to which no play reacts.",
     "cause.survey_contact": "{at}: she was asked, or declined to answer ({event}).",
     "cause.customer": "{at}: something new was told about her.",
@@ -109,6 +107,8 @@ _SENTENCES: Final = {
     "trace.score.waiting": "The answer had no score yet.",
     "trace.answered_at.receipt": "The answer had no date of its own: it counts as of its receipt.",
     "trace.answered_at.future": "The answer's date lay in the future: it counts as of its receipt.",
+    "trace.time.lifecycle": "Nothing happened but time: she is another thing to the house.",
+    "trace.time.maturity": "Nothing happened but time: her maturity changed.",
     "trace.other": "A rule of another release answered: {rule}, {outcome}.",
     # What may be done.
     "permit.open": "{class}: open by {channels} (legal basis: {basis}).",
@@ -183,7 +183,8 @@ _SENTENCES: Final = {
     "timer.lapse": "{at}: without another answer she counts as lapsed.",
     "timer.lifecycle": "{at}: time alone changed what she is to the house.",
     "timer.maturity": "{at}: time alone changed how ready she is to be an ambassador.",
-    "timer.policy": "{at}: she is decided about anew, because another policy is in force.",
+    "timer.policy": "{at}: another policy was put in force: she was decided about anew, and no "
+    "play looked at it.",
     "next.case_due": "{at}: by then somebody should have called about her case.",
     "next.exemption_over": "{at}: the survey clocks hold the question about her case, too.",
     "next.may_be_asked": "{at}: from then on she may be asked again.",

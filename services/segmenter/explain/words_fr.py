@@ -56,8 +56,6 @@ _SENTENCES: Final = {
     "decision.held": "Retenu alors par : {rules}.",
     "cause.late": "{at} : reçu plus tard qu'une chose plus récente ({event}) : cela n'entre que "
     "dans l'historique.",
-    "cause.policy": "{at} : une autre politique est entrée en vigueur : nouvelle décision, "
-    "qu'aucun scénario n'a regardée.",
     "cause.response": "{at} : une réponse à l'enquête « {survey} », à laquelle aucun scénario ne "
     "réagit.",
     "cause.survey_contact": "{at} : elle a été interrogée, ou n'a pas voulu répondre ({event}).",
@@ -114,6 +112,8 @@ _SENTENCES: Final = {
     "trace.score.waiting": "La réponse n'avait pas encore de note.",
     "trace.answered_at.receipt": "La réponse n'avait pas de date : sa réception fait foi.",
     "trace.answered_at.future": "La date de la réponse était à venir : sa réception fait foi.",
+    "trace.time.lifecycle": "Rien que le temps : elle est devenue autre chose pour la maison.",
+    "trace.time.maturity": "Rien que le temps : sa maturité a changé.",
     "trace.other": "Une règle d'une autre version a répondu : {rule}, {outcome}.",
     # Ce qui est permis.
     "permit.open": "{class} : ouvert par {channels} (base légale : {basis}).",
@@ -193,7 +193,8 @@ _SENTENCES: Final = {
     "timer.lapse": "{at} : sans autre réponse, elle est perdue de vue.",
     "timer.lifecycle": "{at} : le temps seul a changé ce qu'elle est pour la maison.",
     "timer.maturity": "{at} : le temps seul a changé sa maturité d'ambassadrice.",
-    "timer.policy": "{at} : nouvelle décision, parce qu'une autre politique est en vigueur.",
+    "timer.policy": "{at} : une autre politique est entrée en vigueur : nouvelle décision, "
+    "qu'aucun scénario n'a regardée.",
     "next.case_due": "{at} : d'ici là, quelqu'un devait appeler au sujet de son dossier.",
     "next.exemption_over": "{at} : les délais entre enquêtes retiennent aussi la question sur son "
     "dossier.",

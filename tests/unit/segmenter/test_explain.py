@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from services.segmenter import clocks, eligibility
 from services.segmenter.decide import decide
 from services.segmenter.explain.ahead import what_next
+from services.segmenter.explain.past import cause_code
 from services.segmenter.explain.say import Point
 from services.segmenter.explain.whole import Explanation, Language, Line, explain
 from services.segmenter.facts import fact_of
@@ -19,6 +20,7 @@ from services.segmenter.profile import rebuild
 from services.segmenter.rows import Decision
 from services.segmenter.state import Profile
 from services.segmenter.views import customer_view
+from shared.events.decisions import Cause
 from shared.events.envelope import Event, encode
 from shared.events.feedback import ResponseLink
 from shared.events.outcomes import DeliverySettled, MessageBounced, MessageSent
@@ -251,6 +253,36 @@ def test_a_decision_that_nobody_was_told_says_why() -> None:
     assert line.code == "decision.silent"
     assert "rien n'a changé" in line.text
     assert codes(explained(DETRACTOR, decisions=[]), "decisions") == ["decision.none"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "triggers", "what", "late", "code"),
+    [
+        pytest.param("response", ("received", "settled"), None, False, "trigger.received", id="in"),
+        pytest.param("response", (), None, False, "cause.response", id="imported"),
+        pytest.param("response", ("received",), None, True, "cause.late", id="late"),
+        pytest.param("timer", (), "policy", False, "timer.policy", id="another policy"),
+        pytest.param("timer", (), None, False, "cause.timer", id="nobody reacts"),
+        pytest.param("timer", ("resurvey_due",), "case", False, "trigger.resurvey_due", id="D+15"),
+        pytest.param("timer", (), "of tomorrow", False, "cause.timer", id="a later release's"),
+        pytest.param("merge", (), None, False, "cause.merge", id="undone"),
+    ],
+)
+def test_what_happened_is_named_by_its_trigger_or_kind(
+    kind: str, triggers: tuple[str, ...], what: str | None, late: bool, code: str
+) -> None:
+    """Also what nobody reacts to has a sentence."""
+    cause = Cause.model_validate(
+        {
+            "id": SHE,
+            "kind": kind,
+            "triggers": triggers,
+            "deadline_from": NOON,
+            "what": what,
+            "late": late,
+        }
+    )
+    assert cause_code(cause) == code
 
 
 def test_deliveries_and_contacts_are_told_as_far_as_they_are_known() -> None:
