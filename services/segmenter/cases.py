@@ -16,12 +16,11 @@ from uuid import UUID
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
 from services.segmenter.state import Case, Profile, Response
+from services.segmenter.themes import finder, of
 from shared.events import ids
 from shared.events.feedback import TimerDue
 
 OURS: Final = "nps/"
-#: How long after the question an answer still tells how the case went.
-_PAIRED: Final = timedelta(days=60)
 #: How long the question may be asked although the survey clocks would wait: the age at which a
 #: reaction is wrong.
 ASKABLE: Final = timedelta(hours=72)
@@ -110,12 +109,18 @@ def holding(profile: Profile, policy: Policy) -> list[Case]:
         corrected = (
             answer is not None
             and case_id == case_id_of(answer)
-            and not rule.escalations
             and segment_of(answer, policy) not in rule.segments
+            and not (rule.escalations and _raised(answer, policy))
         )
         if case.open and not corrected:
             found.append(case)
     return found
+
+
+def _raised(answer: Response, policy: Policy) -> bool:
+    """Tell whether an answer raises a topic that opens a case."""
+    told = of(answer, policy, finder(policy))
+    return not set(policy.cases.open.escalations).isdisjoint(told.escalations)
 
 
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
@@ -128,7 +133,7 @@ def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
         first = scored.get(case.answer or "")
         if case.open or first is None or first.score is None or not days:
             continue
-        until = case.at + timedelta(days=days) + _PAIRED
+        until = case.at + policy.cases.paired
         second = next((r for r in profile.scored if case.at < r.answered_at <= until), None)
         yield Pair(case_id, first.score, second.score if second else None, case.at, until)
 
@@ -160,10 +165,17 @@ def asked_about(profile: Profile, due: TimerDue) -> Response | None:
 
 def askable(profile: Profile, policy: Policy, now: datetime) -> bool:
     """Tell whether the question after a case is due and not asked yet: no survey clock holds it."""
-    return any(
-        due <= now < due + ASKABLE and not _asked_since(profile, due)
+    return exempt_until(profile, policy, now) is not None
+
+
+def exempt_until(profile: Profile, policy: Policy, now: datetime) -> datetime | None:
+    """Tell when the survey clocks hold again the question that is due now; None: none is."""
+    ends = (
+        due + ASKABLE
         for due in resurveys(profile, policy).values()
+        if due <= now < due + ASKABLE and not _asked_since(profile, due)
     )
+    return max(ends, default=None)
 
 
 def lifted(profile: Profile, policy: Policy, now: datetime) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.segments import segment_of
-from services.segmenter.state import Profile, once
+from services.segmenter.state import Profile, Response, once
 from services.segmenter.wording.clauses import Part, Sight, Sign, look
 from services.segmenter.wording.phrases import Entry, Phrases
 from services.segmenter.wording.words import fold
@@ -148,9 +148,11 @@ def finder(policy: Policy) -> ThemeFinder:
 @once
 def newest(profile: Profile, policy: Policy, themes: ThemeFinder) -> Told:
     """Tell what her newest answer with a score says."""
-    if not profile.scored:
-        return Told()
-    response = profile.scored[-1]
+    return of(profile.scored[-1], policy, themes) if profile.scored else Told()
+
+
+def of(response: Response, policy: Policy, themes: ThemeFinder) -> Told:
+    """Tell what one answer says."""
     answers = {name: answer.value for name, answer in response.answers.items()}
     return themes.read(answers, segment_of(response, policy))
 

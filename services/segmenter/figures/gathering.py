@@ -94,7 +94,9 @@ async def _loop(
 ) -> Loop:
     scope, days = question.scope, policy.statistics
     detractors = scores_of("detractor", policy.bands)
-    contact, recovery = timedelta(days=days.contact_days), timedelta(days=days.recovery_days)
+    contact = timedelta(days=days.contact_days)
+    own = days.recovery_days
+    recovery = policy.cases.paired if own is None else timedelta(days=own)
     return Loop(
         await caring.contacts(connection, scope, detractors, window=contact),
         await caring.cases(connection, scope),

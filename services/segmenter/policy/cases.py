@@ -1,6 +1,6 @@
 """Section `cases`: which answers open a case, how soon somebody must call, and what comes after."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,6 +10,9 @@ from services.segmenter.policy.words import Days, Name, Zone, once
 from shared.events.vocabulary import Segment
 from shared.settings import Strict
 
+#: How long after the question an answer still tells how the case went: two months, in which nearly
+#: all answers to an invitation come, and after which other things weigh more.
+_PAIRED = timedelta(days=60)
 #: In the order of `date.weekday()`.
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -87,6 +90,11 @@ class Cases(Strict):
     resurvey_after_days: Days = 15
     resurvey_surveys: Annotated[tuple[Pattern, ...], Field(min_length=1)] = ("*",)
     resurvey_exempt_from: tuple[Liftable, ...] = get_args(Liftable)
+
+    @property
+    def paired(self) -> timedelta:
+        """How long after a case was resolved an answer still tells how it went."""
+        return timedelta(days=self.resurvey_after_days) + _PAIRED
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Cases":

@@ -11,9 +11,12 @@ _Window = Annotated[int, Field(ge=1, le=366, strict=True)]
 
 
 class Statistics(Strict):
-    """Below how many answers nothing is concluded, and how long a reaction counts, in days."""
+    """Below how many answers nothing is concluded, and how long a reaction counts, in days.
+
+    Without `recovery_days` an answer after a case counts as long as for decisions (`cases.paired`).
+    """
 
     minimum_n: MinimumN = 30
     response_days: _Window = 30
     contact_days: _Window = 30
-    recovery_days: _Window = 75
+    recovery_days: _Window | None = None

@@ -216,6 +216,38 @@ def test_a_helpdesk_s_case_about_the_answer_takes_the_place_of_ours() -> None:
     assert open_case(profile(over, theirs, *reversed(ours)), POLICY) is None
 
 
+@pytest.mark.parametrize(
+    ("score", "comment", "topic"),
+    [
+        pytest.param(10, "Super, mais j'ai saisi un avocat pour la facture.", "legal", id="legal"),
+        pytest.param(9, "Great phone, but the charger caught fire.", "safety", id="safety"),
+        pytest.param(7, "Rappelez-moi svp au sujet de mon dossier.", "call_me", id="call me"),
+        pytest.param(8, "Fine, but I am going to cancel my contract.", "churn", id="leaving"),
+    ],
+)
+def test_in_the_shipped_policy_an_escalation_beats_the_band(
+    score: int, comment: str, topic: str
+) -> None:
+    """No detractor, and yet somebody's case at once; while it is open, nobody asks or sells."""
+    told = answered("r1", score, comment=comment)
+    found = decided(told)
+    assert found.case is not None
+    assert (found.case.case_id, found.case.reason) == (OURS, f"the answer tells of {topic}")
+    opened = case("opened", OURS, response=LINK)
+    assert "open_case" in {hold.rule for hold in decided(told, opened).holds}
+    # The same scores without it open none.
+    assert decided(answered("r1", score, comment="Merci, à bientôt.")).case is None
+
+
+def test_a_corrected_score_ends_no_case_that_an_escalation_opened() -> None:
+    """What was raised still stands in the comment."""
+    said = answered("r1", 3, revision=1, comment="Je vais saisir la justice.")
+    told = [said, case("opened", OURS, response=LINK), answered("r1", 9, revision=2)]
+    assert open_case(profile(*told), POLICY) is not None
+    taken_back = answered("r1", 9, revision=2, comment="Tout est réglé, merci.")
+    assert open_case(profile(*told[:2], taken_back), POLICY) is None
+
+
 def test_a_corrected_answer_is_no_longer_held_by_its_case() -> None:
     """She meant a 9: the case that the 4 opened keeps nothing from her; one of a person does."""
     told = [answered("r1", 4, revision=1), answered("r1", 9, revision=2)]

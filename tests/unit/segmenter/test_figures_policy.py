@@ -1,5 +1,6 @@
 """Sections statistics, objectives and alerts: what is wrong is refused with its fix."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ def test_the_shipped_policy_watches_the_week_and_aims_at_nothing() -> None:
     policy = shipped_policy().value
     assert policy.objectives == ()
     assert [(alert.name, alert.days, alert.by) for alert in policy.alerts] == [("weekly", 7, None)]
-    assert (policy.statistics.minimum_n, policy.statistics.recovery_days) == (30, 75)
+    assert (policy.statistics.minimum_n, policy.statistics.recovery_days) == (30, None)
+    # As long as decisions pair an answer with the one before the case: 15 days and 60.
+    assert policy.cases.paired == timedelta(days=75)
 
 
 def test_the_commented_examples_are_right() -> None:
