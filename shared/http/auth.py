@@ -11,7 +11,8 @@ from pydantic import Field
 from shared.http.problems import Problem
 from shared.settings import SecretRef, Secrets, Strict
 
-#: `events`: tell events; `read`: look; `operate`: settle, replay, release; `erase`: forget someone.
+#: `events`: tell events; `read`: look; `operate`: settle, replay, release; `erase`: forget someone,
+#: or export all that is kept of her.
 Scope = Literal["events", "read", "operate", "erase"]
 
 

@@ -5,18 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from prometheus_client import generate_latest
+import httpx
+from prometheus_client import CollectorRegistry, generate_latest
 
 from services.segmenter.__main__ import build
 from services.segmenter.metrics import Metrics
 from services.segmenter.progress import ProgressTeller
 from shared.bus.port import Consumer, Message
-from shared.events.decisions import CustomerDecided, SegmenterProgressed
+from shared.events.decisions import CustomerDecided, CustomerErased, SegmenterProgressed
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, Event, decode, encode
-from shared.hosting import Part
+from shared.events.vocabulary import Identifier
+from shared.hosting import Part, make_app
+from shared.identifiers import hashed
 from shared.process import Context, open_context
 from shared.settings import Settings
-from tests.builders.facts import SHIPPED, Shelf, answered, settled
+from tests.builders.facts import ANNA, SHIPPED, Shelf, answered, settled
 from tests.builders.waiting import eventually
 
 SECRETS = {"NPS_TOKEN_OPERATOR": "operator", "NPS_ROUTE_SECRET": "route key of the tests"}
@@ -79,6 +82,15 @@ class Reader:
 
         return await eventually(both, what="progress of both inputs")
 
+    async def erased(self) -> list[CustomerErased]:
+        """Wait for somebody to be forgotten."""
+
+        async def some() -> list[CustomerErased]:
+            self.events += [decode(r.value) for r in await self._consumer.poll(100)]
+            return [e.data for e in self.events if isinstance(e.data, CustomerErased)]
+
+        return await eventually(some, what="an erasure")
+
     def _decided(self) -> list[CustomerDecided]:
         return [e.data for e in self.events if isinstance(e.data, CustomerDecided)]
 
@@ -138,3 +150,29 @@ async def test_what_waits_is_not_told_as_handled(database: str) -> None:
     assert isinstance(waiting, SegmenterProgressed)
     assert isinstance(done, SegmenterProgressed)
     assert (waiting.upto, done.upto) == (record.at, record.at + timedelta(seconds=90))
+
+
+async def test_a_person_is_forgotten_from_the_request_to_the_bus(database: str) -> None:
+    """Asked for by the API, told on the bus, done, told again to the others, with a receipt."""
+    async with context_of(database) as context:
+        part = await build(context)
+        reader = Reader(await context.bus.subscribe("reader", [DECISIONS]))
+        app = make_app([part], CollectorRegistry())
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app),
+            base_url="http://nps.test",
+            headers={"Authorization": "Bearer operator"},
+        )
+        async with running(part), client:
+            await tell(context, answered("r1", 8))
+            (decided, *_) = await reader.decided(1)
+            asked = await client.post("/v1/customers/erase", json={"email": ANNA})
+            assert asked.status_code == 202
+            (erased,) = await reader.erased()
+            assert erased.customer_ids == (decided.customer_id,)
+            email = Identifier(kind="email", value=ANNA)
+            assert hashed(SECRETS["NPS_ROUTE_SECRET"].encode(), email) in erased.people
+            receipt = (await client.get(asked.json()["receipt"])).json()
+            assert (receipt["state"], receipt["counts"]["facts"]) == ("done", 1)
+            gone = await client.get(f"/v1/customers/{decided.customer_id}")
+            assert gone.status_code == 404
