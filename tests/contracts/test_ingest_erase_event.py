@@ -26,6 +26,7 @@ from shared.events import envelope
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
 from shared.events.vocabulary import Identifier
+from tests.builders import decisions
 from tests.builders.erasing import consumed, email, erasure, forgotten, hashed, marks
 from tests.builders.ingest import Ingest
 from tests.builders.remapping import NOW, SOURCE, answer, mapped_by, send
@@ -136,7 +137,8 @@ async def test_told_again_it_changes_nothing(ingest: Ingest) -> None:
 
 async def test_all_else_on_the_topic_is_passed_over(ingest: Ingest) -> None:
     """Neither decoded nor dead-lettered, and not read again by the next process."""
-    noise = [Message(DECISIONS, "key", content) for content in (b"\xff", b"{}", b"[]" * 999)]
+    decided = encode(decisions.told(decisions.decision()))
+    noise = [Message(DECISIONS, "key", content) for content in (b"\xff", b"{}", decided)]
     await ingest.bus.publisher.publish([*noise, erasure(email(ANA)), *noise])
     await consumed(ingest, 1)
     await ingest.bus.publisher.publish([erasure(email(BEN))])

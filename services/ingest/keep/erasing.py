@@ -14,23 +14,28 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import DBAPIError
 
 from services.ingest.keep.forget import Forgetting, Forgotten
+from shared import identifiers
 from shared.bus.consume import Received, Rejected
 from shared.errors import DependencyAway
-from shared.events.decisions import CustomerErased
+from shared.events.decisions import CustomerDecided, CustomerErased
 
 _log = structlog.get_logger(__name__)
 
 _TYPE: Final = CustomerErased.TYPE
 _BYTES: Final = _TYPE.encode()
+#: How a decision begins: behind two fixed fields and the short name of its source.
+_DECIDED: Final = f'"type":"{CustomerDecided.TYPE}"'.encode()
+_HEAD: Final = 256
 
 
 def is_erasure(value: bytes) -> bool:
     """Tell from a record's bytes whether it is an erasure.
 
-    A search of 5 KB takes half a microsecond, decoding them as JSON alone twenty. Only what holds
-    the word is looked at closer: a comment may hold it, too.
+    Of a decision of 6 KB only the head is looked at: 2 µs on a busy machine, where searching all of
+    it takes 12 and decoding it 600. What does not begin like one is searched, and only what holds
+    the word is read as JSON: a comment may hold it, too.
     """
-    if _BYTES not in value:
+    if value.find(_DECIDED, 0, _HEAD) >= 0 or _BYTES not in value:
         return False
     try:
         envelope = orjson.loads(value)
@@ -68,6 +73,7 @@ class Erasing:
             # Such as a search that took too long. Ending the process, as bugs do, would end taking
             # messages in, and change nothing: it is tried again here, and the log tells.
             raise DependencyAway(f"database: {type(error.orig).__name__}") from error
+        identifiers.forget_hashed()  # the memory of this process; others' is bounded and short
         self._count(gone)
         # Ids of ours alone: nothing says who she was.
         _log.info("ingest.person_erased", erasure_id=str(erased.erasure_id), **asdict(gone))

@@ -5,7 +5,6 @@ a response, a message in quarantine. Where a person is erased, what was said of 
 and what she says later stays; something that was said and erased is erased for ever.
 """
 
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +33,7 @@ def people(route_key: bytes, known: Iterable[Identifier]) -> tuple[str, ...]:
 
 def message_mark(route_key: bytes, row_id: UUID) -> str:
     """Mark a message in quarantine: the same message sent again has the same row."""
-    return SAID + hmac.digest(route_key, f"quarantine:{row_id}".encode(), "sha256").hex()
+    return SAID + identifiers.hashed_name(route_key, "quarantine", str(row_id))
 
 
 def named_in(texts: Iterable[str], rules: Rules) -> list[Identifier]:

@@ -13,6 +13,7 @@ from shared.events.decisions import CustomerErased
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
 from shared.events.vocabulary import Identifier
+from tests.builders import decisions
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOON + timedelta(microseconds=1)
@@ -90,6 +91,7 @@ def update(comment: str) -> bytes:
     [
         pytest.param(erasure(), True, id="an erasure"),
         pytest.param(erasure().replace(b'":"', b'" : "'), True, id="as another writer spaces it"),
+        pytest.param(encode(decisions.told(decisions.decision())), False, id="a decision"),
         pytest.param(update("nothing"), False, id="another event"),
         pytest.param(update('"type":"customer.erased"'), False, id="the word in a comment"),
         pytest.param(b"customer.erased", True, id="no JSON, so a dead letter for a person"),
