@@ -96,11 +96,11 @@ def recompute(
         if diff or file is not None or customers:
             wish = {"policy": _text(file, diff=diff, apply=apply), "customers": customers}
             with server(context, url) as at:
-                _show_diff(list(_pages(at, "diff", wish, start, most)), json=json)
+                _show_diff(list(pages_of(at, "diff", wish, start, most)), json=json)
             return
         with server(context, url) as at:
-            pages = _pages(at, "recompute", {"apply": apply}, start, most)
-            _show_recomputed(list(_paced(pages, rate)), json=json, applied=apply)
+            pages = pages_of(at, "recompute", {"apply": apply}, start, most)
+            _show_recomputed(list(paced(pages, rate)), json=json, applied=apply)
 
 
 def _text(file: Path | None, *, diff: bool, apply: bool) -> str:
@@ -113,10 +113,10 @@ def _text(file: Path | None, *, diff: bool, apply: bool) -> str:
     return load_yaml(file, Policy).text
 
 
-def _pages(
+def pages_of(
     at: Server, verb: str, wish: dict[str, Any], start: str, most: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Ask page by page; told on standard error is where to go on, should one fail."""
+    """Ask page by page, for `most` rows in all; where to go on is told should one fail."""
     cursor: str | None = start
     left = most
     try:
@@ -131,7 +131,7 @@ def _pages(
         raise
 
 
-def _paced(
+def paced(
     pages: Iterator[dict[str, Any]], rate: int, rest: Callable[[float], None] = time.sleep
 ) -> Iterator[dict[str, Any]]:
     """Rest after each page for as long as its customers may take."""

@@ -28,8 +28,9 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Profile
 from shared.events.decisions import CustomerDecided, Hold
 
-#: Looks at most (0.5 ms each): far more than there are moments ahead of nearly everybody.
-_MOST: Final = 200
+#: Looks at most (1 ms each, in which nobody else of the process has a turn): more than there are
+#: moments ahead of nearly everybody.
+_MOST: Final = 100
 #: A window that ends with a moment is over just after it.
 _JUST_AFTER: Final = timedelta(microseconds=1)
 #: In so many days every calendar window of a budget has begun anew.
