@@ -285,7 +285,7 @@ class _Work:
         also: tuple[TraceLine, ...] = (),
     ) -> None:
         """Decide about one customer; `first` is told before, `also` stands in the trace."""
-        changed = replace(customer, profile=after)
+        changed = Customer(customer.customer_id, customer.created_at, customer.version, after)
         note = silence(before, after, event, merged=bool(first))
         if note is not None:
             self._keep(changed, event, None, note)
@@ -307,22 +307,30 @@ class _Work:
             told.append(opened)
         told.append(self._event(decided.decision_id, decided))
         payload = "\n".join(encode(one).decode() for one in told)
-        self._keep(changed, event, payload, None)
+        self._keep(changed, event, payload, None, decided.decision_id)
 
     def _event(self, event_id: UUID, data: DecisionData) -> Event:
         return Event(id=event_id, source=_SOURCE, time=self._now, data=data)
 
     def _keep(
-        self, customer: Customer, event: Fact | Due | Command, payload: str | None, note: str | None
+        self,
+        customer: Customer,
+        event: Fact | Due | Command,
+        payload: str | None,
+        note: str | None,
+        decision_id: UUID | None = None,
     ) -> None:
         version = customer.version + 1
+        named = decision_id or ids.name_id(
+            "decision", event.event_id, customer.customer_id, version
+        )
         kept = Customer(customer.customer_id, customer.created_at, version, customer.profile)
         self._customers[customer.customer_id] = self.changes.customers[kept.customer_id] = kept
         self._touch(customer.customer_id, self._now)
         self._record(
             Decision(
                 event_id=event.event_id,
-                decision_id=ids.name_id("decision", event.event_id, customer.customer_id, version),
+                decision_id=named,
                 customer_id=customer.customer_id,
                 version=version,
                 kind=event.kind if isinstance(event, Fact) else event.data.TYPE,

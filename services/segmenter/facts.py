@@ -5,7 +5,7 @@ found; or `Unprocessable`. Promise: equal events give equal facts.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final, cast
@@ -14,7 +14,7 @@ from uuid import UUID
 from shared import identifiers
 from shared.errors import Unprocessable
 from shared.events import feedback, outcomes
-from shared.events.envelope import Event
+from shared.events.envelope import Event, written
 
 SurveyContact = (
     feedback.InvitationSent
@@ -53,6 +53,7 @@ MODELS: Final[dict[str, type[FactData]]] = {
     )
 }
 
+_FACTS: Final = tuple(MODELS.values())
 #: How a customer is found: (kind, value). Beside the identifiers of the wire there are `case` and
 #: `delivery`: a helpdesk's case leads to the customer whose it is, a delivery of ours to the one it
 #: went to, whichever step or report of it comes first.
@@ -84,28 +85,32 @@ class Fact:
     keys: tuple[Key, ...]
     data: FactData
     source: str | None = None
+    #: Place among all facts: occurred at, identity, revision or receipt, event id.
+    order: tuple[datetime, str, int, datetime, str] = field(init=False, repr=False, compare=False)
+    #: Its data as JSON, where that was written to look at it; it is the larger part of its row.
+    body: str | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Tell the place once: sorting and each part of a profile ask for it."""
+        answer = isinstance(self.data, feedback.ResponseReceived)
+        revision = -1 if self.revision is None else self.revision
+        # Only an answer's receipt is a fact; other events' receipts differ from copy to copy.
+        received = self.received_at if answer else self.occurred_at
+        order = (self.occurred_at, self.identity, revision, received, str(self.event_id))
+        object.__setattr__(self, "order", order)
 
     @property
     def kind(self) -> str:
         """The event's type."""
         return self.data.TYPE
 
-    @property
-    def order(self) -> tuple[datetime, str, int, datetime, str]:
-        """Place among all facts: occurred at, identity, revision or receipt, event id."""
-        answer = isinstance(self.data, feedback.ResponseReceived)
-        revision = -1 if self.revision is None else self.revision
-        # Only an answer's receipt is a fact; other events' receipts differ from copy to copy.
-        received = self.received_at if answer else self.occurred_at
-        return (self.occurred_at, self.identity, revision, received, str(self.event_id))
-
 
 def fact_of(event: Event) -> Fact:
     """Read an event as a fact. Raises `Unprocessable` for what can be none."""
     data = event.data
-    if not isinstance(data, tuple(MODELS.values())):
+    if not isinstance(data, _FACTS):
         raise Unprocessable(f"{event.type} is no fact about a customer")
-    return make(event.id, cast(FactData, data), event.time, event.source)
+    return make(event.id, data, event.time, event.source)
 
 
 def make(event_id: UUID, data: FactData, received_at: datetime, source: str | None = None) -> Fact:
@@ -118,6 +123,7 @@ def make(event_id: UUID, data: FactData, received_at: datetime, source: str | No
         if data.revision is not None and not -_BIGINT <= data.revision < _BIGINT:
             raise Unprocessable("revision does not fit 64 bits")
         identity = f"{data.source}/{data.survey}/{data.response_id}"
+        clean, body = storable(data)
         return Fact(
             event_id,
             data.answered_at,
@@ -125,23 +131,29 @@ def make(event_id: UUID, data: FactData, received_at: datetime, source: str | No
             data.revision,
             data.received_at,
             keys,
-            storable(data),
+            clean,
             data.source,
+            body,
         )
     at = data.at if isinstance(data, outcomes.DeliverySettled) else data.occurred_at
     source = source.replace("\x00", "") if source else None
-    return Fact(event_id, at, str(event_id), None, received_at, keys, storable(data), source)
+    clean, body = storable(data)
+    return Fact(event_id, at, str(event_id), None, received_at, keys, clean, source, body)
 
 
-def storable(data: FactData) -> FactData:
+def storable(data: FactData) -> tuple[FactData, str]:
     """Make every text and number one that PostgreSQL and JSON give back as it was.
 
     PostgreSQL stores no NUL character. Of 1e20 its `jsonb` makes a whole number of 21 digits, which
     no JSON writer of ours takes: beyond 64 bits a number becomes its text. Infinity becomes null.
+    Given with its JSON, which is looked at for it and is what is stored.
     """
-    if "\\u0000" not in data.model_dump_json() and not any(map(_is_odd, _values(data))):
-        return data
-    return type(data).model_validate(_clean(data.model_dump(mode="python")))
+    if not any(map(_is_odd, _values(data))):
+        body = written(data)
+        if b"\\u0000" not in body:
+            return data, body.decode()
+    clean = type(data).model_validate(_clean(data.model_dump(mode="python")))
+    return clean, written(clean).decode()
 
 
 def _values(data: FactData) -> Iterator[object]:

@@ -6,12 +6,12 @@ is published before it is durable.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -31,11 +31,12 @@ from shared.database import away_as_dependency
 from shared.errors import DependencyAway, Unprocessable
 from shared.events import feedback, outcomes
 from shared.events.envelope import DECISIONS, topic_of
+from shared.observe import Lines
 
 #: What a batch holds.
 Told = Fact | Due | Command | Erasure
 
-_log = structlog.get_logger(__name__)
+_log = Lines(__name__)
 
 #: How often a batch is repeated at once because identities moved under it; each time somebody else
 #: got ahead, so more than a few in a row mean that something else is wrong.
@@ -213,25 +214,29 @@ class Handler:
         fresh = {decision.event_id for decision in changes.decisions}
         self._metrics.batch(seconds, len(changes.aliases))
         self._metrics.kept_apart(left.reason for left in changes.left)
+        counts: Counter[tuple[str, bool, bool]] = Counter()
         for event in events:
             decision = changes.answers[event.event_id]
             new = event.event_id in fresh
-            self._metrics.decided(decision.kind, new=new, published=decision.payload is not None)
+            counts[decision.kind, new, decision.payload is not None] += 1
             if decision.note == ERASED:
                 self._metrics.kept_out()
             _log.info(
                 "segmenter.handled",
-                event_id=str(event.event_id),
-                type=decision.kind,
-                customer_id=str(decision.customer_id),
-                decision_id=str(decision.decision_id),
-                version=decision.version,
-                fate="decided" if new else "published again",
-                silent=decision.note,
-                policy=self._rulebook.version,
-                batch=len(events),
-                seconds=round(seconds, 4),
+                {
+                    "event_id": str(event.event_id),
+                    "type": decision.kind,
+                    "customer_id": str(decision.customer_id),
+                    "decision_id": str(decision.decision_id),
+                    "version": decision.version,
+                    "fate": "decided" if new else "published again",
+                    "silent": decision.note,
+                    "policy": self._rulebook.version,
+                    "batch": len(events),
+                    "seconds": round(seconds, 4),
+                },
             )
+        self._metrics.decided(counts)
 
 
 def _named(event: Told) -> UUID | None:

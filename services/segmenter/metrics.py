@@ -1,6 +1,6 @@
 """What the segmenter counts. Labels are closed words: nothing personal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -71,11 +71,12 @@ class Metrics:
         """Count one event told of somebody forgotten."""
         self._kept_out.inc()
 
-    def decided(self, kind: str, *, new: bool, published: bool) -> None:
-        """Count one event and its decision."""
-        self._events.labels(kind, "decided" if new else "repeated").inc()
-        if new:
-            self._decisions.labels("yes" if published else "no").inc()
+    def decided(self, counts: Mapping[tuple[str, bool, bool], int]) -> None:
+        """Count the events of a batch by type, whether they were new, and published."""
+        for (kind, new, published), count in counts.items():
+            self._events.labels(kind, "decided" if new else "repeated").inc(count)
+            if new:
+                self._decisions.labels("yes" if published else "no").inc(count)
 
     def refused(self, events: int) -> None:
         """Count events that can never be handled."""

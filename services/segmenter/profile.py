@@ -125,16 +125,23 @@ def _forget(forgotten: Forgotten, old: list[Response]) -> Forgotten:
 
 def _add(profile: Profile, fact: Fact) -> Profile:
     data = fact.data
-    profile = _add_identifiers(profile, fact)
+    identifiers = _identifiers(profile, fact)
     if isinstance(data, feedback.ResponseReceived):
-        profile = _add_response(profile, fact, data)
         said = dict(data.attributes)
         if "language" in data.answers:
             said["language"] = data.answers["language"]
-        profile = _add_attributes(profile, fact, said)
+        # One copy for all of it: nearly every fact is an answer.
+        profile = replace(
+            profile,
+            identifiers=identifiers,
+            responses=_responses(profile, fact, data),
+            attributes=_attributes(profile, fact, said),
+        )
         return _add_consents(profile, fact, believed(fact, data))
+    if identifiers is not profile.identifiers:
+        profile = replace(profile, identifiers=identifiers)
     if isinstance(data, feedback.CustomerUpdated):
-        profile = _add_attributes(profile, fact, data.attributes)
+        profile = replace(profile, attributes=_attributes(profile, fact, data.attributes))
         return _add_consents(profile, fact, believed(fact, data))
     if isinstance(data, feedback.CaseStep):
         return _add_case(profile, fact, data)
@@ -169,18 +176,20 @@ def _add_reaction(
     return profile
 
 
-def _add_identifiers(profile: Profile, fact: Fact) -> Profile:
+def _identifiers(profile: Profile, fact: Fact) -> dict[str, Seen]:
     named = [f"{kind}:{value}" for kind, value in fact.keys if kind in PERSONAL]
     if not named:
-        return profile
+        return profile.identifiers
     at, found = fact.occurred_at, dict(profile.identifiers)
     for name in named:
         seen = found.get(name, Seen(at, at))
         found[name] = Seen(min(seen.first, at), max(seen.last, at))
-    return replace(profile, identifiers=found)
+    return found
 
 
-def _add_response(profile: Profile, fact: Fact, data: feedback.ResponseReceived) -> Profile:
+def _responses(
+    profile: Profile, fact: Fact, data: feedback.ResponseReceived
+) -> dict[str, Response]:
     revision: Revision = fact.order[2:]
     before = profile.responses.get(fact.identity)
     told = Response(
@@ -196,7 +205,7 @@ def _add_response(profile: Profile, fact: Fact, data: feedback.ResponseReceived)
         history=data.history,
     )
     merged = told if before is None else _merge(before, told)
-    return replace(profile, responses={**profile.responses, fact.identity: merged})
+    return {**profile.responses, fact.identity: merged}
 
 
 def _merge(one: Response, other: Response) -> Response:
@@ -222,15 +231,13 @@ def _merge(one: Response, other: Response) -> Response:
     )
 
 
-def _add_attributes(profile: Profile, fact: Fact, said: Mapping[str, object]) -> Profile:
-    if not said:
-        return profile
+def _attributes(profile: Profile, fact: Fact, said: Mapping[str, object]) -> dict[str, Attribute]:
     found = dict(profile.attributes)
     for name, value in said.items():
         known = found.get(name)
         if known is None or known.order < fact.order:
             found[name] = Attribute(fact.order, value, fact.source)  # type: ignore[arg-type]
-    return replace(profile, attributes=found)
+    return found
 
 
 def believed(

@@ -97,7 +97,7 @@ async def _save_facts(connection: AsyncConnection, owned: Sequence[tuple[UUID, F
             "revisions": [fact.revision for fact in told],
             "received": [fact.received_at for fact in told],
             "sources": [fact.source for fact in told],
-            "bodies": [fact.data.model_dump_json() for fact in told],
+            "bodies": [fact.body or fact.data.model_dump_json() for fact in told],
         },
     )
 

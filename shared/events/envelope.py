@@ -115,6 +115,11 @@ def encode(event: Event) -> bytes:
     )
 
 
+def written(data: EventData) -> bytes:
+    """Write the data of an event alone, as `encode` does."""
+    return orjson.dumps(data, default=_as_wire, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
 def topic_of(line: str) -> str:
     """Name the topic of an event that `encode` wrote."""
     return TYPES[orjson.loads(line)["type"]][1]

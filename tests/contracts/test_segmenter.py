@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,6 +27,7 @@ from tests.builders.facts import (
     settled,
     updated,
 )
+from tests.builders.lines import written_lines
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ async def test_what_is_personal_stays_in_the_tables(engine: AsyncEngine) -> None
             attributes={"first_name": "Canary"},
         ),
     ]
-    with structlog.testing.capture_logs() as lines:
+    with written_lines("services.segmenter.handle") as lines:
         await handler(engine, shelf)(received(*told))
     assert sorted(line["event_id"] for line in lines) == sorted(str(one.id) for one in told)
     assert "canary" not in str(lines).lower()
