@@ -5,7 +5,7 @@ an editor completes and checks what a start would accept. With `services.cli` an
 a module that knows all services.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, Final
@@ -18,21 +18,20 @@ from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.target_settings import TargetsConfig
 from services.ingest.__main__ import build as build_ingest
 from services.ingest.settings import SourcesFile
-from services.segmenter.api import make_router
-from services.segmenter.decide import Rulebook
-from services.segmenter.eligibility_api import make_eligibility_router
+from services.segmenter.__main__ import build as build_segmenter
 from services.segmenter.policy.whole import Policy
-from services.segmenter.themes import finder
 from shared.bus.postgres import PostgresBus
+from shared.bus.postgres_consumer import PostgresConsumer
 from shared.database import connect
 from shared.events import asyncapi
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
 from shared.process import Context
-from shared.settings import Secrets, Settings, load_yaml
+from shared.settings import Secrets, Settings
 from shared.times import utc_now
 
 #: The files of a configuration folder, by their names without `.yaml`.
@@ -85,29 +84,35 @@ async def routes(settings: Settings) -> dict[str, Any]:
     nowhere = settings.model_copy(update={"database_url": _NOWHERE, "bus": "postgres"})
     secrets = _AnySecret({})
     access = Access(AccessConfig(), secrets)
-    bus = PostgresBus(connect(_NOWHERE, "bus", connections=1), member="description")
+    bus = _Nowhere(connect(_NOWHERE, "bus", connections=1), member="description")
     context = Context(nowhere, secrets, access, CollectorRegistry(), bus, utc_now, "description")
     engine = connect(_NOWHERE, "description", connections=1)
-    policy = load_yaml(context.config_file("policy.yaml"), Policy)
-    rulebook = Rulebook(policy.value, policy.version, finder(policy.value))
-    metrics = Metrics(CollectorRegistry())
-    rules = context.identifier_rules()
-    ingest = await build_ingest(context)
-    others = [
-        make_router(engine, rulebook, access, utc_now, rules),
-        make_eligibility_router(engine, rulebook, access, utc_now, rules),
-        build_router(engine, access, Bell(), metrics, utc_now),
+    parts = [await build_ingest(context), await build_segmenter(context)]
+    # The dispatcher looks at its database when it is built.
+    routers = [
+        build_router(engine, access, Bell(), Metrics(CollectorRegistry()), utc_now),
+        build_subject_router(engine, access),
     ]
     try:
-        app = make_app([ingest, Part(name="others", routers=others)], context.registry)
+        app = make_app([*parts, Part(name="dispatcher", routers=routers)], context.registry)
         return app.openapi()
     finally:
-        await ingest.close()
+        for part in parts:
+            await part.close()
         await engine.dispose()
 
 
 #: Never dialled: port 1 of this machine has no PostgreSQL.
 _NOWHERE: Final = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+
+
+class _Nowhere(PostgresBus):
+    """Joins no group: nothing is ever read from it."""
+
+    async def subscribe(self, group: str, topics: Sequence[str]) -> PostgresConsumer:
+        """Give a consumer that was not told to the database."""
+        engine = connect(_NOWHERE, "bus", connections=1)
+        return PostgresConsumer(engine, group, tuple(topics), "description")
 
 
 class _AnySecret(Secrets):
