@@ -23,8 +23,9 @@ SAID: Final = "said:"
 
 def people(route_key: bytes, known: Iterable[Identifier]) -> tuple[str, ...]:
     """Mark each normalised identifier by its HMAC under the route key, as an erasure names them."""
+    # That of a response is rarely asked for twice: remembering it would push out others.
     return tuple(
-        SAID + identifiers.hashed(route_key, identifier)
+        SAID + identifiers.hashed_name(route_key, identifier.kind, identifier.value)
         if identifier.kind == "response"
         else identifiers.hashed(route_key, identifier)
         for identifier in known

@@ -8,10 +8,11 @@ down_revision = "0004"
 
 def upgrade() -> None:
     # HMACs only, for ever: of a person's identifiers, of her responses, of her messages in
-    # quarantine. What was said of her up to `erased_before` is neither told nor kept again.
+    # quarantine. What was said of her up to `erased_before` is neither told nor kept again. They
+    # are compared, never shown in the order of a language.
     op.execute("""
         CREATE TABLE tombstones (
-            hashed text PRIMARY KEY,
+            hashed text COLLATE "C" PRIMARY KEY,
             erased_before timestamptz NOT NULL
         )
     """)
