@@ -4,7 +4,7 @@ In: events in order, and the rows they touch. Out: the rows to write and the eve
 event gets one decision; each customer is written once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -149,7 +149,7 @@ class _Work:
             self._policy(customer, due)
             return
         timer = self._gathered.timers.get((due.data.kind, named, due.data.subject))
-        if named != customer.customer_id or timer is None or timer.arm != due.data.arm:
+        if timer is None or timer.arm != due.data.arm or self._rings_for(customer, due):
             self._keep(customer, due, None, "stale: this timer was set anew meanwhile")
             return
         if not moments.stands(customer.profile, self._rulebook.policy, due.data):
@@ -157,6 +157,17 @@ class _Work:
             return
         self._touch(customer.customer_id, max(self._now, due.data.due_at))
         self._decide(customer, customer.profile, customer.profile, due)
+
+    def _rings_for(self, customer: Customer, due: Due) -> bool:
+        """Tell whether what rang of her who was merged away rings anew of the survivor.
+
+        It was told before the merge and comes after it: then nobody but this timer tells of it.
+        """
+        if due.data.customer_id == customer.customer_id:
+            return False
+        hers = self._gathered.timers.get((due.data.kind, customer.customer_id, due.data.subject))
+        set_anew = hers is not None and hers.open and hers.due_at == due.data.due_at
+        return set_anew or moments.by_now(due.data.kind)
 
     def _policy(self, customer: Customer, due: Due) -> None:
         """Decide anew because another policy is in force: nobody reacts, and nothing rings late."""
@@ -179,13 +190,34 @@ class _Work:
             profile = self._customers[customer_id].profile
             ahead = moments.ahead(profile, self._rulebook.policy, now)
             before = known.get(customer_id, ())
-            changed = moments.changed(customer_id, before, ahead, now)
+            owed = self._owed(customer_id, known, ahead)
+            changed = moments.changed(customer_id, before, ahead, now, owed)
             if customer_id in self._calm:
                 changed = moments.calm(changed, before, now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
         for customer_id in self._gone:
             changed = moments.changed(customer_id, known.get(customer_id, ()), {}, self._now)
             self.changes.timers.update((timer.key, timer) for timer in changed)
+
+    def _owed(
+        self, customer_id: UUID, known: Mapping[UUID, Sequence[Timer]], ahead: moments.Moments
+    ) -> set[moments.Owed]:
+        """List what was set for those merged or parted and may not have been told yet.
+
+        Of a window it is not known after an undoing whether the survivor was told its end: told
+        twice it is one cause, on which no play acts twice.
+        """
+        undone = self.changes.undone
+        others = self._gone if undone is None else {undone.survivor_id}
+        owed = {
+            (timer.kind, timer.subject, timer.due_at)
+            for other in others
+            for timer in known.get(other, ())
+            if timer.open
+        }
+        if undone is not None and customer_id in (undone.customer_id, undone.survivor_id):
+            owed |= {(kind, name, at) for (kind, name), at in ahead.items() if kind == "settle"}
+        return owed
 
     def command(self, command: Command) -> None:
         """Merge two customers, or undo it, because a person said so."""
@@ -271,7 +303,7 @@ class _Work:
         """Tell whose the keys of facts are now; empty where nobody is kept apart."""
         if not self._gathered.owners:
             return {}
-        found = {**self._gathered.owners, **self._assigned.keys}
+        found = {**self._assigned.keys, **self._gathered.owners}
         return {key: self._survivor(owner) for key, owner in found.items()}
 
     def _decide(

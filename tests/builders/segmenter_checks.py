@@ -1,0 +1,271 @@
+"""What always holds of the segmenter's tables and of what it published."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import get_args
+from uuid import UUID
+
+from services.segmenter.consents import consent
+from services.segmenter.decide import Due, Rulebook, decide
+from services.segmenter.facts import PERSONAL, Fact, Key, fact_of
+from services.segmenter.moments import ahead
+from services.segmenter.policy.whole import Policy
+from services.segmenter.profile import believed, rebuild, trim
+from services.segmenter.rows import Customer
+from services.segmenter.settle import waiting
+from services.segmenter.state import Profile
+from shared.events import feedback, ids, outcomes
+from shared.events.decisions import Cause, CustomerDecided, CustomerMerged
+from shared.events.envelope import Event, decode
+from shared.events.vocabulary import Channel, ConsentStatement, Purpose
+from tests.builders.segmenter_rows import Rows
+
+#: What a decision says that does not depend on the event which brought it.
+STATE = ("group", "zone", "permits", "budgets", "holds", "test", "snapshot")
+
+
+@dataclass
+class Published:
+    """Everything told to `nps.decisions`: each payload, and of each customer the newest state."""
+
+    payloads: dict[UUID, list[str]] = field(default_factory=dict)
+    newest: dict[UUID, CustomerDecided] = field(default_factory=dict)
+    decided: dict[UUID, CustomerDecided] = field(default_factory=dict)
+    merged: list[CustomerMerged] = field(default_factory=list)
+
+    def add(self, lines: Sequence[str], *, again: bool) -> list[Event]:
+        """Take what one decision publishes; list what of it goes to `nps.feedback`."""
+        *others, last = [decode(line.encode()) for line in lines]
+        decided = last.data
+        assert isinstance(decided, CustomerDecided)
+        known = self.payloads.get(decided.decision_id)
+        assert known in (None, list(lines)), "told again, it is told byte by byte as it was"
+        self.payloads[decided.decision_id] = list(lines)
+        if known is None:
+            newest = self.newest.get(decided.customer_id)
+            assert newest is None or newest.version < decided.version, "a version fell"
+            assert not again, "told again, nothing new is decided"
+            _is_sound(decided)
+            self.newest[decided.customer_id] = decided
+            self.decided[decided.decision_id] = decided
+        self.merged += [one.data for one in others if isinstance(one.data, CustomerMerged)]
+        return [one for one in others if one.topic == "nps.feedback"]
+
+
+def _is_sound(decided: CustomerDecided) -> None:
+    assert all(hold.reason and hold.until > decided.decided_at for hold in decided.holds)
+    assert all(hold.classes for hold in decided.holds)
+    assert all(permit.reason for permit in decided.permits)
+    assert all(line.reason for line in decided.trace)
+    assert decided.identifiers, "nobody is told of who is not known"
+    assert decided.version > 0
+
+
+def has_its_cause(event: Event, cause: Cause) -> None:
+    """Check that a decision is about what its event told."""
+    data = event.data
+    if isinstance(data, feedback.ResponseReceived):
+        wanted = ids.response_cause(data.source, data.survey, data.response_id)
+        assert (cause.kind, cause.id) == ("response", wanted)
+    elif isinstance(data, feedback.CaseStep):
+        # A helpdesk's case may be one of ours, by its ticket's number: the id is then ours.
+        assert cause.kind == "case"
+    elif isinstance(data, feedback.MergeCommand):
+        assert (cause.kind, cause.id) == ("merge", ids.event_cause(event.id))
+    elif not isinstance(data, feedback.TimerDue):
+        assert cause.id == ids.event_cause(event.id)
+
+
+def rebuilt_is_stored(rows: Rows, of: Iterable[Customer]) -> dict[UUID, Profile]:
+    """Check that the profiles of customers are the folds of their facts; return the folds."""
+    folds = {}
+    for row in of:
+        folds[row.customer_id] = rebuild(rows.hers(row.customer_id))
+        assert row.profile == trim(folds[row.customer_id]), _differing(row, folds[row.customer_id])
+    for gone in rows.aliases:
+        assert rows.customers[gone].profile == Profile(), "merged away, she is nobody"
+    assert not set(rows.aliases.values()) & set(rows.aliases), "an alias of an alias"
+    return folds
+
+
+def _differing(row: Customer, fold: Profile) -> list[tuple[str, object, object]]:
+    pairs = (
+        (one.name, getattr(row.profile, one.name), getattr(trim(fold), one.name))
+        for one in fields(Profile)
+    )
+    return [(name, stored, folded) for name, stored, folded in pairs if stored != folded]
+
+
+def versions_are_sound(rows: Rows) -> None:
+    """Check that no version is given twice, and none is above its customer's."""
+    given = [(one.customer_id, one.version) for one in rows.decisions.values() if one.version]
+    assert len(given) == len(set(given))
+    for customer_id, version in given:
+        assert version <= rows.customers[customer_id].version
+    for event_id in rows.facts:
+        assert event_id in rows.decisions, "a fact was never decided"
+
+
+def newest_is_true(folds: Mapping[UUID, Profile], published: Published, rulebook: Rulebook) -> None:
+    """Check that what was told last of each customer is what all her facts say."""
+    for customer_id, profile in folds.items():
+        told = published.newest.get(customer_id)
+        if not profile.known:
+            continue
+        assert told is not None, "somebody known was never told of"
+        wanted = state_at(profile, told.decided_at, rulebook)
+        for name in STATE:
+            assert getattr(told, name) == getattr(wanted, name), _apart(told, wanted, name)
+        assert set(told.identifiers) == set(wanted.identifiers)
+
+
+def _apart(told: CustomerDecided, wanted: CustomerDecided, name: str) -> str:
+    if name != "snapshot":
+        return f"{name}: told {getattr(told, name)}, is {getattr(wanted, name)}"
+    said, true = told.snapshot.model_dump(), wanted.snapshot.model_dump()
+    return (
+        f"{told.version}: {[(one, said[one], true[one]) for one in said if said[one] != true[one]]}"
+    )
+
+
+def state_at(profile: Profile, at: datetime, rulebook: Rulebook) -> CustomerDecided:
+    """Decide about a profile as if a hold of hers had ended just now."""
+    nobody = UUID(int=0)
+    data = feedback.TimerDue(kind="hold_end", customer_id=nobody, arm=1, due_at=at)
+    due = Due(nobody, data)
+    return decide(profile, profile, due, rulebook, at, customer_id=nobody, version=1)
+
+
+def timers_are_set(rows: Rows, folds: Mapping[UUID, Profile], policy: Policy) -> None:
+    """Check that whatever lies ahead will ring, and that of her who is gone nothing does."""
+    for timer in rows.timers.values():
+        assert not (timer.open and timer.customer_id in rows.aliases), "a timer of nobody"
+    latest: dict[UUID, datetime] = {}
+    for decision in rows.decisions.values():
+        if not decision.version:  # about nobody
+            continue
+        known = latest.get(decision.customer_id, decision.decided_at)
+        latest[decision.customer_id] = max(known, decision.decided_at)
+    for customer_id, profile in folds.items():
+        now = latest[customer_id]
+        for (kind, subject), at in ahead(profile, policy, now).items():
+            timer = rows.timers.get((kind, customer_id, subject))
+            if at > now:
+                assert timer is not None, (kind, at)
+                assert timer.due_at == at, kind
+
+
+def holds_end(
+    folds: Mapping[UUID, Profile],
+    published: Published,
+    rulebook: Rulebook,
+    now: datetime,
+) -> None:
+    """Check, when all that was due has rung, that the dispatcher knows what still holds."""
+    for customer_id, profile in folds.items():
+        if not profile.known:
+            continue
+        told = {
+            (hold.rule, hold.classes, hold.until)
+            for hold in published.newest[customer_id].holds
+            if hold.until > now
+        }
+        wanted = {
+            (hold.rule, hold.classes, hold.until) for hold in state_at(profile, now, rulebook).holds
+        }
+        assert told == wanted, customer_id
+
+
+def windows_end(folds: Mapping[UUID, Profile], published: Published, policy: Policy) -> None:
+    """Check, when all has rung, that of no newest answer the end of its window was left untold."""
+    settled = {
+        one.cause.id for one in published.decided.values() if "settled" in one.cause.triggers
+    }
+    for profile in folds.values():
+        found = waiting(profile, policy)
+        if profile.known and found is not None:
+            response = found[0]
+            cause = ids.response_cause(response.source, response.survey, response.response_id)
+            assert cause in settled
+
+
+def consent_is_never_wider(folds: Mapping[UUID, Profile], rows: Rows) -> None:
+    """Check that who is open to a channel left no refusal there that no later word replaced."""
+    for customer_id, profile in folds.items():
+        said = list(_said(rows.hers(customer_id)))
+        for purpose in get_args(Purpose):
+            for channel in get_args(Channel):
+                if consent(profile, channel, purpose) == "granted":
+                    about = [
+                        (statement, rank, keys)
+                        for statement, rank, keys in said
+                        if statement.channel in (channel, "all") and statement.purpose == purpose
+                    ]
+                    assert not any(_stands(one, about) for one in about), (channel, purpose)
+
+
+_Said = tuple[ConsentStatement, tuple[datetime, bool, str], frozenset[Key]]
+
+
+def _said(facts: Iterable[Fact]) -> Iterable[_Said]:
+    for fact in facts:
+        data = fact.data
+        statements: Iterable[ConsentStatement] = ()
+        if isinstance(data, feedback.ResponseReceived | feedback.CustomerUpdated):
+            statements = believed(fact, data)
+        elif isinstance(data, feedback.SurveyOptedOut | outcomes.MessageUnsubscribed):
+            purposes: tuple[Purpose, ...] = ("marketing", "survey")
+            statements = [
+                ConsentStatement(
+                    channel="all", purpose=purpose, granted=False, said_at=data.occurred_at
+                )
+                for purpose in (*purposes, *(("service",) if data.everything else ()))
+            ]
+        for one in statements:
+            rank = (one.said_at, not one.granted, str(fact.event_id))
+            yield one, rank, frozenset(fact.keys)
+
+
+def _stands(one: _Said, about: Iterable[_Said]) -> bool:
+    """Tell whether a refusal by one of her addresses was followed by nothing of that address."""
+    statement, rank, keys = one
+    personal = {key for key in keys if key[0] in PERSONAL}
+    return (
+        bool(personal)
+        and not statement.granted
+        and not any(keys & other and rank < later for _, later, other in about)
+    )
+
+
+def components(facts: Iterable[Fact]) -> list[set[Key]]:
+    """Group keys that some fact names together: the plain definition of who is one customer."""
+    groups: list[set[Key]] = []
+    for one in facts:
+        keys = set(one.keys)
+        touching = [group for group in groups if group & keys]
+        for group in touching:
+            groups.remove(group)
+            keys |= group
+        groups.append(keys)
+    return groups
+
+
+def expected(events: Iterable[Event]) -> dict[frozenset[Key], Profile]:
+    """The profile of each customer, from the set of facts alone."""
+    facts: dict[UUID, Fact] = {}
+    for one in map(fact_of, events):
+        known = facts.get(one.event_id)
+        facts[one.event_id] = one if known is None else min(one, known, key=lambda f: f.order)
+    return {
+        frozenset(group): trim(rebuild(f for f in facts.values() if set(f.keys) & group))
+        for group in components(facts.values())
+    }
+
+
+def found(rows: Rows) -> dict[frozenset[Key], Profile]:
+    """The profile of each customer as the tables have it, by all keys that lead to her."""
+    keys: dict[UUID, set[Key]] = {}
+    for key, owner in rows.keys.items():
+        keys.setdefault(rows.root(owner), set()).add(key)
+    return {frozenset(hers): rows.customers[one].profile for one, hers in keys.items()}
