@@ -21,6 +21,7 @@ from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
 from services.segmenter.policy_api import make_policy_router
 from services.segmenter.progress import ProgressTeller
+from services.segmenter.pruning import Pruning
 from services.segmenter.quality_api import make_quality_router
 from services.segmenter.sweep.meters import SweepMetrics
 from services.segmenter.sweep.sweeper import Sweep
@@ -60,6 +61,7 @@ async def build(context: process.Context) -> Part:
     loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
     erasures = Requests(engine, publisher, context.route_key(), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
+    pruning = Pruning(engine, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
     sweep_metrics = SweepMetrics(context.registry)
     sweep = Sweep(engine, rulebook, rules, clock=clock, metrics=sweep_metrics)
@@ -96,6 +98,7 @@ async def build(context: process.Context) -> Part:
         tasks={
             "consume": loop.run,
             "timers": timers.run,
+            "pruning": pruning.run,
             "progress": progress.run,
             "erasures": erasures.run,
             "sweep": sweep.run,

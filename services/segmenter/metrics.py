@@ -42,6 +42,12 @@ class Metrics:
             "Events told again, or late, of people who are forgotten: nothing was kept",
             registry=registry,
         )
+        self._pruned = Counter(
+            "nps_segmenter_pruned_total",
+            "Rows past their time: bodies of decisions emptied, timers of answers deleted",
+            ["what"],
+            registry=registry,
+        )
         self._repeats = Counter(
             "nps_segmenter_repeats_total",
             "Transactions repeated because another handler got ahead",
@@ -56,6 +62,11 @@ class Metrics:
             ["topic", "partition"],
             registry=registry,
         )
+
+    def pruned(self, *, bodies: int, timers: int) -> None:
+        """Count what was let go."""
+        self._pruned.labels("decision").inc(bodies)
+        self._pruned.labels("timer").inc(timers)
 
     def batch(self, seconds: float, merges: int) -> None:
         """Count one batch and the customers that it merged away."""

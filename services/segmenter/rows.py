@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.segmenter.facts import Fact, Key
 from services.segmenter.merges import Apart, LeftOut, Undoing
 from services.segmenter.state import Profile
 from shared.events.feedback import TimerKind
+
+#: The note of a published decision whose body was let go.
+PRUNED: Final = "past its time: its reasons are no longer kept"
 
 #: Kind, customer and subject of a timer.
 TimerKey = tuple[TimerKind, UUID, str]

@@ -17,7 +17,7 @@ from services.segmenter.fatigue import fatigue_threshold
 from services.segmenter.permits import permits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.respondents import is_test
-from services.segmenter.rows import Decision
+from services.segmenter.rows import PRUNED, Decision
 from services.segmenter.segments import move_of, segment_of
 from services.segmenter.state import Profile, Step
 from shared.events.decisions import (
@@ -120,7 +120,7 @@ class CaseView(View):
 
 
 class DecisionView(View):
-    """One decision with its reasons; `note` says why one was kept but not published."""
+    """One decision with its reasons; `note` says why it was not published, or has none any more."""
 
     decision_id: UUID
     event_id: UUID
@@ -259,7 +259,7 @@ def decision_view(decision: Decision) -> DecisionView:
             "event_type": decision.kind,
             "version": decision.version,
             "decided_at": decision.decided_at,
-            "published": decision.payload is not None,
+            "published": decision.payload is not None or decision.note == PRUNED,
             "note": decision.note,
             **reasons,
         }

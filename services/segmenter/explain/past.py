@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 from services.segmenter import clocks
 from services.segmenter.explain.say import Point, Said, Term
+from services.segmenter.rows import PRUNED
 from services.segmenter.views import CaseView, ContactView, DecisionView
 from shared.events.decisions import Cause, TraceLine
 from shared.events.feedback import TimerKind
@@ -42,6 +43,7 @@ NOTES: Final[Mapping[str, str]] = {
     "stale: what this timer waited for has changed": "changed",
     "stale: she was merged meanwhile": "merged",
     "stale: this policy is not in force here": "other_policy",
+    PRUNED: "pruned",
 }
 _CLOCKS: Final = frozenset(rule.__name__ for rule in clocks.RULES)
 

@@ -270,6 +270,7 @@ _TERMS: Final = {
     "note.changed": "what it waited for had changed",
     "note.merged": "she had been merged meanwhile",
     "note.other_policy": "another policy was in force",
+    "note.pruned": "it is long ago: its reasons are no longer kept",
     "note.other": "there was nothing to do",
     "event.survey.response.received": "an answer",
     "event.survey.invitation.sent": "an invitation to a survey was sent",

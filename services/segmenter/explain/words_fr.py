@@ -281,6 +281,7 @@ _TERMS: Final = {
     "note.changed": "ce qu'elle attendait avait changé",
     "note.merged": "elle avait été fusionnée entre-temps",
     "note.other_policy": "une autre politique était en vigueur",
+    "note.pruned": "c'est ancien : ses raisons ne sont plus conservées",
     "note.other": "il n'y avait rien à faire",
     "event.survey.response.received": "une réponse",
     "event.survey.invitation.sent": "une invitation à une enquête est partie",
