@@ -127,7 +127,7 @@ class Handler:
             changes = await erase_store.erase(connection, first, self._route_key, now)
         else:
             changes = await self._changes(connection, events, forgotten, now)
-        await saving.save(connection, changes)
+        await saving.save(connection, changes, self._rulebook.version)
         return changes
 
     async def _changes(

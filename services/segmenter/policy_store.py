@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,14 +28,8 @@ AT_ONCE: Final = 10
 _KEPT: Final = 4
 
 _PAGE = text("""
-    SELECT p.customer_id, p.version, CAST(p.state AS text) AS state, d.payload
-    FROM profiles p
-    LEFT JOIN LATERAL (
-        SELECT payload FROM decisions
-        WHERE customer_id = p.customer_id AND version > 0 AND payload IS NOT NULL
-        ORDER BY version DESC LIMIT 1
-    ) d ON true
-    WHERE p.customer_id > :after ORDER BY p.customer_id LIMIT :most
+    SELECT customer_id, version, CAST(state AS text) AS state, policy FROM profiles
+    WHERE customer_id > :after ORDER BY customer_id LIMIT :most
 """)
 _POLICY = text("SELECT text FROM policies WHERE version = :version")
 
@@ -67,10 +60,7 @@ async def customers(
         if not rows:
             return
         after, left = rows[-1].customer_id, left - size
-        found = [
-            Known(row.customer_id, row.version, load(row.state), _policy_of(row.payload))
-            for row in rows
-        ]
+        found = [Known(row.customer_id, row.version, load(row.state), row.policy) for row in rows]
         yield after, [one for one in found if one.profile.known]
         if len(rows) < size:
             return
@@ -121,11 +111,3 @@ class Rulebooks:
 def _read(policy_text: str) -> Rulebook:
     loaded = read_yaml(policy_text, Path("policy.yaml"), Policy)
     return Rulebook(loaded.value, loaded.version, finder(loaded.value))
-
-
-def _policy_of(payload: str | None) -> str | None:
-    """Read which policy a stored decision was made under; its last line is the decision."""
-    if payload is None:
-        return None
-    decided = orjson.loads(payload.rpartition("\n")[2])["data"]
-    return str(decided["policy"]) if "policy" in decided else None

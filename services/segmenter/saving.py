@@ -31,9 +31,9 @@ _SAVE_FACTS = text("""
         source = excluded.source, body = excluded.body
 """)
 _SAVE_PROFILES = text("""
-    UPDATE profiles SET version = v, state = CAST(s AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:states AS text[]))
-        AS new (id, v, s)
+    UPDATE profiles SET version = v, state = CAST(s AS jsonb), policy = coalesce(told, policy)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:states AS text[]),
+                CAST(:policies AS text[])) AS new (id, v, s, told)
     WHERE customer_id = id
 """)
 _SAVE_DECISIONS = text("""
@@ -62,18 +62,20 @@ _KEEP_POLICY = text("""
 """)
 
 
-async def save(connection: AsyncConnection, changes: Changes) -> None:
-    """Write everything that a batch changes."""
+async def save(connection: AsyncConnection, changes: Changes, policy: str) -> None:
+    """Write everything that a batch changes, decided under the policy of this version."""
     await _save_facts(connection, changes.facts)
     await merge_store.save(connection, changes)
     customers = [changes.customers[key] for key in sorted(changes.customers)]
     if customers:
+        told = {decision.customer_id for decision in changes.decisions if decision.payload}
         await connection.execute(
             _SAVE_PROFILES,
             {
                 "ids": [customer.customer_id for customer in customers],
                 "versions": [customer.version for customer in customers],
                 "states": [dump(trim(customer.profile)) for customer in customers],
+                "policies": [policy if one.customer_id in told else None for one in customers],
             },
         )
     await keep_answers(connection, changes)
