@@ -14,6 +14,7 @@ from services.segmenter.erase_request import Requests
 from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
 from shared.database import connect
+from shared.errors import BusAway
 from shared.events import outcomes
 from tests.builders.facts import (
     ANNA,
@@ -376,3 +377,18 @@ async def test_what_was_read_of_her_for_figures_goes_too(engine: AsyncEngine) ->
     assert [await rows(engine, table, [her]) for table in (*read, "people_keys")] == [0] * 5
     assert await count(engine, "SELECT count(*) FROM changed_customers") == 0
     assert [await rows(engine, table, [ben]) for table in read] == others
+
+
+async def test_a_bus_that_is_away_delays_what_is_told_and_nothing_else(engine: AsyncEngine) -> None:
+    """Deleted before anybody is told; the redelivered request tells it from its row."""
+    shelf = Shelf()
+    her = await lived(engine, shelf)
+    asked = erase_asked(her)
+    shelf.away = 1
+    with pytest.raises(BusAway):
+        await tell(engine, shelf, asked)
+    assert await traces(engine, ANNA, MARK) == []
+    assert erased(shelf) == []
+    await tell(engine, shelf, asked, now=day(6))
+    (told,) = erased(shelf)
+    assert (told.customer_id, told.erased_at) == (her, day(5))
