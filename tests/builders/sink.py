@@ -21,7 +21,10 @@ from tests.builders.waiting import eventually
 
 
 class Sink:
-    """What arrived. `answer[account]` = a status makes that account refuse everything."""
+    """What arrived. `answer[account]` = a status makes that account refuse everything.
+
+    `answer["<account> action"]`: only actions. `erasures` are the bodies of deletions.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -32,6 +35,7 @@ class Sink:
         self.refused: Counter[str] = Counter()
         self.actions: list[dict[str, Any]] = []
         self.profiles: dict[str, dict[str, Any]] = {}
+        self.erasures: list[dict[str, Any]] = []
         self.pushes: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def actions_for(self, email: str) -> list[dict[str, Any]]:
@@ -45,11 +49,12 @@ class Sink:
     async def profile(self, request: Request) -> Response:
         """Take a profile push."""
         account, body = request.path_params["account"], await request.json()
+        name = body.get("email") or body["customer"]  # of some only a telephone number is known
         if status := self.answer.get(account):
-            self.refused[f"{account} profile {body['email']}"] += 1
+            self.refused[f"{account} profile {name}"] += 1
             return Response(status_code=status)
-        self.profiles[body["email"]] = body["attributes"]
-        self.pushes[f"{account} {body['email']}"].append(body["attributes"])
+        self.profiles[name] = body["attributes"]
+        self.pushes[f"{account} {name}"].append(body["attributes"])
         return JSONResponse({})
 
     async def action(self, request: Request) -> Response:
@@ -57,7 +62,7 @@ class Sink:
         account, body = request.path_params["account"], await request.json()
         delivery = body["delivery_id"]
         self.calls[delivery] += 1
-        if status := self.answer.get(account):
+        if status := self.answer.get(account) or self.answer.get(f"{account} action"):
             self.refused[f"{account} action {delivery}"] += 1
             return Response(status_code=status)
         if request.headers.get("idempotency-key") == delivery and self.effects[delivery]:
@@ -65,6 +70,16 @@ class Sink:
         self.effects[delivery] += 1
         self.actions.append({**body, "account": account})
         return JSONResponse({"repeat": False}, status_code=202)
+
+    async def erasure(self, request: Request) -> Response:
+        """Forget a profile, by its address."""
+        account, body = request.path_params["account"], await request.json()
+        if status := self.answer.get(account):
+            self.refused[f"{account} erasure {body['customer']}"] += 1
+            return Response(status_code=status)
+        self.erasures.append(body)
+        self.profiles.pop(body.get("email"), None)
+        return JSONResponse({})
 
     @contextmanager
     def refusing(self, account: str, status: int) -> Iterator[None]:
@@ -84,6 +99,7 @@ async def open_sink() -> AsyncIterator[Sink]:
         routes=[
             Route("/api/{account}/profiles", sink.profile, methods=["PUT"]),
             Route("/api/{account}/actions", sink.action, methods=["POST"]),
+            Route("/api/{account}/erasures", sink.erasure, methods=["POST"]),
         ]
     )
     config = uvicorn.Config(
