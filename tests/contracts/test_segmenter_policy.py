@@ -180,6 +180,25 @@ async def test_a_policy_in_force_takes_effect_for_those_whom_no_event_touches(
     assert [when for when in anything if matches(when, anna)] == []
 
 
+async def test_a_policy_taken_back_is_told_also_when_decisions_are_no_longer_kept(
+    engine: AsyncEngine,
+) -> None:
+    """What she was told last is known without the bodies; each way back is an event of its own."""
+    people = await crowd(engine)
+    versions = []
+    for policy in (NEW, OLD, NEW):
+        asked, decided = Shelf(), Shelf()
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE decisions SET payload = NULL"))
+        async with client_of(app_of(engine, asked, policy, day(1))) as client:
+            (page, _) = await paged(client, "recompute", apply=True)
+        assert (page["differ"], page["unknown"]) == (2, 0)
+        await handler(engine, decided, text=policy, now=day(1))(received(*asked.events()))
+        (anna,) = (one for one in decided.decided() if one.customer_id == people["anna"])
+        versions.append((anna.version, "marketing_rest" in {hold.rule for hold in anna.holds}))
+    assert versions == [(2, False), (3, True), (4, False)]
+
+
 async def test_a_silence_that_only_the_policy_made_long_rings_for_nobody(
     engine: AsyncEngine,
 ) -> None:
