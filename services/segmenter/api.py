@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,8 +18,8 @@ from services.segmenter.views import CustomerView, FoundCustomer, customer_view,
 from shared.database import away_as_dependency
 from shared.events.vocabulary import IdentifierKind
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 from shared.identifiers import Rules
 
 _Text = Annotated[str, Field(min_length=1, max_length=512)]
@@ -49,12 +49,7 @@ def make_router(
     rules: Rules,
 ) -> APIRouter:
     """Build the routes below `/v1/customers`; `rules` normalise what is looked for."""
-    router = APIRouter(
-        prefix="/v1/customers",
-        tags=["customers"],
-        dependencies=[Depends(access.require("read"))],
-        responses=GUARDED,
-    )
+    router = guarded(access, "read", "customers", prefix="/v1/customers")
 
     @router.get("/{customer_id}", responses={404: {"description": "No customer has this id"}})
     async def customer(customer_id: UUID) -> CustomerView:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,8 +27,8 @@ from shared.events.feedback import (
     ResponseLink,
 )
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "No customer has this id, or she has no such case"},
@@ -66,11 +66,12 @@ def make_case_router(
     publisher: Publisher,
 ) -> APIRouter:
     """Build the routes below `/v1/customers/{customer_id}/cases`."""
-    router = APIRouter(
+    router = guarded(
+        access,
+        "operate",
+        "customers",
         prefix="/v1/customers/{customer_id}/cases",
-        tags=["customers"],
-        dependencies=[Depends(access.require("operate"))],
-        responses={**GUARDED, **_ANSWERS},
+        responses=_ANSWERS,
     )
 
     @router.post("", status_code=202)

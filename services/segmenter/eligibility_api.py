@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter import clocks, reading
@@ -18,7 +18,7 @@ from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_views import Answer, Survey, answer, read
 from shared.database import away_as_dependency
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
+from shared.http.routing import guarded
 from shared.identifiers import Rules
 
 #: How many are read and judged before others of this process have their turn: 0.4 ms each, so that
@@ -34,9 +34,7 @@ def make_eligibility_router(
     rules: Rules,
 ) -> APIRouter:
     """Build the route; `rules` normalise by whom is asked."""
-    router = APIRouter(
-        tags=["surveys"], dependencies=[Depends(access.require("read"))], responses=GUARDED
-    )
+    router = guarded(access, "read", "surveys")
 
     @router.post("/v1/survey-eligibility")
     async def survey_eligibility(asked: Survey) -> Answer:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,8 +21,8 @@ from services.segmenter.merge_api import Who, one_customer
 from services.segmenter.views import customer_view
 from shared.database import away_as_dependency
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 from shared.identifiers import Rules
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -51,12 +51,7 @@ def make_explain_router(
     rules: Rules,
 ) -> APIRouter:
     """Build the route; `rules` normalise how the customer is named."""
-    router = APIRouter(
-        prefix="/v1/customers",
-        tags=["customers"],
-        dependencies=[Depends(access.require("read"))],
-        responses=GUARDED,
-    )
+    router = guarded(access, "read", "customers", prefix="/v1/customers")
 
     @router.post("/explain", responses=_ANSWERS)
     async def explained(question: Question) -> Explanation:

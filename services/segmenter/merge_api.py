@@ -95,7 +95,6 @@ def make_merge_router(
             async with engine.connect() as connection:
                 one = await desk.found(connection, wish.a, "a")
                 other = await desk.found(connection, wish.b, "b")
-                number = await merge_store.sequence(connection, {one, other})
         if one == other:
             raise Problem(409, "already-one", "both lead to one customer already")
         data = feedback.MergeRequested(
@@ -104,8 +103,7 @@ def make_merge_router(
             asked_by=token.name,
             asked_at=clock(),
         )
-        event_id = ids.name_id(data.TYPE, data.customer_id, data.other_id, number)
-        return await desk.answer(Command(event_id, data), response, only_show=wish.preview)
+        return await desk.answer(data, (data.customer_id, data.other_id), response, wish.preview)
 
     @router.post("/unmerge", status_code=202, responses=_ANSWERS)
     async def unmerge(
@@ -116,7 +114,6 @@ def make_merge_router(
             async with engine.connect() as connection:
                 survivors = await store.survivors(connection, [wish.customer_id])
                 exists = await store.existing(connection, [wish.customer_id])
-                number = await merge_store.sequence(connection, [wish.customer_id])
         if not exists:
             raise _unknown("customer_id")
         if survivors[wish.customer_id] == wish.customer_id:
@@ -129,8 +126,7 @@ def make_merge_router(
         data = feedback.UnmergeRequested(
             customer_id=wish.customer_id, asked_by=token.name, asked_at=clock()
         )
-        event_id = ids.name_id(data.TYPE, data.customer_id, number)
-        return await desk.answer(Command(event_id, data), response, only_show=wish.preview)
+        return await desk.answer(data, (data.customer_id,), response, wish.preview)
 
     return router
 
@@ -158,18 +154,27 @@ class _Desk:
         return await one_customer(connection, who, name, self._rules)
 
     async def answer(
-        self, command: Command, response: Response, *, only_show: bool
+        self,
+        data: feedback.MergeCommand,
+        customers: tuple[UUID, ...],
+        response: Response,
+        preview: bool,
     ) -> Asked | MergePreview:
-        """Show what the command would bring, or ask for it."""
-        if only_show:
+        """Show what the command would bring, or ask for it.
+
+        It is named by the merges so far of the customers it is about: asked twice, it is one.
+        """
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                number = await merge_store.sequence(connection, customers)
+        command = Command(ids.name_id(data.TYPE, *customers, number), data)
+        if preview:
             response.status_code = 200
             return await self._shown(command)
-        data = command.data
-        other = (data.other_id,) if isinstance(data, feedback.MergeRequested) else ()
         event = Event(command.event_id, "nps/segmenter", data.asked_at, data)
         message = Message(topic=FEEDBACK, key=str(data.customer_id), value=encode(event))
         await self._publisher.publish([message])
-        return Asked(event_id=command.event_id, customers=(data.customer_id, *other))
+        return Asked(event_id=command.event_id, customers=customers)
 
     async def _shown(self, command: Command) -> MergePreview:
         """Decide as the handler will, and write nothing."""

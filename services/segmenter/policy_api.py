@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,8 +25,8 @@ from shared.errors import ConfigError
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.vocabulary import Value
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 
 FIRST: Final = UUID(int=0)
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -122,12 +122,7 @@ def make_policy_router(
     publisher: Publisher,
 ) -> APIRouter:
     """Build the routes below `/v1/policy`."""
-    router = APIRouter(
-        prefix="/v1/policy",
-        tags=["policy"],
-        dependencies=[Depends(access.require("operate"))],
-        responses=GUARDED,
-    )
+    router = guarded(access, "operate", "policy", prefix="/v1/policy")
     books = Rulebooks(engine, rulebook)
 
     @router.post("/diff", responses=_ANSWERS)

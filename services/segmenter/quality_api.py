@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,8 +22,8 @@ from services.segmenter.sweep import progress
 from services.segmenter.sweep.problems import not_counted
 from shared.database import away_as_dependency
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 
 #: In words, for whoever decides.
 _REASONS: Final[dict[ReasonCode, str]] = {
@@ -97,11 +97,12 @@ def make_quality_router(
 ) -> APIRouter:
     """Build the routes."""
     quality = rulebook.policy.quality
-    router = APIRouter(
+    router = guarded(
+        access,
+        "read",
+        "customers",
         prefix="/v1/data-quality",
-        tags=["customers"],
-        dependencies=[Depends(access.require("read"))],
-        responses={**GUARDED, 503: {"description": "Not counted yet, or a dependency is away"}},
+        responses={503: {"description": "Not counted yet, or a dependency is away"}},
     )
 
     @router.get("")

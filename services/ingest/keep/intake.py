@@ -25,8 +25,6 @@ from shared.deadlines import Deadlines
 from shared.errors import DependencyAway
 from shared.http.problems import Problem
 
-#: A sender that needs longer for one small body is broken or hostile.
-_BODY_DEADLINE_S: Final = 15.0
 #: Below the publisher's own 5 s: our answer must be out by then.
 _STORE_DEADLINE_S: Final = 4.5
 #: With a spool the bus gets the first 2 s of it: a broker that changes its leader needs one.
@@ -54,7 +52,6 @@ class Intake:
         *,
         route_key: bytes,
         body_bytes: int,
-        body_deadline_s: float = _BODY_DEADLINE_S,
         clock: Callable[[], datetime],
         spool: Spool | None = None,
         breaker: Breaker | None = None,
@@ -65,7 +62,6 @@ class Intake:
         self._ping = ping
         self._route_key = route_key
         self._body_bytes = body_bytes
-        self._body_deadline_s = body_deadline_s
         self._spool = spool
         self._breaker = breaker or Breaker()
         self._store_deadline_s = store_deadline_s
@@ -77,16 +73,12 @@ class Intake:
         self.clock = clock
 
     async def body(self, request: Request) -> bytes:
-        """Read the whole body, chunked or not. Raises the problems 413, 408 and 400."""
-        try:
-            async with asyncio.timeout(self._body_deadline_s):
-                return await read_body(
-                    SentHeaders(request.scope["headers"]), request.receive, self._body_bytes
-                )
-        except TimeoutError:
-            raise Problem(
-                408, "too-slow", f"send the whole body within {self._body_deadline_s:g} s"
-            ) from None
+        """Read the whole body, chunked or not. Raises the problems 413 and 400.
+
+        A body that does not come in time is refused by the server, for every route alike.
+        """
+        sent = SentHeaders(request.scope["headers"])
+        return await read_body(sent, request.receive, self._body_bytes)
 
     async def publish(self, told: Sequence[Told]) -> None:
         """Return when every event is durable. Raises `RecordTooLarge`, and the 503 problem."""

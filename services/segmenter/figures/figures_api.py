@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,8 +23,8 @@ from services.segmenter.sweep import progress
 from services.segmenter.sweep.problems import not_counted
 from shared.database import away_as_dependency
 from shared.http.auth import Access
-from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.http.routing import guarded
 
 _CANCELLED = "57014"
 _Text = Annotated[str | None, Query(max_length=600)]
@@ -34,12 +34,7 @@ def make_figures_router(
     engine: AsyncEngine, rulebook: Rulebook, access: Access, clock: Callable[[], datetime]
 ) -> APIRouter:
     """Build the routes below `/v1/nps`."""
-    router = APIRouter(
-        prefix="/v1/nps",
-        tags=["figures"],
-        dependencies=[Depends(access.require("read"))],
-        responses=GUARDED,
-    )
+    router = guarded(access, "read", "figures", prefix="/v1/nps")
     policy = rulebook.policy
 
     @router.get(
