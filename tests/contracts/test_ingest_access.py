@@ -23,7 +23,7 @@ WEBHOOKS = "/v1/webhooks"
 HARMLESS = {
     "customer_id", "delivery_id", "source", "limit", "after", "state",
     "target", "play", "cause", "quarantine_id", "import_id", "rule", "since", "cursor",
-    "survey", "from", "to", "by", "compare", "show", "kind", "least",
+    "survey", "erasure_id", "from", "to", "by", "compare", "show", "kind", "least",
 }  # fmt: skip
 SCOPES = ("events", "read", "operate", "erase")
 TOKENS = {f"NPS_ONLY_{scope.upper()}": f"token for {scope}" for scope in SCOPES}
