@@ -80,6 +80,19 @@ async def test_it_shows_what_was_pushed_and_done(sandbox: Process, targets: Targ
     }
 
 
+async def test_it_forgets_whom_it_is_asked_to_forget(sandbox: Process, targets: Targets) -> None:
+    """What was received about her is empty then; asked again it is as done as before."""
+    lane = targets["sandbox"].carrier
+    await lane.push_profile(platforms.PUSH, budget=BUDGET, now=utc_now())
+    await lane.act(action(), budget=BUDGET, now=utc_now())
+    for _ in range(2):
+        verdict = await lane.erase(platforms.DELETION, budget=BUDGET, now=utc_now())
+        assert verdict.outcome == "ok"
+    _, asked, act, push = await received(sandbox, "main")
+    assert (act["call"], push["call"]) == ({}, {})
+    assert "jane" not in str(asked)
+
+
 async def test_a_repeat_under_the_same_key_does_nothing(sandbox: Process, targets: Targets) -> None:
     """Both calls are accepted, one took effect; both tell the number of what that one made."""
     call, numbers = action(), set[str | None]()
