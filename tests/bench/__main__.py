@@ -1,7 +1,8 @@
-"""`python -m tests.bench run|fold|outage|hostile|profile`: measure the product.
+"""`python -m tests.bench run|fold|figures|outage|hostile|profile`: measure the product.
 
 `run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
-too); `fold` gives the segmenter a backlog on a large base; `outage` stops Kafka under load,
+too); `fold` gives the segmenter a backlog on a large base; `figures` asks for figures on one;
+`outage` stops Kafka under load,
 `hostile` sends hostile clients beside good ones; `profile` tells where ingest's CPU goes. A new
 scenario is a file in `scenarios/` and a line in `SCENARIOS`.
 """
@@ -11,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
 from json import dumps
@@ -25,9 +27,9 @@ from rich.table import Table
 from tests.bench import machine, table
 from tests.bench.measure import Row, measure
 from tests.bench.profile import read_profile
-from tests.bench.scenarios import fold, hostile, ingest, outage
+from tests.bench.scenarios import figures, fold, hostile, ingest, outage
 from tests.bench.show import show
-from tests.bench.stage import Plan, open_stage
+from tests.bench.stage import Plan, open_database, open_stage
 
 SCENARIOS: Final[dict[str, ModuleType]] = {"ingest": ingest}
 
@@ -108,6 +110,21 @@ def play_fold(
     _play(fold, fold.Plan(customers, events, rounds), json)
 
 
+@app.command("figures")
+def play_figures(
+    answers: Annotated[int, typer.Option(min=1000, help="in the base")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="of every question, taking turns")] = 3,
+    json: Json = None,
+) -> None:
+    """Ask every question of figures and data quality on a large base."""
+
+    async def play(plan: figures.Plan, tell: Callable[[str], None]) -> Any:
+        async with open_database() as database:
+            return await figures.play(database, plan, tell)
+
+    _show(figures, figures.Plan(answers, rounds), play, json)
+
+
 @app.command("hostile")
 def play_hostile(
     rate: Annotated[float, typer.Option(min=1, help="good webhooks a second")] = 200.0,
@@ -122,15 +139,24 @@ def play_hostile(
 def _play(scenario: ModuleType, plan: Any, json: Path | None, *, own_broker: bool = False) -> None:
     """Play one scenario that has a shape of its own, and show what came of it."""
 
-    def tell(what: str) -> None:
-        progress.print(f"[dim]{what}[/dim]", highlight=False)
-
-    async def play() -> Any:
+    async def play(plan: Any, tell: Callable[[str], None]) -> Any:
         async with open_stage(own_broker=own_broker) as stage:
             return await scenario.play(stage, plan, tell)
 
+    _show(scenario, plan, play, json)
+
+
+def _show(
+    scenario: ModuleType,
+    plan: Any,
+    play: Callable[[Any, Callable[[str], None]], Coroutine[Any, Any, Any]],
+    json: Path | None,
+) -> None:
+    def tell(what: str) -> None:
+        progress.print(f"[dim]{what}[/dim]", highlight=False)
+
     load = os.getloadavg()[0]
-    found = asdict(asyncio.run(play()))
+    found = asdict(asyncio.run(play(plan, tell)))
     everything = {**_described(), "load_at_start": round(load, 2), "plan": asdict(plan), **found}
     show(f"{scenario.__name__.rpartition('.')[2]}: {scenario.ABOUT}", everything, screen)
     if json is not None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.database import migrate, provision
 from shared.embedded import EmbeddedPostgres
 from shared.embedded.account import choose
 from tests.bench.machine import children
 from tests.builders.brokers import Broker, DockerBroker, JavaBroker, docker_can, java_can
 from tests.builders.kafka import INSTALL
+from tests.builders.postgres import bare_database
 from tests.builders.processes import Process
 from tests.builders.sink import open_sink
 from tests.builders.system import System, open_system
@@ -125,6 +127,23 @@ async def open_stage_on(
         open_system(folder, server, kafka, sink, sources=_without_rates) as system,
     ):
         yield Stage(folder, system, behind, broker)
+
+
+@asynccontextmanager
+async def open_database() -> AsyncIterator[str]:
+    """Give the address of a migrated database of this run alone, for what needs no broker."""
+    async with AsyncExitStack() as stack:
+        folder = _folder()
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        server = os.environ.get("NPS_TEST_DATABASE_URL")
+        if server is None:
+            postgres = EmbeddedPostgres(folder / "postgres")
+            server = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+        database = await stack.enter_async_context(bare_database(server))
+        await provision(database)
+        await migrate(database, "segmenter")
+        yield database
 
 
 def _without_rates(sources: dict[str, Any]) -> None:

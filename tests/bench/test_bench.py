@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import table
 from tests.bench.measure import Row
-from tests.bench.scenarios import ingest
+from tests.bench.scenarios import figures, ingest
 from tests.bench.stage import Plan, open_stage_on
 
 
@@ -29,3 +29,13 @@ async def test_every_figure_of_the_ingest_scenario_stands_beside_its_bare_limits
     written = json.loads(table.as_json({"cores": 2}, {"ingest": rows}))
     (*_, ours) = written["scenarios"]["ingest"]["medians"]
     assert set(ours["of_the_bare_limits"]) == set(bare)
+
+
+async def test_every_question_about_figures_stands_beside_a_bare_count(database: str) -> None:
+    """Of a base written by SQL alone, which the sweep reads as it reads any other."""
+    told: list[str] = []
+    found = await figures.play(database, figures.Plan(1000, 1), told.append)
+
+    assert (found.customers, told[-1]) == (600, "round 1 of 1")
+    assert {one.question for one in found.asked} > {figures.BARE, "everything", "data quality"}
+    assert all(one.seconds > 0 and one.to_the_bare > 0 for one in found.asked)

@@ -14,6 +14,7 @@ from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.policy.whole import Policy
+from services.segmenter.quality_api import make_quality_router
 from shared.database import connect
 from shared.events.envelope import Event
 from shared.hosting import Part, make_app
@@ -48,10 +49,12 @@ class Figures:
             )
         )
         secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
-        router = make_figures_router(
-            engine, rulebook(policy), Access(tokens, secrets), lambda: self.now
-        )
-        self.app: FastAPI = make_app([Part(name="segmenter", routers=[router])], self.registry)
+        access = Access(tokens, secrets)
+        routers = [
+            make_figures_router(engine, rulebook(policy), access, lambda: self.now),
+            make_quality_router(engine, rulebook(policy), access, lambda: self.now),
+        ]
+        self.app: FastAPI = make_app([Part(name="segmenter", routers=routers)], self.registry)
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app), base_url="http://nps.test"
         )

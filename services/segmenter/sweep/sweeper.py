@@ -2,7 +2,8 @@
 
 In: the changes that every batch leaves behind (`changed_customers`). Out: the tables that figures
 and data quality are read from. Each step is a transaction: it can be killed at any moment, and any
-replica goes on. It takes a quarter of one core at most, for deciding comes first.
+replica goes on. It takes a quarter of one core at most, for deciding comes first; half of one while
+everybody is read, because before that nothing can be told.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ _STEP: Final = 500
 _BREATH: Final = 16
 #: A step is followed by a pause of so many times its length.
 _REST: Final = 3.0
+_REST_EVERYBODY: Final = 1.0
 #: When nobody changed: how often to look.
 _IDLE_S: Final = 2.0
 #: Everybody is counted (not read) for the summary of data quality: some seconds on ten million.
@@ -46,10 +48,11 @@ _SUMMARY_EVERY: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: how many customers it read, and whether all that had changed is read now."""
+    """One step: how many customers it read, whether a round has ended, or everybody is read."""
 
     read: int
     rested: bool
+    everybody: bool
 
 
 class Sweep:
@@ -93,14 +96,15 @@ class Sweep:
                 await progress.save(connection, found)
         age = None if found.as_of is None else (now - found.as_of).total_seconds()
         self._metrics.swept(len(ids), age)
-        return Step(len(ids), found.resting)
+        return Step(len(ids), found.resting, known.upto is not None)
 
-    async def catch_up(self) -> int:
-        """Read all that had changed by now; returns how many steps it took."""
-        steps, begun = 1, self._clock()
-        while not await self._caught_up(begun):
-            steps += 1
-        return steps
+    async def catch_up(self) -> None:
+        """Read all that had changed when this was called."""
+        # The round under way began before; the one after it has everything.
+        for _ in range(2):
+            step = await self.step()
+            while step is None or not step.rested:
+                step = await self.step()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Sweep until `stopping` is set; an absent database only costs a turn."""
@@ -110,17 +114,7 @@ class Sweep:
                 step = await self.step()
             except DependencyAway as error:
                 _log.warning("segmenter.sweep_waits", reason=str(error))
-            idle = step is None or step.rested
-            rest = _REST * (time.perf_counter() - started)
-            await pause(stopping, max(_IDLE_S, rest) if idle else rest)
-
-    async def _caught_up(self, begun: datetime) -> bool:
-        step = await self.step()
-        if step is None or not step.rested:
-            return False
-        async with self._engine.connect() as connection:
-            found = await progress.look(connection)
-        return found is not None and found.as_of is not None and found.as_of >= begun
+            await pause(stopping, _rest(step, time.perf_counter() - started))
 
     async def _read(self, connection: AsyncConnection, ids: Collection[UUID]) -> None:
         found = await gathering.gather(connection, ids)
@@ -194,3 +188,11 @@ class Sweep:
             return found
         await quality_store.summarise(connection, stale_before(self._policy.quality, now))
         return replace(found, summary_as_of=found.as_of)
+
+
+def _rest(step: Step | None, took_s: float) -> float:
+    """Tell how long to pause after a step, in seconds."""
+    if step is not None and step.everybody:
+        return _REST_EVERYBODY * took_s
+    idle = step is None or step.rested
+    return max(_IDLE_S if idle else 0.0, _REST * took_s)
