@@ -174,7 +174,7 @@ def holds_end(
         wanted = {
             (hold.rule, hold.classes, hold.until) for hold in state_at(profile, now, rulebook).holds
         }
-        assert told == wanted, customer_id
+        assert told == wanted, f"{customer_id} at {now}: told {told}, is {wanted}"
 
 
 def windows_end(folds: Mapping[UUID, Profile], published: Published, policy: Policy) -> None:

@@ -6,13 +6,15 @@ Platforms' clocks are up to ten minutes off.
 """
 
 import copy
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -90,17 +92,40 @@ _SAYS = st.lists(
 _SURVEYS = st.sampled_from(["nps", "nps", "after-delivery"])
 
 
-class SegmenterMachine(RuleBasedStateMachine):
-    """Tells a segmenter everything. Subclasses say which, and by which policy."""
+#: More, and other ones on each run, where somebody looks for faults.
+_EXAMPLES: Final = int(os.environ.get("NPS_TEST_EXAMPLES", "0"))
 
-    rulebook: ClassVar[Rulebook]
-    #: Facts of one customer that a stored profile leaves out are looked at elsewhere.
+
+def examples(usual: int, steps: int) -> settings:
+    """The same examples on each run; `NPS_TEST_EXAMPLES` asks for so many random ones instead."""
+    return settings(
+        max_examples=_EXAMPLES or usual,
+        stateful_step_count=steps,
+        derandomize=not _EXAMPLES,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@dataclass(frozen=True)
+class About:
+    """What a machine tries: a policy made ready, and how an empty segmenter is made of it."""
+
+    rulebook: Rulebook
     make: Callable[[Rulebook], Segmenter]
+
+
+class SegmenterMachine(RuleBasedStateMachine):
+    """Tells a segmenter everything."""
+
+    about: ClassVar[About]
 
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
-        self.segmenter = type(self).make(self.rulebook)
+        self.rulebook = self.about.rulebook
+        self.segmenter = self.about.make(self.rulebook)
         self.published = Published()
         #: What waits on the bus; all that was ever handled, in order; and by id, as first handled.
         self.waiting: list[Event] = []
@@ -534,7 +559,7 @@ class SegmenterMachine(RuleBasedStateMachine):
         chance = Random(len(facts))
         shuffled = [*facts, *facts[::2]]
         chance.shuffle(shuffled)
-        other = type(self).make(self.rulebook)
+        other = self.about.make(self.rulebook)
         while shuffled:
             size = chance.randint(1, 5)
             batch, shuffled = shuffled[:size], shuffled[size:]

@@ -1,0 +1,56 @@
+"""The state machine on a real PostgreSQL: beside the one in memory, and with two handlers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.segmenter.decide import Rulebook
+from services.segmenter.policy.merges import Merges
+from shared.database import connect
+from tests.builders.facts import rulebook, shipped_policy
+from tests.builders.segmenter_machine import About, SegmenterMachine, examples
+from tests.builders.segmenter_rows import Memory, Segmenter
+from tests.builders.segmenter_store import Both, Store
+
+SHIPPED = rulebook()
+REFUSING = rulebook(shipped_policy().value.model_copy(update={"merges": Merges(consent="refuse")}))
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(database, "segmenter")
+    yield engine
+    await engine.dispose()
+
+
+async def run(book: Rulebook, made: Callable[[Rulebook], Segmenter], usual: int) -> None:
+    """Run the machine in a thread of its own; its segmenter works in this loop."""
+
+    class Told(SegmenterMachine):
+        about = About(book, made)
+
+    await asyncio.to_thread(run_state_machine_as_test, Told, settings=examples(usual, 20))
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        pytest.param(SHIPPED, id="the shipped policy"),
+        pytest.param(REFUSING, id="a policy that refuses some merges"),
+    ],
+)
+async def test_the_store_keeps_what_the_pure_core_says(engine: AsyncEngine, book: Rulebook) -> None:
+    """After each step its rows are, to the last one, those of a segmenter in memory."""
+    loop = asyncio.get_running_loop()
+    await run(book, lambda rules: Both(Memory(rules), Store(rules, engine, loop, handlers=1)), 4)
+
+
+async def test_two_handlers_that_share_every_batch_keep_all_that_holds(
+    engine: AsyncEngine,
+) -> None:
+    """They meet at customers, keys, merges and commands; all that is checked of one holds."""
+    loop = asyncio.get_running_loop()
+    await run(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=2), 8)
