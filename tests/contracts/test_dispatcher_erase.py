@@ -16,6 +16,7 @@ from services.dispatcher.delivery import TargetRules
 from services.dispatcher.lanes import Lane
 from services.dispatcher.settle import settle
 from services.dispatcher.sweep import sweep
+from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided, Hold
 from shared.events.envelope import Event
 from shared.events.outcomes import MessageBounced, MessageOpened, MessageUnsubscribed
@@ -452,3 +453,55 @@ async def test_what_she_said_while_merged_is_not_sent_to_the_survivor(database: 
         row = await d.row(cause_id=said.cause.id, play="thanks")
         assert (row.customer_id, row.state) == (SHE, "superseded")
         assert d.carriers["sandbox"].actions == []
+
+
+async def test_an_erasure_beside_everything_else_leaves_nothing_and_stops_nobody(
+    database: str,
+) -> None:
+    """Decisions, merges, reports, calls and two erasures at once: whoever comes first, all end."""
+    async with dispatching(database, BOOK) as d:
+        sisters = [uuid.UUID(int=900 + number) for number in range(6)]
+        told: list[list[CustomerDecided | Event]] = [
+            [hers(version=version, response=f"r{version}") for version in range(1, 9)],
+            [hers(HER_OLD_ID, version=version, response=f"o{version}") for version in range(1, 9)],
+            [merged(HER_OLD_ID, SHE), unmerged(HER_OLD_ID, SHE, at=later(seconds=1))],
+            [decision(one, segment="promoter", group="foyer-zazou") for one in sisters],
+            [erased(HER_OLD_ID, SHE), erased(HER_OLD_ID, SHE, number=2)],
+        ]
+
+        async def tell(one: CustomerDecided | Event) -> None:
+            while True:
+                try:
+                    return await d.tell(one)
+                except DependencyAway:  # as the consumer does: the whole batch again
+                    continue
+
+        async def tell_in_turn(events: list[CustomerDecided | Event]) -> None:
+            for one in events:
+                await tell(one)
+
+        async def call() -> None:
+            other = d.lane("sandbox")
+            for _ in range(20):
+                await other.step()
+                await other.settle()
+
+        await d.fresh()
+        await asyncio.gather(*map(tell_in_turn, told), call(), call())
+        await asyncio.gather(*map(tell_in_turn, reversed(told)), call())
+        await d.run()
+        d.now = later(minutes=1)
+        await d.run()
+        assert {place.rpartition(".")[0] for place in await left(database)} <= {
+            "dispatcher.recipients",
+            "dispatcher.groups",
+        }
+        assert await d.scalars(
+            "SELECT DISTINCT customer_id FROM recipients WHERE state IS NOT NULL ORDER BY 1"
+        ) == sorted(sisters)
+        rows = [row for row in await d.rows() if row.customer_id in (SHE, HER_OLD_ID)]
+        assert {row.state for row in rows} <= {"accepted", "superseded", "in_doubt"}
+        assert {row.reason for row in rows} == {"she was erased"}
+        assert d.carriers["sandbox"].overlaps == 0
+        states = {row.state for row in await d.rows(play="thanks") if row.customer_id in sisters}
+        assert states == {"accepted"}
