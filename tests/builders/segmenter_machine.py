@@ -110,10 +110,14 @@ def examples(usual: int, steps: int) -> settings:
 
 @dataclass(frozen=True)
 class About:
-    """What a machine tries: a policy made ready, and how an empty segmenter is made of it."""
+    """What a machine tries: a policy made ready, and how an empty segmenter is made of it.
+
+    `folds_only`: stored profiles leave so much out that decisions would be others.
+    """
 
     rulebook: Rulebook
     make: Callable[[Rulebook], Segmenter]
+    folds_only: bool = False
 
 
 class SegmenterMachine(RuleBasedStateMachine):
@@ -495,6 +499,8 @@ class SegmenterMachine(RuleBasedStateMachine):
         """Check all that is to hold of customers; return the folds of their facts."""
         rows = self.rows()
         folds = rebuilt_is_stored(rows, of)
+        if self.about.folds_only:
+            return folds
         newest_is_true(folds, self.published, self.rulebook)
         timers_are_set(rows, folds, self.rulebook.policy)
         consent_is_never_wider(folds, rows)
@@ -510,7 +516,8 @@ class SegmenterMachine(RuleBasedStateMachine):
     def _end(self) -> None:
         self._drain()
         folds = self.check(self.rows().roots())
-        windows_end(folds, self.published, self.rulebook.policy)
+        if not self.about.folds_only:
+            windows_end(folds, self.published, self.rulebook.policy)
         self._told_all_again()
         self._told_otherwise()
 
@@ -523,7 +530,7 @@ class SegmenterMachine(RuleBasedStateMachine):
                 continue
             due = [one.due_at for one in self.rows().timers.values() if one.open]
             coming = min(due, default=self.now + timedelta(days=3660))
-            if coming > self.now:
+            if coming > self.now and not self.about.folds_only:
                 # From now until then nothing rings: what was told must be true all the while.
                 folds = rebuilt_is_stored(self.rows(), self.rows().roots())
                 for at in (self.now, coming - timedelta(microseconds=1)):

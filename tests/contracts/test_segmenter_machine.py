@@ -1,12 +1,13 @@
 """The state machine on a real PostgreSQL: beside the one in memory, and with two handlers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.segmenter import profile
 from services.segmenter.decide import Rulebook
 from services.segmenter.policy.merges import Merges
 from shared.database import connect
@@ -26,11 +27,11 @@ async def engine(database: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def run(book: Rulebook, made: Callable[[Rulebook], Segmenter], usual: int) -> None:
+async def run(told: About, usual: int) -> None:
     """Run the machine in a thread of its own; its segmenter works in this loop."""
 
     class Told(SegmenterMachine):
-        about = About(book, made)
+        about = told
 
     await asyncio.to_thread(run_state_machine_as_test, Told, settings=examples(usual, 20))
 
@@ -45,7 +46,11 @@ async def run(book: Rulebook, made: Callable[[Rulebook], Segmenter], usual: int)
 async def test_the_store_keeps_what_the_pure_core_says(engine: AsyncEngine, book: Rulebook) -> None:
     """After each step its rows are, to the last one, those of a segmenter in memory."""
     loop = asyncio.get_running_loop()
-    await run(book, lambda rules: Both(Memory(rules), Store(rules, engine, loop, handlers=1)), 4)
+
+    def both(rules: Rulebook) -> Segmenter:
+        return Both(Memory(rules), Store(rules, engine, loop, handlers=1))
+
+    await run(About(book, both), 4)
 
 
 async def test_two_handlers_that_share_every_batch_keep_all_that_holds(
@@ -53,4 +58,15 @@ async def test_two_handlers_that_share_every_batch_keep_all_that_holds(
 ) -> None:
     """They meet at customers, keys, merges and commands; all that is checked of one holds."""
     loop = asyncio.get_running_loop()
-    await run(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=2), 8)
+    await run(About(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=2)), 8)
+
+
+async def test_what_a_stored_profile_leaves_out_comes_back_where_it_matters(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far less than usual is kept: still every profile is the fold of all her facts."""
+    for kept in ("KEPT_RESPONSES", "KEPT_CONTACTS", "KEPT_CASES"):
+        monkeypatch.setattr(profile, kept, 1)
+    loop = asyncio.get_running_loop()
+    small = About(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=1), folds_only=True)
+    await run(small, 6)
