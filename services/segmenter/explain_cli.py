@@ -6,7 +6,7 @@ a setting or an option is wrong, 75 no instance answers.
 """
 
 from enum import Enum
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Final, get_args
 
 import typer
 from rich.console import Console
@@ -18,6 +18,8 @@ from services.segmenter.survey_cli import experience
 from shared.instance import HERE, Json, Url, explained, server
 from shared.screen import write_json
 
+#: Sections in which a dated line has others below it that explain it.
+_UNDER_DATES: Final = frozenset({"decisions", "deliveries", "cases"})
 Lang = Enum("Lang", {name: name for name in get_args(Language)})  # type: ignore[misc]
 
 
@@ -55,6 +57,9 @@ def explain_customer(
 def _show(console: Console, answer: dict[str, Any]) -> None:
     for section in answer["sections"]:
         console.print(Text(section["title"], style="bold"))
+        dated = section["name"] in _UNDER_DATES
         for line in section["lines"]:
-            console.print(Text(f"  {line['text']}"), soft_wrap=True)
+            # What has no moment of its own belongs to the line above that has one.
+            indent = "    " if dated and line["at"] is None else "  "
+            console.print(Text(f"{indent}{line['text']}"), soft_wrap=True)
     console.print(Text(f"({answer['zone']}; {answer['customer_id']})", style="dim"))

@@ -166,12 +166,7 @@ def _show_diff(pages: list[dict[str, Any]], *, json: bool) -> None:
     for one in changed:
         console.print(cell(one["customer_id"]))
         for each in one["differences"]:
-            sides = (
-                "differs"
-                if each["before"] is None and each["after"] is None
-                else f"{_side(each['before'])} → {_side(each['after'])}"
-            )
-            console.print(cell(f"  {each['aspect']}: {sides}"), soft_wrap=True)
+            console.print(cell(f"  {each['aspect']}: {_both(each)}"), soft_wrap=True)
     console.print(f"{differ} of {looked} customers differ; nothing was written")
 
 
@@ -186,10 +181,17 @@ def _sides(tallies: Counter[tuple[str, str, str]]) -> Iterator[tuple[str, str, i
         yield aspect, value, before[aspect, value], after[aspect, value]
 
 
-def _side(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "nothing"
-    return "nothing" if value is None else str(value)
+def _both(difference: dict[str, Any]) -> str:
+    """Tell both values; of lists what goes and what comes."""
+    before, after = difference["before"], difference["after"]
+    if before is None and after is None:
+        return "differs"
+    if isinstance(before, list) and isinstance(after, list):
+        goes = [f"- {one}" for one in before if one not in after]
+        comes = [f"+ {one}" for one in after if one not in before]
+        return "; ".join((*goes, *comes)) or "in another order"
+    told = ("nothing" if one is None else str(one) for one in (before, after))
+    return " → ".join(told)
 
 
 def _show_recomputed(pages: list[dict[str, Any]], *, json: bool, applied: bool) -> None:

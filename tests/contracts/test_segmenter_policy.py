@@ -310,6 +310,8 @@ async def test_the_command_shows_a_diff_and_applies_what_is_in_force(
         assert words.exit_code == 0, words.output
         assert "2 of 3 customers differ; nothing was written" in words.stdout
         assert str(people["anna"]) in words.stdout
+        assert "holds: - marketing_rest until" in words.stdout
+        assert "fatigue_threshold: 0 → 1" in words.stdout
         (row,) = (
             x
             for x in words.stdout.splitlines()
@@ -348,9 +350,11 @@ async def test_options_that_do_not_fit_are_explained(arguments: list[str], says:
 
 async def test_a_policy_is_checked_as_at_a_start(tmp_path: Path) -> None:
     """Its version, or every mistake with file, line and fix."""
-    good = await run(nps, "policy", "check", SHIPPED, "--json", url="")
+    right = tmp_path / "right.yaml"
+    right.write_text(TEXT, encoding="utf-8")
+    good = await run(nps, "policy", "check", right, "--json", url="")
     assert told(good) == {"errors": [], "version": version_of(TEXT)}
-    words = await run(nps, "policy", "check", SHIPPED, url="")
+    words = await run(nps, "policy", "check", right, url="")
     assert version_of(TEXT) in words.stdout
     wrong = tmp_path / "policy.yaml"
     wrong.write_text(TEXT.replace("lapsed_after_days: 365", "lapsed_after: 365"), encoding="utf-8")

@@ -20,7 +20,7 @@ from shared.events.outcomes import DeliverySettled
 _MOST: Final = 10
 #: Lines of a trace whose outcome is a name: one sentence for each rule.
 NAMED: Final = frozenset(
-    {"segment", "theme", "escalation", "metric", "zone", "action", "test_respondent", "policy"}
+    {"segment", "theme", "escalation", "metric", "action", "test_respondent", "policy"}
 )
 #: The outcomes of all other lines, each with a sentence of its own.
 OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -45,7 +45,8 @@ NOTES: Final[Mapping[str, str]] = {
     "stale: this policy is not in force here": "other_policy",
     PRUNED: "pruned",
 }
-_CLOCKS: Final = frozenset(rule.__name__ for rule in clocks.RULES)
+#: Told otherwise: which clocks held, in one line; her zone explains nothing.
+LEFT_OUT: Final = frozenset({*(rule.__name__ for rule in clocks.RULES), "zone"})
 
 
 def decisions(found: Sequence[DecisionView]) -> Iterator[Point]:
@@ -88,7 +89,7 @@ def _consequences(decision: DecisionView) -> Iterator[Point]:
         yield Point(f"move.{move.kind}", segments)
     if decision.case is not None:
         yield Point("decision.case", {"due": decision.case.due_at})
-    yield from (_line(line) for line in decision.trace if line.rule not in _CLOCKS)
+    yield from (_line(line) for line in decision.trace if line.rule not in LEFT_OUT)
     if decision.holds:
         rules = tuple(Term("rule", hold.rule) for hold in decision.holds)
         yield Point("decision.held", {"rules": rules})

@@ -88,7 +88,6 @@ _SENTENCES: Final = {
     "trace.escalation": "Signalé, quelle que soit la note : {outcome}.",
     "trace.metric": "C'est une réponse de {outcome} : elle compte comme réponse et ne fait pas de "
     "segment.",
-    "trace.zone": "Son fuseau horaire : {outcome}.",
     "trace.action": "Fait par elle : {outcome}.",
     "trace.test_respondent": "Personnel ou essai : annoncé aux cibles d'essai seulement "
     "({outcome}).",
@@ -101,9 +100,9 @@ _SENTENCES: Final = {
     "compte pas.",
     "trace.maturity.ready": "Prête à être ambassadrice.",
     "trace.maturity.not_ready": "Pas prête à être ambassadrice.",
-    "trace.case.opened": "Dit par le support : un dossier a été ouvert.",
-    "trace.case.resolved": "Dit par le support : le dossier a été résolu.",
-    "trace.case.reopened": "Dit par le support : le dossier a été rouvert.",
+    "trace.case.opened": "Étape du dossier : ouvert.",
+    "trace.case.resolved": "Étape du dossier : résolu.",
+    "trace.case.reopened": "Étape du dossier : rouvert.",
     "trace.late.history": "On sait plus récent : cela n'entre que dans l'historique.",
     "trace.identity.new": "Elle n'était pas connue auparavant.",
     "trace.identity.kept_apart": "Une autre cliente est aussi nommée : elles restent deux.",
