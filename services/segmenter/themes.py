@@ -223,9 +223,15 @@ def _felt(part: Part) -> Iterator[tuple[Sight, Sign]]:
 
 
 def _nearest(sight: Sight, part: Part) -> Sign:
-    """Find the feeling next to a topic: of its own theme, else of any."""
+    """Find the feeling next to a topic: of its own theme, else of any.
+
+    Where both are weak, the feeling names the theme: an "offer" that is "affordable" is a price.
+    """
+    weak = sight.phrase.weak
     own = [s for s in part.sights if s.sign and s.phrase.name == sight.phrase.name]
-    free = [s for s in part.sights if s.sign and (s.phrase.name is None or s.phrase.weak)]
+    free = [
+        s for s in part.sights if s.sign and (s.phrase.name is None or (s.phrase.weak and not weak))
+    ]
     near = min(own or free, key=lambda s: (abs(s.place - sight.place), -s.place), default=None)
     return near.sign if near else 0
 

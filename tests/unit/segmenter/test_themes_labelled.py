@@ -1,4 +1,8 @@
-"""The shipped rules on labelled comments: those they were made with, and those kept out of it."""
+"""The shipped rules on labelled comments: those they were made with, and those kept out of it.
+
+`strangers` was written by somebody who had not seen the rules (hotel, insurance, telecom, shop and
+bank; irony and typos among them); what it showed was mended in general, and it stays as it is.
+"""
 
 import json
 from collections import Counter
@@ -17,7 +21,9 @@ from tests.builders.facts import shipped_policy
 LABELLED = Path(__file__).parent / "labelled"
 POLICY = shipped_policy().value
 FINDER = ThemeFinder(POLICY)
-SETS = ("known", "held_out")
+SETS = ("known", "held_out", "strangers")
+#: Nobody escalates among the strangers.
+ESCALATING = SETS[:2]
 THEMES = ("price", "delivery", "product", "service")
 
 
@@ -72,10 +78,16 @@ def measured(name: str) -> Iterator[tuple[dict[str, Any], dict[str, set[str]]]]:
 
 def test_there_are_enough_comments_and_no_two_alike() -> None:
     """At least 300, a hundred of them kept out of the making of the rules."""
-    known, held_out = (labelled(name) for name in SETS)
+    known, held_out, strangers = (labelled(name) for name in SETS)
     assert len(known) + len(held_out) >= 300
     assert len(held_out) >= 100
-    texts = Counter(comment["text"].casefold() for comment in (*known, *held_out))
+    told = Counter(
+        theme
+        for comment in strangers
+        for theme in {*comment.get("pains", ()), *comment.get("strengths", ())}
+    )
+    assert min(told[theme] for theme in THEMES) >= 40
+    texts = Counter(comment["text"].casefold() for comment in (*known, *held_out, *strangers))
     assert [text for text, times in texts.items() if times > 1] == []
 
 
@@ -106,7 +118,7 @@ def test_pains_and_strengths_are_told_apart(name: str, polarity: str) -> None:
     assert count.recall(polarity) >= 0.70, count.table()
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", ESCALATING)
 def test_escalations_are_raised_and_few_for_nothing(name: str) -> None:
     """Over all topics: precision at least 0.85, recall at least 0.80."""
     by_topic, over_all = Count(), Count()
