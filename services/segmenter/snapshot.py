@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Final, get_args
+from typing import Final, cast, get_args
 from zoneinfo import available_timezones
 
 from services.segmenter.attributes import fitting, other_names, text
@@ -20,7 +20,7 @@ from services.segmenter.segments import segment_of, streak
 from services.segmenter.state import Attribute, Profile
 from services.segmenter.themes import ThemeFinder, newest
 from shared.events.decisions import Snapshot
-from shared.events.vocabulary import Channel, Identifier, Tone, Value
+from shared.events.vocabulary import Channel, Identifier, IdentifierKind, Tone, Value
 
 #: Attributes with a field of their own, here or in the decision.
 _NAMED: Final = frozenset(
@@ -150,7 +150,7 @@ def identifiers(profile: Profile) -> tuple[Identifier, ...]:
         return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
 
     found = [name.partition(":") for name in sorted(profile.identifiers, key=rank)]
-    kept = (
-        one for _, kind in groupby(found, itemgetter(0)) for one in islice(kind, _MOST_IDENTIFIERS)
-    )
-    return tuple(Identifier.model_validate({"kind": k, "value": v}) for k, _, v in kept)
+    if len(found) > _MOST_IDENTIFIERS:
+        kinds = groupby(found, itemgetter(0))
+        found = [one for _, kind in kinds for one in islice(kind, _MOST_IDENTIFIERS)]
+    return tuple([Identifier(kind=cast(IdentifierKind, k), value=v) for k, _, v in found])

@@ -13,9 +13,14 @@ from shared.times import iso
 _ROOT = UUID("6f0ab2a4-7d0f-5c39-9f0e-3a1d7c55b1e4")
 
 
+_AS_TEXT = (str, UUID)
+
+
 def name_id(*parts: object) -> UUID:
     """Derive an identifier from its parts; JSON keeps `("a", "bc")` apart from `("ab", "c")`."""
-    return UUID(bytes=_name(orjson.dumps([str(part) for part in parts])))
+    # The writer writes these as `str` would, a UUID in a tenth of the time.
+    texts = [part if type(part) in _AS_TEXT else str(part) for part in parts]
+    return UUID(bytes=_name(orjson.dumps(texts)))
 
 
 def content_id(*parts: object) -> UUID:
