@@ -216,7 +216,12 @@ class _Work:
             if timer.open
         }
         if undone is not None and customer_id in (undone.customer_id, undone.survivor_id):
-            owed |= {(kind, name, at) for (kind, name), at in ahead.items() if kind == "settle"}
+            since = self._now - moments.LATEST
+            owed |= {
+                (kind, name, at)
+                for (kind, name), at in ahead.items()
+                if kind == "settle" and at > since
+            }
         return owed
 
     def command(self, command: Command) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.segmenter.consents import consent
 from services.segmenter.decide import Due, Rulebook, decide
 from services.segmenter.facts import PERSONAL, Fact, Key, fact_of
-from services.segmenter.moments import ahead
+from services.segmenter.moments import LATEST, ahead
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import believed, rebuild, trim
 from services.segmenter.rows import Customer
@@ -177,15 +177,23 @@ def holds_end(
         assert told == wanted, f"{customer_id} at {now}: told {told}, is {wanted}"
 
 
-def windows_end(folds: Mapping[UUID, Profile], published: Published, policy: Policy) -> None:
-    """Check, when all has rung, that of no newest answer the end of its window was left untold."""
+def windows_end(
+    rows: Rows, folds: Mapping[UUID, Profile], published: Published, policy: Policy
+) -> None:
+    """Check, when all has rung, that of no newest answer the end of its window was left untold.
+
+    Unless something of her was handled so late that nobody would react any more.
+    """
     settled = {
         one.cause.id for one in published.decided.values() if "settled" in one.cause.triggers
     }
-    for profile in folds.values():
+    for customer_id, profile in folds.items():
         found = waiting(profile, policy)
-        if profile.known and found is not None:
-            response = found[0]
+        if not profile.known or found is None:
+            continue
+        response, due_at = found
+        handled = [rows.decisions[one.event_id].decided_at for one in rows.hers(customer_id)]
+        if max(handled) < due_at + LATEST:
             cause = ids.response_cause(response.source, response.survey, response.response_id)
             assert cause in settled
 

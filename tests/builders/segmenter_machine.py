@@ -517,7 +517,7 @@ class SegmenterMachine(RuleBasedStateMachine):
         self._drain()
         folds = self.check(self.rows().roots())
         if not self.about.folds_only:
-            windows_end(folds, self.published, self.rulebook.policy)
+            windows_end(self.rows(), folds, self.published, self.rulebook.policy)
         self._told_all_again()
         self._told_otherwise()
 
