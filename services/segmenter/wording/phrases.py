@@ -4,9 +4,9 @@ In: entries as the policy writes them. Out: `Phrases.word`, which tells for each
 which phrases may begin there, once for every word ever met.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 
 from services.segmenter.wording.words import Spelling, Stems, fold, sentences
@@ -164,8 +164,10 @@ class Phrases:
         self._phrases: dict[str, list[Phrase]] = {}
         self._forms: set[str] = set()
         spelt: set[str] = set()
+        # The rules' own words come again and again, too; nobody asks for these forms later.
+        forms_of = cache(self._stems.forms)
         for number, entry in enumerate(entries):
-            phrase, words = self._read(entry, number)
+            phrase, words = _read(entry, number, forms_of)
             for form in phrase.words[0] or ():
                 self._phrases.setdefault(form, []).append(phrase)
             for forms in phrase.words:
@@ -183,19 +185,21 @@ class Phrases:
         others = Openings(p for p in found.values() if p.kind != "escalation")
         return Word(fold(word), forms, others or None, raised or None)
 
-    def _read(self, entry: Entry, number: int) -> tuple[Phrase, list[str]]:
-        weak, plain = entry.text.startswith("~"), entry.text.lstrip("~")
-        exact = plain.startswith("=")
-        words: list[frozenset[str] | None] = []
-        spelt: list[str] = []
-        for part in plain.split("*"):
-            said = [w for stretches in sentences(part) for line in stretches for w in line]
-            words += [None] if words else []
-            words += [self._meaning(word, exact=exact) for word in said]
-            spelt += said
-        denies = any(fold(word) in _DENIALS for word in spelt)
-        return Phrase(number, entry.kind, entry.name, tuple(words), weak, denies), spelt
 
-    def _meaning(self, word: str, *, exact: bool) -> frozenset[str]:
-        forms = self._stems.forms(word)
-        return frozenset(form for form in forms if form.startswith("=") is exact)
+def _read(
+    entry: Entry, number: int, forms_of: Callable[[str], frozenset[str]]
+) -> tuple[Phrase, list[str]]:
+    weak, plain = entry.text.startswith("~"), entry.text.lstrip("~")
+    exact = plain.startswith("=")
+    words: list[frozenset[str] | None] = []
+    spelt: list[str] = []
+    for part in plain.split("*"):
+        said = [w for stretches in sentences(part) for line in stretches for w in line]
+        words += [None] if words else []
+        words += [
+            frozenset(form for form in forms_of(word) if form.startswith("=") is exact)
+            for word in said
+        ]
+        spelt += said
+    denies = any(fold(word) in _DENIALS for word in spelt)
+    return Phrase(number, entry.kind, entry.name, tuple(words), weak, denies), spelt
