@@ -168,7 +168,10 @@ async def test_who_writes_meanwhile_is_waited_for(ingest: Ingest, engine: AsyncE
         task = asyncio.create_task(forgotten(ingest, email(ANA)))
 
         async def waits() -> bool:
-            locks = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            locks = (
+                "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+                " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            )
             return bool(await ingest.rows(locks))
 
         await eventually(waits)
