@@ -1,7 +1,6 @@
 """Order never decides: any permutation, duplication and split ends in the same profiles."""
 
 import asyncio
-from collections.abc import Sequence
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
@@ -9,38 +8,13 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.facts import Fact, Key
-from services.segmenter.profile import rebuild, trim
+from services.segmenter.facts import Key
 from services.segmenter.state import Profile, load
 from shared.database import connect
 from shared.events.envelope import Event
-from tests.builders.facts import Shelf, day, fact, handler, received
+from tests.builders.facts import Shelf, day, handler, received
 from tests.builders.histories import histories
-
-
-def components(facts: Sequence[Fact]) -> list[set[Key]]:
-    """Group keys that some fact names together: the plain definition of who is one customer."""
-    groups: list[set[Key]] = []
-    for one in facts:
-        keys = set(one.keys)
-        touching = [group for group in groups if group & keys]
-        for group in touching:
-            groups.remove(group)
-            keys |= group
-        groups.append(keys)
-    return groups
-
-
-def expected(events: Sequence[Event]) -> dict[frozenset[Key], Profile]:
-    """The profile of each customer, from the set of facts alone."""
-    facts: dict[UUID, Fact] = {}
-    for one in (fact(told) for told in events):
-        known = facts.get(one.event_id)
-        facts[one.event_id] = one if known is None else min(one, known, key=lambda f: f.order)
-    return {
-        frozenset(group): trim(rebuild(f for f in facts.values() if set(f.keys) & group))
-        for group in components(list(facts.values()))
-    }
+from tests.builders.segmenter_checks import expected
 
 
 async def stored(engine: AsyncEngine) -> dict[frozenset[Key], Profile]:
