@@ -37,7 +37,12 @@ from tests.builders.sweeping import sweep
 
 #: Long after everything, so that some cases had their time.
 NOW = day(90)
-POLICY = policy_with(test_respondents={"domains": ["example.net"], "attributes": {"city": ["b"]}})
+POLICY = policy_with(
+    test_respondents={"domains": ["example.net"], "attributes": {"city": ["b"]}},
+    statistics={"groupings": ["city"]},
+)
+#: The same, but that the attribute is looked up beside each answer.
+AFAR = policy_with(test_respondents=POLICY.test_respondents.model_dump())
 READ = ("people", "people_said", "people_keys", "suspects", "told_answers", "told_cases",
         "told_invitations")  # fmt: skip
 WRITTEN = ("profiles", "identifiers", "aliases", "merges", "apart", "facts", "decisions", "timers",
@@ -201,6 +206,7 @@ async def test_after_any_history_the_figures_are_those_counted_by_hand(place: Fi
     """Revisions, merges, undoings, erasures, test respondents; and a full reading says the same."""
     start, end = NOON, day(25)
     seen: Counter[str] = Counter()
+    afar = Figures(place.engine, AFAR, NOW)
     for number, steps in enumerate([*map(lives, range(6)), *_drawn()]):
         await empty(place.engine)
         await live(place, steps)
@@ -213,6 +219,7 @@ async def test_after_any_history_the_figures_are_those_counted_by_hand(place: Fi
             answer = await place.ask(**asked, by="attribute:city")
             expected = recount.figures(world, start, end, NOW, survey)
             assert told_of(answer) == expected, f"history {number}, {survey}"
+            assert told_of(await afar.ask(**asked, by="attribute:city")) == expected
             seen.update(name for name, value in _parts(expected) if value)
         async with place.engine.begin() as connection:
             await connection.execute(text(f"TRUNCATE {', '.join((*READ, 'sweeps'))}"))

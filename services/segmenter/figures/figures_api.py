@@ -80,6 +80,7 @@ def make_figures_router(
                 show=show,
                 now=now,
                 zone=policy.zones.default,
+                near=policy.statistics.groupings,
             )
         except Unanswerable as error:
             raise Problem(422, "invalid-request", str(error)) from None

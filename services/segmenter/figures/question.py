@@ -6,6 +6,7 @@ moment carries its own zone and, as an end, is not included.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, cast, get_args
@@ -39,10 +40,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """An attribute of the customer as it is now, or an answer of the response."""
+    """An attribute of the customer as it is now, or an answer of the response.
+
+    `near`: the attribute is kept with each answer.
+    """
 
     kind: Literal["attribute", "answer"]
     name: str
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +80,29 @@ def read_question(
     show: str | None,
     now: datetime,
     zone: str,
+    near: Collection[str] = (),
 ) -> Question:
     """Read the parameters. Raises `Unanswerable`."""
     until = _moment("to", end, zone, last=True) if end else now
     since = _moment("from", start, zone) if start else _days_before(until, _DAYS, zone)
     period = _period(since, until, "from must be before to")
-    grouping = read_grouping(by) if by else None
+    grouping = read_grouping(by, near) if by else None
     scope = Scope(period, _plain("survey", survey), _plain("source", source))
     other = _other(compare, period, grouping, zone) if compare else None
     return Question(scope, grouping, other, _parts(show))
 
 
-def read_grouping(text: str) -> Grouping:
-    """Read `attribute:NAME` or `answer:NAME`. Raises `Unanswerable`."""
+def read_grouping(text: str, near: Collection[str] = ()) -> Grouping:
+    """Read `attribute:NAME` or `answer:NAME`; `near` attributes are kept with each answer.
+
+    Raises `Unanswerable`.
+    """
     if not re.fullmatch(GROUPING, text):
         raise Unanswerable("by: write attribute:NAME or answer:NAME, such as attribute:store")
     kind, _, name = text.partition(":")
-    return Grouping(cast(Literal["attribute", "answer"], kind), name)
+    return Grouping(
+        cast(Literal["attribute", "answer"], kind), name, kind == "attribute" and name in near
+    )
 
 
 def previous(period: Period, zone: str) -> Period:

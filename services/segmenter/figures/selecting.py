@@ -51,12 +51,15 @@ def parameters(scope: Scope) -> dict[str, object]:
 
 def said_of(by: Grouping | None) -> str:
     """Write the words of a customer's that her answers and invitations (`an`) are grouped by."""
-    return "CAST(NULL AS jsonb)" if by is None else "s.said -> CAST(:group_name AS text)"
+    if by is None:
+        return "CAST(NULL AS jsonb)"
+    return f"{'an' if by.near else 's'}.said -> CAST(:group_name AS text)"
 
 
 def with_said(by: Grouping | None) -> str:
-    """Join these words, where they are needed."""
-    return "" if by is None else " LEFT JOIN people_said s ON s.customer_id = an.customer_id"
+    """Join these words, where they are needed and not kept with each answer."""
+    joined = by is not None and not by.near
+    return " LEFT JOIN people_said s ON s.customer_id = an.customer_id" if joined else ""
 
 
 #: Turns groups as stored (`raw.v`) into those shown (`told.value`): of a list each item is one, and

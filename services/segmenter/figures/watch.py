@@ -18,6 +18,7 @@ from services.segmenter.figures.distribution import counts_of
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.nps import Counts
 from services.segmenter.figures.question import (
+    Grouping,
     Period,
     Scope,
     last_complete,
@@ -115,7 +116,7 @@ class FigureWatch:
         self, connection: AsyncConnection, alert: FigureAlert, period: Period, keep: list[str]
     ) -> dict[str, Counts]:
         """Count a period by group; who has no value of the attribute is no group."""
-        by = read_grouping(alert.by) if alert.by else None
+        by = self._grouping(alert.by) if alert.by else None
         scope = Scope(period, alert.survey, alert.source)
         found, _ = await counting.scores(connection, scope, by, keep=keep)
         bands = self._policy.bands
@@ -124,6 +125,9 @@ class FigureWatch:
             for value, scores in found.items()
             if value or by is None
         }
+
+    def _grouping(self, by: str) -> Grouping:
+        return read_grouping(by, self._policy.statistics.groupings)
 
     def _tell(self, one: Standing) -> None:
         self._metrics.told(one.alert, one.state)

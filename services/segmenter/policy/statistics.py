@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from services.segmenter.policy.words import Name
 from shared.settings import Strict
 
 MinimumN = Annotated[int, Field(ge=2, le=1_000_000, strict=True)]
@@ -20,3 +21,5 @@ class Statistics(Strict):
     response_days: _Window = 30
     contact_days: _Window = 30
     recovery_days: _Window | None = None
+    #: Attributes by which figures are asked for often: kept with each answer.
+    groupings: tuple[Name, ...] = ("store",)

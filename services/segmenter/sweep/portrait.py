@@ -32,7 +32,10 @@ LONGEST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """One customer who is merged into nobody; a response of nobody's is one, too (not `known`)."""
+    """One customer who is merged into nobody; a response of nobody's is one, too (not `known`).
+
+    `said` are her attributes, `groups` those that are kept with each of her answers.
+    """
 
     customer_id: UUID
     known: bool
@@ -41,6 +44,7 @@ class Portrait:
     oldest_yes: datetime | None
     wrong: frozenset[Flag]
     said: Mapping[str, Value]
+    groups: Mapping[str, Value]
     person: Person
     keys: frozenset[int]
 
@@ -48,6 +52,7 @@ class Portrait:
 def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) -> Portrait:
     """Read one customer."""
     said = {name: attribute.value for name, attribute in profile.attributes.items()}
+    kept = dict(_groups(said))
     who = person(customer_id, said, profile.identifiers, policy.quality, rules)
     return Portrait(
         customer_id,
@@ -56,7 +61,8 @@ def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) 
         left_at(profile, policy),
         oldest_yes(profile),
         wrong_with(profile, policy.quality),
-        dict(_groups(said)),
+        kept,
+        {name: kept[name] for name in policy.statistics.groupings if name in kept},
         who,
         keys_of(who),
     )
@@ -65,6 +71,7 @@ def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) 
 def rules_of(policy: Policy, rules: Rules) -> str:
     """Name the rules that customers are read by."""
     sections = policy.model_dump(mode="json", include={"test_respondents", "quality", "attributes"})
+    sections["groupings"] = sorted(policy.statistics.groupings)
     identifiers = {**asdict(rules), "domains": sorted(rules.domains)}
     return sha256(dumps([_READING, sections, identifiers], sort_keys=True).encode()).hexdigest()
 

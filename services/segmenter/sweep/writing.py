@@ -20,9 +20,20 @@ _FORGET: Final = [
 
 
 def _insert(table: str, columns: dict[str, str]) -> str:
-    """Write the statement that adds rows; of each column its type, the parameters as arrays."""
-    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    """Write the statement that adds rows; of each column its type, the parameters as arrays.
+
+    JSON comes as text.
+    """
+    names = ", ".join(columns)
+    told = ", ".join(f"CAST({name} AS {kind})" for name, kind in columns.items())
+    arrays = ", ".join(
+        f"CAST(:{name} AS {'text' if kind == 'jsonb' else kind}[])"
+        for name, kind in columns.items()
+    )
+    return (
+        f"INSERT INTO {table} ({names}) "  # noqa: S608 - names of ours
+        f"SELECT {told} FROM unnest({arrays}) AS new ({names})"
+    )
 
 
 _PEOPLE: Final = text(
@@ -59,6 +70,7 @@ _ANSWERS: Final = text(
             "known": "boolean",
             "source": "text",
             "survey": "text",
+            "said": "jsonb",
         },
     )
 )
@@ -83,6 +95,7 @@ _INVITATIONS: Final = text(
             "previous_at": "timestamptz",
             "answered_at": "timestamptz",
             "survey": "text",
+            "said": "jsonb",
         },
     )
 )
@@ -136,6 +149,7 @@ async def answers(connection: AsyncConnection, told: Sequence[tuple[Portrait, To
             "known": [who.known for who, _ in told],
             "source": [one.given.source for _, one in told],
             "survey": [one.given.survey for _, one in told],
+            "said": [_groups(who) for who, _ in told],
         },
     )
 
@@ -170,5 +184,10 @@ async def invitations(
             "previous_at": [one.previous_at for _, one in told],
             "answered_at": [one.answered_at for _, one in told],
             "survey": [one.survey for _, one in told],
+            "said": [_groups(who) for who, _ in told],
         },
     )
+
+
+def _groups(who: Portrait) -> str | None:
+    return orjson.dumps(who.groups).decode() if who.groups else None

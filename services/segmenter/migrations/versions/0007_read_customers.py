@@ -84,7 +84,7 @@ def upgrade() -> None:
     # One row per answer with a score, not of a test respondent. `before_*` and `next_*`: her score
     # before and the moment of her next one, among all, of this survey, of this source, of both.
     # `cared_at`: the first contact after it; `resolved_at`: when its case was, `after_*` what she
-    # answered first since then.
+    # answered first since then. `said`: the attributes by which the policy mostly groups.
     op.execute("""
         CREATE TABLE told_answers (
             customer_id uuid NOT NULL,
@@ -105,7 +105,8 @@ def upgrade() -> None:
             before_both smallint,
             known boolean NOT NULL,
             source text NOT NULL,
-            survey text NOT NULL
+            survey text NOT NULL,
+            said jsonb
         )
     """)
     op.execute("CREATE INDEX told_answers_customer ON told_answers (customer_id)")
@@ -136,7 +137,8 @@ def upgrade() -> None:
             invited_at timestamptz NOT NULL,
             previous_at timestamptz,
             answered_at timestamptz,
-            survey text NOT NULL
+            survey text NOT NULL,
+            said jsonb
         )
     """)
     op.execute("CREATE INDEX told_invitations_customer ON told_invitations (customer_id)")
