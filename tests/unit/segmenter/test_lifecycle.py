@@ -1,9 +1,13 @@
 """What a customer is to the house: declared, else told by her orders and their dates."""
 
+from datetime import datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.segmenter.lifecycle import lifecycle
+from services.segmenter.lifecycle import gone_since, left_at, lifecycle
 from services.segmenter.policy.lifecycle import LifecyclePolicy
 from services.segmenter.profile import rebuild
 from shared.events import outcomes
@@ -95,3 +99,21 @@ def test_days_out_of_order_are_refused() -> None:
     """Nobody can be asleep before she is active no more."""
     with pytest.raises(ValidationError, match="must be above active_days"):
         LifecyclePolicy(active_days=90, sleeping_days=90)
+
+
+@given(
+    st.sampled_from([None, "churned", "Churned", "active", "partner", "nonsense", 7]),
+    st.sampled_from([None, "2020-01-01", "2024-03-10T12:00:00Z", "2026-01-01", "long ago", 3]),
+    st.sampled_from([None, day(-731), day(-730), day(-3)]),
+)
+def test_figures_and_decisions_have_one_word_for_who_left(
+    declared: Value, last_order: Value, bought: datetime | None
+) -> None:
+    """What is kept to count churn by any day tells what a decision of that day would."""
+    told = [known(lifecycle=declared, last_order_at=last_order)]
+    told += [completed("purchase", at=bought)] if bought else []
+    profile = rebuild(map(fact, told))
+    left = left_at(profile, POLICY)
+    for now in (NOW, day(1), day(400)):
+        churned = left is not None and left < gone_since(POLICY, now)
+        assert churned == (lifecycle(profile, POLICY, now) == "churned")
