@@ -16,7 +16,7 @@ from services.segmenter.rows import Customer
 from services.segmenter.settle import waiting
 from services.segmenter.state import Profile
 from shared.events import feedback, ids, outcomes
-from shared.events.decisions import Cause, CustomerDecided, CustomerMerged
+from shared.events.decisions import Cause, CustomerDecided
 from shared.events.envelope import Event, decode
 from shared.events.vocabulary import Channel, ConsentStatement, Purpose
 from tests.builders.segmenter_rows import Rows
@@ -32,7 +32,6 @@ class Published:
     payloads: dict[UUID, list[str]] = field(default_factory=dict)
     newest: dict[UUID, CustomerDecided] = field(default_factory=dict)
     decided: dict[UUID, CustomerDecided] = field(default_factory=dict)
-    merged: list[CustomerMerged] = field(default_factory=list)
 
     def add(self, lines: Sequence[str], *, again: bool) -> list[Event]:
         """Take what one decision publishes; list what of it goes to `nps.feedback`."""
@@ -49,7 +48,6 @@ class Published:
             _is_sound(decided)
             self.newest[decided.customer_id] = decided
             self.decided[decided.decision_id] = decided
-        self.merged += [one.data for one in others if isinstance(one.data, CustomerMerged)]
         return [one for one in others if one.topic == "nps.feedback"]
 
 
