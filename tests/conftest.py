@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.builders.kafka",
     "tests.builders.buses",
     "tests.builders.emptied",
+    "tests.builders.segmenting",
 ]

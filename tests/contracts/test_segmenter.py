@@ -1,13 +1,11 @@
 """What the segmenter promises on a real PostgreSQL: one customer, one decision for each event."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import connect
 from shared.errors import BusAway
 from shared.events import decisions, ids, outcomes
 from shared.events.envelope import Event
@@ -28,13 +26,6 @@ from tests.builders.facts import (
     updated,
 )
 from tests.builders.lines import written_lines
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def rows(engine: AsyncEngine, query: str) -> list[tuple[object, ...]]:

@@ -5,15 +5,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.api import make_router
-from shared.database import connect
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
-from shared.settings import Secrets
 from tests.builders.facts import (
     ANNA,
     Shelf,
@@ -29,33 +24,16 @@ from tests.builders.facts import (
     settled,
     updated,
 )
+from tests.builders.segmenting import access, client_of
 
 READ = {"Authorization": "Bearer reader"}
 
 
 @pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the segmenter's routes, as of a day after `NOON`."""
-    tokens = AccessConfig(
-        tokens=(
-            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
-            Token(name="writer", scopes=frozenset({"events"}), token="env:NPS_TOKEN_WRITER"),
-        )
-    )
-    secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
-    router = make_router(
-        engine, rulebook(), Access(tokens, secrets), lambda: day(1), Rules(region="FR")
-    )
-    app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://nps.test") as client:
+    router = make_router(engine, rulebook(), access(), lambda: day(1), Rules(region="FR"))
+    async with client_of(router) as client:
         yield client
 
 

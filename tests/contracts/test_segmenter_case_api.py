@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.api import make_router
 from services.segmenter.case_api import make_case_router
-from shared.database import connect
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
@@ -20,13 +19,6 @@ from tests.builders.facts import Shelf, answered, day, handler, received, rulebo
 READ = {"Authorization": "Bearer reader"}
 OPERATE = {"Authorization": "Bearer operator"}
 ANSWER = {"source": "demo", "survey": "nps", "response_id": "r1"}
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

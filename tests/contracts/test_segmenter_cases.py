@@ -1,13 +1,11 @@
 """Cases, completed actions and imports on a real PostgreSQL: found, kept, told."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import connect
 from shared.events.decisions import CustomerDecided
 from shared.events.feedback import CaseOpened
 from tests.builders.facts import (
@@ -23,13 +21,6 @@ from tests.builders.facts import (
     received,
     settled,
 )
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 def holds(decided: CustomerDecided) -> set[str]:

@@ -5,18 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.policy.asking import Worth
-from shared.database import connect
 from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Value
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
-from shared.settings import Secrets
 from shared.times import iso
 from tests.builders.facts import (
     ANNA,
@@ -34,6 +29,7 @@ from tests.builders.facts import (
     shipped_policy,
     updated,
 )
+from tests.builders.segmenting import access, client_of
 
 #: National numbers are French, and a mailbox is itself whatever follows its plus.
 RULES = Rules(region="FR", plus="ignore")
@@ -42,31 +38,13 @@ PATH = "/v1/survey-eligibility"
 
 
 @pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the route, as of ten days after `NOON`; of store visits one in two is asked."""
-    tokens = AccessConfig(
-        tokens=(
-            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
-            Token(name="writer", scopes=frozenset({"events"}), token="env:NPS_TOKEN_WRITER"),
-        )
-    )
-    secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
     policy = shipped_policy().value.model_copy(
         update={"worth_asking": (Worth(kind="store_visit", share=0.5),)}
     )
-    router = make_eligibility_router(
-        engine, rulebook(policy), Access(tokens, secrets), lambda: day(10), RULES
-    )
-    app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://nps.test") as client:
+    router = make_eligibility_router(engine, rulebook(policy), access(), lambda: day(10), RULES)
+    async with client_of(router) as client:
         yield client
 
 

@@ -1,6 +1,5 @@
 """A person is forgotten: nothing of hers is left, and nothing old brings her back."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from services.segmenter import tombstones
 from services.segmenter.erase_request import Requests
 from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
-from shared.database import connect
 from shared.errors import BusAway
 from shared.events import outcomes
 from tests.builders.facts import (
@@ -43,13 +41,6 @@ NUMBER = "K-4711-ZENOBIE"
 TABLES = (
     "facts", "identifiers", "answers", "timers", "aliases", "merges", "apart", "profiles",
 )  # fmt: skip
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 HER_LIFE = (

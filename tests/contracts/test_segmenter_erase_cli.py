@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as commands
 from services.segmenter import erase_cli
-from shared.database import connect
 from tests.builders.facts import ANNA, BEN, Shelf, answered, day, ids_of, updated
 from tests.builders.forgetting import erasing_app
 from tests.builders.merging import count, profiles, tell
@@ -57,13 +56,6 @@ def _no_such() -> Any:
 
     problem = {"type": "urn:nps:problem:unknown-erasure", "detail": "not yet", "status": 404}
     return JSONResponse(problem, status_code=404)
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 @asynccontextmanager

@@ -1,13 +1,11 @@
 """Whatever happened before, of a person forgotten no identifier is left in any table."""
 
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import Shelf, answered, case, day, ids_of, invited, updated
 from tests.builders.forgetting import erase_asked, erased, traces
@@ -16,13 +14,6 @@ from tests.builders.merging import aliases, merge_asked, profiles, refusing, tel
 #: What people are known by; nobody knows yet how many they are.
 ADDRESSES = tuple(f"person-{letter}@example.com" for letter in "abcde")
 NUMBERS = tuple(f"K-{letter}{letter}{letter}{letter}" for letter in "ABCDE")
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 def said(chance: random.Random, at: float) -> Event:

@@ -7,17 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as nps
 from services.segmenter.api import make_router
 from services.segmenter.explain_api import make_explain_router
-from shared.database import connect
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
-from shared.settings import Secrets
 from shared.times import iso
 from tests.builders.facts import (
     ANNA,
@@ -35,6 +30,7 @@ from tests.builders.facts import (
     updated,
 )
 from tests.builders.operating import answering, run, told
+from tests.builders.segmenting import access, app_of
 
 READ = {"Authorization": "Bearer reader"}
 WHO = {"email": ANNA}
@@ -42,28 +38,15 @@ PATH = "/v1/customers/explain"
 
 
 @pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
 def app(engine: AsyncEngine) -> FastAPI:
     """The segmenter's routes, as of three days after `NOON`."""
-    tokens = AccessConfig(
-        tokens=(
-            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
-            Token(name="writer", scopes=frozenset({"events"}), token="env:NPS_TOKEN_WRITER"),
-        )
-    )
-    access = Access(tokens, Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"}))
+    may = access()
     rules = Rules(region="FR")
     routers = [
-        make_router(engine, rulebook(), access, lambda: day(3), rules),
-        make_explain_router(engine, rulebook(), access, lambda: day(3), rules),
+        make_router(engine, rulebook(), may, lambda: day(3), rules),
+        make_explain_router(engine, rulebook(), may, lambda: day(3), rules),
     ]
-    return make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
+    return app_of(*routers)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The state machine on a real PostgreSQL: beside the one in memory, and with two handlers."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
@@ -10,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter import profile
 from services.segmenter.decide import Rulebook
 from services.segmenter.policy.merges import Merges
-from shared.database import connect
 from tests.builders.facts import rulebook, shipped_policy
 from tests.builders.segmenter_machine import About, SegmenterMachine, examples
 from tests.builders.segmenter_rows import Memory, Segmenter
@@ -18,13 +16,6 @@ from tests.builders.segmenter_store import Both, Store
 
 SHIPPED = rulebook()
 REFUSING = rulebook(shipped_policy().value.model_copy(update={"merges": Merges(consent="refuse")}))
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def run(told: About, usual: int) -> None:

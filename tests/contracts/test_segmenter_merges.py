@@ -1,7 +1,6 @@
 """Customers who turn out to be one: who stays, what is told, and that nobody is told twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import permutations
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import connect
 from shared.events import outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import (
@@ -28,13 +26,6 @@ from tests.builders.facts import (
 )
 
 NUMBERS = ("C-1", "C-2", "C-3")
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def tell(engine: AsyncEngine, shelf: Shelf, *events: Event) -> None:

@@ -1,6 +1,5 @@
 """Attributes, consents, opt-outs and test respondents on a real PostgreSQL: kept, told, shown."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -9,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter import reading
 from services.segmenter.views import CustomerView, customer_view
-from shared.database import connect
 from shared.events import feedback, outcomes
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
@@ -27,13 +25,6 @@ from tests.builders.facts import (
     says,
     updated,
 )
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def shown(engine: AsyncEngine, customer_id: UUID) -> CustomerView:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,12 +18,10 @@ from services.cli import app as nps
 from services.dispatcher.plan import matches
 from services.dispatcher.playbook import When
 from services.segmenter.policy_api import make_policy_router
-from shared.database import connect
 from shared.events.decisions import Trigger
 from shared.events.envelope import Event
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
-from shared.settings import Secrets, version_of
+from shared.settings import version_of
+from tests.builders import segmenting
 from tests.builders.facts import (
     ANNA,
     NOON,
@@ -39,6 +36,7 @@ from tests.builders.facts import (
     updated,
 )
 from tests.builders.operating import answering, run, told
+from tests.builders.segmenting import access
 
 OPERATE = {"Authorization": "Bearer operator"}
 TEXT = SHIPPED.read_text(encoding="utf-8")
@@ -53,26 +51,11 @@ NEW = OLD.replace(
 ).replace("lapsed_after_days: 365", "lapsed_after_days: 100")
 
 
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
-
-
 def app_of(engine: AsyncEngine, shelf: Shelf, policy: str = OLD, now: datetime = NOON) -> FastAPI:
     """The routes of that process."""
-    tokens = AccessConfig(
-        tokens=(
-            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
-            Token(name="operator", scopes=frozenset({"operate"}), token="env:NPS_TOKEN_OPERATOR"),
-        )
-    )
-    secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_OPERATOR": "operator"})
-    router = make_policy_router(
-        engine, rulebook_of(policy), Access(tokens, secrets), lambda: now, shelf
-    )
-    return make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
+    may = access(reader=("read",), operator=("operate",))
+    router = make_policy_router(engine, rulebook_of(policy), may, lambda: now, shelf)
+    return segmenting.app_of(router)
 
 
 @asynccontextmanager

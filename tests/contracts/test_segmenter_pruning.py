@@ -1,11 +1,8 @@
 """What is past its time goes, and nothing that was done is done again for it."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter import moments, reading
@@ -14,7 +11,6 @@ from services.segmenter.pruning import KEPT, Pruning
 from services.segmenter.rows import PRUNED
 from services.segmenter.timers import Timers
 from shared.bus.topics import declared
-from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import (
     NOON,
@@ -25,27 +21,16 @@ from tests.builders.facts import (
     received,
     updated,
 )
+from tests.builders.segmenting import rows
 
 MINUTE = timedelta(minutes=1)
 LATER = NOON + KEPT + timedelta(days=1)
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 def pruning(engine: AsyncEngine, registry: CollectorRegistry | None = None) -> Pruning:
     """One that thinks it is `LATER`, and takes two rows a step."""
     metrics = Metrics(registry or CollectorRegistry())
     return Pruning(engine, clock=lambda: LATER, metrics=metrics, step=2)
-
-
-async def rows(engine: AsyncEngine, query: str) -> list[tuple[object, ...]]:
-    async with engine.connect() as connection:
-        return [tuple(row) for row in await connection.execute(text(query))]
 
 
 async def rung(engine: AsyncEngine, shelf: Shelf) -> list[Event]:

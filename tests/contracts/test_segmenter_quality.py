@@ -7,19 +7,14 @@ from uuid import UUID
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app
 from services.segmenter.quality_api import make_quality_router
-from shared.database import connect
 from shared.events import outcomes
 from shared.events.vocabulary import Identifier
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import AS_SAID
-from shared.settings import Secrets
 from tests.builders.facts import (
     NOON,
     Shelf,
@@ -33,6 +28,7 @@ from tests.builders.facts import (
     updated,
 )
 from tests.builders.operating import answering, run, told
+from tests.builders.segmenting import access, app_of
 from tests.builders.sweeping import sweep
 
 READ = {"Authorization": "Bearer reader"}
@@ -40,24 +36,10 @@ READ = {"Authorization": "Bearer reader"}
 WHOLE = {"tone": "vous", "first_name": "Ana", "last_name": "Silva", "language": "fr"}
 
 
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
-
-
 def served(engine: AsyncEngine) -> Any:
     """The routes, as of a day after `NOON`."""
-    tokens = AccessConfig(
-        tokens=(
-            Token(name="reader", scopes=frozenset({"read"}), token="env:NPS_TOKEN_READER"),
-            Token(name="writer", scopes=frozenset({"events"}), token="env:NPS_TOKEN_WRITER"),
-        )
-    )
-    secrets = Secrets({"NPS_TOKEN_READER": "reader", "NPS_TOKEN_WRITER": "writer"})
-    router = make_quality_router(engine, rulebook(), Access(tokens, secrets), lambda: day(1))
-    return make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
+    router = make_quality_router(engine, rulebook(), access(), lambda: day(1))
+    return app_of(router)
 
 
 @pytest.fixture

@@ -1,23 +1,13 @@
 """Two handlers at one customer: whoever comes second sees what the first one did."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database import connect
 from tests.builders.facts import ANNA, BEN, NOON, Shelf, answered, day, handler, received
 from tests.builders.waiting import eventually
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def somebody_waits(engine: AsyncEngine) -> bool:

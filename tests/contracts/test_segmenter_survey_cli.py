@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.survey_cli import survey
-from shared.database import connect
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import AS_SAID
@@ -20,13 +19,6 @@ from tests.builders.facts import ANNA, BEN, Shelf, day, handler, invited, receiv
 from tests.builders.operating import answering, run, told
 
 TOKEN = {"NPS_TOKEN": "reader"}
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

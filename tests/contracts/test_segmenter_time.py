@@ -1,6 +1,6 @@
 """What time brings, on a real PostgreSQL: windows, cases, silence; each is decided once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
 from shared.bus.port import Message
-from shared.database import connect
 from shared.events import ids
 from shared.events.decisions import Trigger
 from shared.events.envelope import FEEDBACK, Event
@@ -44,13 +43,6 @@ class Dying(Shelf):
     async def publish(self, messages: Sequence[Message]) -> None:
         await super().publish(messages)
         raise Killed
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def rung(engine: AsyncEngine, now: datetime, shelf: Shelf | None = None) -> list[Event]:

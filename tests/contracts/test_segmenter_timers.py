@@ -1,6 +1,5 @@
 """Time comes by the bus: a hold's end rings, is decided once, and rings again if it must."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -10,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.metrics import Metrics
 from services.segmenter.timers import Timers
-from shared.database import connect
 from shared.errors import BusAway
 from shared.events import ids
 from shared.events.envelope import Event
@@ -27,13 +25,6 @@ from tests.builders.facts import (
     received,
     updated,
 )
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def timer_rows(engine: AsyncEngine) -> list[tuple[object, ...]]:

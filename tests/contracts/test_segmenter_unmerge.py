@@ -1,7 +1,7 @@
 """A merge is undone: who comes back as who she was, what is told, and who stays apart."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
 import pytest
@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter import store
 from services.segmenter.profile import rebuild
 from services.segmenter.state import load
-from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import (
     ANNA,
@@ -39,13 +38,6 @@ from tests.builders.merging import (
 )
 
 LINK = updated(*ids_of(ANNA), *ids_of(BEN), at=day(2), attributes={"city": "Lyon"})
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = connect(database, "segmenter")
-    yield engine
-    await engine.dispose()
 
 
 async def anna_and_ben(engine: AsyncEngine, shelf: Shelf) -> tuple[UUID, UUID]:
