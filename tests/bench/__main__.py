@@ -1,10 +1,10 @@
-"""`python -m tests.bench run|fold|figures|outage|hostile|profile`: measure the product.
+"""`python -m tests.bench run|fold|eligibility|figures|outage|hostile|profile`: measure the product.
 
 `run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
-too); `fold` gives the segmenter a backlog on a large base; `figures` asks for figures on one;
-`outage` stops Kafka under load,
-`hostile` sends hostile clients beside good ones; `profile` tells where ingest's CPU goes. A new
-scenario is a file in `scenarios/` and a line in `SCENARIOS`.
+too); `fold` gives the segmenter a backlog on a large base, `eligibility` asks it whom to ask;
+`figures` asks for figures on one; `outage` stops Kafka under load, `hostile` sends hostile clients
+beside good ones; `profile` tells where ingest's CPU goes. A new scenario is a file in `scenarios/`
+and a line in `SCENARIOS`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from rich.table import Table
 from tests.bench import machine, table
 from tests.bench.measure import Row, measure
 from tests.bench.profile import read_profile
-from tests.bench.scenarios import figures, fold, hostile, ingest, outage
+from tests.bench.scenarios import eligibility, figures, fold, hostile, ingest, outage
 from tests.bench.show import show
 from tests.bench.stage import Plan, open_database, open_stage
 
@@ -123,6 +123,17 @@ def play_figures(
             return await figures.play(database, plan, tell)
 
     _show(figures, figures.Plan(answers, rounds), play, json)
+
+
+@app.command("eligibility")
+def play_eligibility(
+    customers: Annotated[int, typer.Option(min=1, help="in the base")] = 1_000_000,
+    questions: Annotated[int, typer.Option(min=1, help="about one person, each round")] = 2_000,
+    rounds: Annotated[int, typer.Option(min=1, help="of each kind, taking turns")] = 3,
+    json: Json = None,
+) -> None:
+    """Ask the segmenter whether people may be asked: one, and a thousand at a time."""
+    _play(eligibility, eligibility.Plan(customers, questions, rounds), json)
 
 
 @app.command("hostile")

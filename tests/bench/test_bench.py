@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import table
 from tests.bench.measure import Row
-from tests.bench.scenarios import figures, ingest
+from tests.bench.scenarios import eligibility, figures, ingest
 from tests.bench.stage import Plan, open_stage_on
 
 
@@ -39,3 +39,21 @@ async def test_every_question_about_figures_stands_beside_a_bare_count(database:
     assert (found.customers, told[-1]) == (600, "round 1 of 1")
     assert {one.question for one in found.asked} > {figures.BARE, "everything", "data quality"}
     assert all(one.seconds > 0 and one.to_the_bare > 0 for one in found.asked)
+
+
+@pytest.mark.kafka
+async def test_every_question_of_the_eligibility_scenario_is_answered(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """One person and a thousand are asked about, and each delay stands beside the bare limit."""
+    plan = eligibility.Plan(customers=20, questions=3, rounds=1)
+
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await eligibility.play(stage, plan, lambda _told: None)
+
+    assert [(row.what, row.questions) for row in found.rounds] == [
+        (eligibility.BARE, 3),
+        ("1 person", 3),
+        ("1,000 people", 1),
+    ]
+    assert all(0 < row.p50_ms <= row.p99_ms <= row.most_ms for row in found.rounds)

@@ -1,0 +1,129 @@
+"""Eligibility: how long a survey tool waits for "may they be asked?", for one person and for many.
+
+In: how many customers there are, how many questions. Out: the delays of `POST
+/v1/survey-eligibility` for 1 and for 1 000 people at a time, one question after another, and beside
+them those of an answer that asks nobody (`/healthz` of the same process): what is left is the work.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Final
+
+from shared.times import utc_now
+from tests.bench.backlog import seed
+from tests.bench.machine import use_of
+from tests.bench.stage import Stage
+from tests.builders.processes import Process
+
+ABOUT = "may they be asked? one question after another, on a base of customers"
+BARE: Final = "bare: /healthz"
+_MANY: Final = 1000
+#: As many with a thousand people each as take the time of the questions about one.
+_FEWER: Final = 20
+#: What is asked before we begin to measure: connections, caches and plans are made by then.
+_WARM: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How large a base, how many questions about one person in each round."""
+
+    customers: int
+    questions: int
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """One round of one kind of question; CPU is that of the segmenter for each."""
+
+    what: str
+    questions: int
+    p50_ms: float
+    p99_ms: float
+    most_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Every round, in the order in which they took turns."""
+
+    rounds: Sequence[Delays]
+    wanted: str = "p99 below 20 ms for one person"
+
+
+async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Eligibility:
+    """Play it."""
+    system = stage.system
+    tell(f"{plan.customers:,} customers are written")
+    await seed(system.database, plan.customers, utc_now())
+    chance = random.Random(1)
+    few = max(1, plan.questions // _FEWER)
+    found: list[Delays] = []
+    async with stage.running([system.segmenter]):
+        for _ in range(plan.rounds):
+            for what, people, questions in (
+                (BARE, 0, plan.questions),
+                ("1 person", 1, plan.questions),
+                (f"{_MANY:,} people", _MANY, few),
+            ):
+                asked = [_question(chance, plan.customers, people) for _ in range(questions)]
+                told = await asyncio.to_thread(_ask, system.segmenter, system.token, what, asked)
+                tell(f"{told.what}: p50 {told.p50_ms:.1f} ms, p99 {told.p99_ms:.1f} ms")
+                found.append(told)
+    return Eligibility(found)
+
+
+def _question(chance: random.Random, customers: int, people: int) -> bytes | None:
+    """Ask about so many of the base, by number or address; None: about nobody."""
+    if not people:
+        return None
+    numbers = [chance.randint(1, customers) for _ in range(people)]
+    named = [
+        {"id": f"C-{n:08d}"} if chance.random() < 0.5 else {"email": f"client.{n:08d}@example.com"}
+        for n in numbers
+    ]
+    return json.dumps({"survey": "relational", "customers": named}).encode()
+
+
+def _ask(process: Process, token: str, what: str, questions: Sequence[bytes | None]) -> Delays:
+    """Ask one question after another over one connection; none may fail."""
+    connection = HTTPConnection("127.0.0.1", process.port, timeout=30)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def ask(question: bytes | None) -> float:
+        started = time.perf_counter()
+        if question is None:
+            connection.request("GET", "/healthz")
+        else:
+            connection.request("POST", "/v1/survey-eligibility", question, headers)
+        answer = connection.getresponse()
+        answer.read()
+        seconds = time.perf_counter() - started
+        if answer.status != 200:
+            raise RuntimeError(f"answered {answer.status}")
+        return seconds
+
+    try:
+        for question in questions[:_WARM]:
+            ask(question)
+        cpu = use_of(process.child.pid).cpu_s
+        delays = sorted(ask(question) for question in questions)
+        cpu = use_of(process.child.pid).cpu_s - cpu
+    finally:
+        connection.close()
+    count = len(delays)
+    return Delays(
+        what=what,
+        questions=count,
+        p50_ms=delays[count // 2] * 1e3,
+        p99_ms=delays[min(count - 1, count * 99 // 100)] * 1e3,
+        most_ms=delays[-1] * 1e3,
+        cpu_ms=cpu / count * 1e3,
+    )
