@@ -5,14 +5,20 @@ import pytest
 from services.segmenter.facts import MODELS, fact_of
 from shared.errors import Unprocessable
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, TYPES, Event
-from shared.events.feedback import MergeRequested, ResponseLink, TimerDue, UnmergeRequested
+from shared.events.feedback import (
+    ErasureRequested,
+    MergeRequested,
+    ResponseLink,
+    TimerDue,
+    UnmergeRequested,
+)
 from shared.identifiers import response
 from tests.builders.facts import ANNA, case, completed, fact, settled
 from tests.contracts.test_events import EXAMPLES, event
 
 MINE = [data for data in EXAMPLES if TYPES[data.TYPE][1] in (FEEDBACK, OUTCOMES)]
 #: What comes on these topics and is done instead of known: timers, and commands of a person.
-DONE = (TimerDue, MergeRequested, UnmergeRequested)
+DONE = (TimerDue, MergeRequested, UnmergeRequested, ErasureRequested)
 
 
 @pytest.mark.parametrize(
