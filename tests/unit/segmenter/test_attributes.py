@@ -148,7 +148,7 @@ def test_the_zone_is_read_as_a_text_like_all_that_is_typed(
 
 def test_the_group_and_the_clocks_read_what_is_believed() -> None:
     """A number is a group's name as well as a text is; a moment's day starts the clock."""
-    told = {"group": 1204, "customer_since": "2026-03-09T23:30:00-05:00"}
+    told: dict[str, Value] = {"group": 1204, "customer_since": "2026-03-09T23:30:00-05:00"}
     found = profile_of(updated(attributes=told))
     assert snapshot.group(found, POLICY) == "1204"
     hold = clocks.new_customer(found, POLICY)
