@@ -148,10 +148,10 @@ def timers_are_set(rows: Rows, folds: Mapping[UUID, Profile], policy: Policy) ->
     for customer_id, profile in folds.items():
         now = latest[customer_id]
         for (kind, subject), at in ahead(profile, policy, now).items():
-            timer = rows.timers.get((kind, customer_id, subject))
+            found = rows.timers.get((kind, customer_id, subject))
             if at > now:
-                assert timer is not None, (kind, at)
-                assert timer.due_at == at, kind
+                assert found is not None, (kind, at)
+                assert found.due_at == at, kind
 
 
 def holds_end(

@@ -1,6 +1,7 @@
 """Reading a question: days of the policy's zone, comparisons, periods that are over."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,9 @@ NOW = datetime(2026, 4, 10, 8, 30, tzinfo=UTC)
 
 
 def asked(**texts: str | None) -> Question:
-    given = dict.fromkeys(("survey", "source", "start", "end", "by", "compare", "show"))
+    given: dict[str, Any] = dict.fromkeys(
+        ("survey", "source", "start", "end", "by", "compare", "show")
+    )
     return read_question(**{**given, **texts}, now=NOW, zone=PARIS)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from shared.bus.kafka_watch import Watch
 
-
 Places = Mapping[Hashable, int]
 
 
