@@ -36,8 +36,9 @@ from shared.hosting import Part
 from shared.settings import load_yaml
 
 #: Large enough to amortise a transaction (some 10 ms); deciding it (some 0.5 ms an event) holds up
-#: everything else in the process, so small enough for the 250 ms from webhook to push.
-_BATCH = 200
+#: everything else in the process, so small enough for the 250 ms from webhook to push. With 200 an
+#: event took as much CPU: what is left of a transaction in each is little by then.
+_BATCH = 100
 
 
 async def build(context: process.Context) -> Part:
