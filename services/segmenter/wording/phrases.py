@@ -81,9 +81,14 @@ class Phrase:
 
 
 def _distinct(phrases: list[Phrase]) -> list[Phrase]:
-    """Let entries that say the same of the same ("crash", "crashing") be one; in one order."""
+    """Let entries that say the same of the same ("crash", "crashing") be one; in one order.
+
+    One that means something else takes the word from all others: "raison" is not "raisonnable".
+    """
     if len(phrases) < 2:
         return phrases
+    if elsewhere := [phrase for phrase in phrases if phrase.kind == "otherwise"]:
+        return elsewhere[:1]
     ordered = sorted(phrases, key=lambda phrase: (not phrase.weak, -phrase.number))
     return list({(phrase.kind, phrase.name): phrase for phrase in ordered}.values())
 
