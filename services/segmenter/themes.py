@@ -103,7 +103,10 @@ class ThemeFinder:
         for source, text in texts:
             seen = look(text, self._phrases)
             raised |= seen.escalations
-            mentions += _asked(source, _mentions(seen.parts, source, by_score))
+            found = _mentions(seen.parts, source, by_score)
+            if not found and segment != "passive" and not seen.escalations:
+                found = _hinted(seen.parts, source, by_score)
+            mentions += _asked(source, found)
         pains = self._in_order(m for m in mentions if m.sign < 0)
         strengths = self._in_order(m for m in mentions if m.sign > 0)
         theme, sign = _reason(pains, strengths, segment)
@@ -204,6 +207,17 @@ def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Ment
             found.append(Mention(theme, felt or by_score, bool(felt), sight.phrase.number, source))
     clear = {mention.theme for mention in found if mention.clear}
     return [mention for mention in found if mention.clear or mention.theme not in clear]
+
+
+def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
+    """Take what weak words hint at where nothing names a theme: if they all hint at the same."""
+    weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
+    if len({sight.phrase.name for _, sight in weak}) != 1:
+        return []
+    return [
+        Mention(s.phrase.name or "", _around(parts, place) or by_score, False, s.phrase.number, source)
+        for place, s in weak
+    ]
 
 
 def _felt(part: Part) -> Iterator[tuple[Sight, Sign]]:

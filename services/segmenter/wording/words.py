@@ -20,6 +20,8 @@ _MARKS: Final = re.compile(r"[,:()\"«»]|\s[-–—]\s")  # noqa: RUF001
 _ELIDED: Final = re.compile(r"\b(?:[cdjlst]|qu|jusqu|lorsqu|puisqu)'(?=\w)")
 _SPELT_OUT: Final = re.compile(r"\b([mn])'(?=\w)")
 _LENGTHENED: Final = re.compile(r"([^\W\d_])\1{2,}")
+#: Signs that are words: "49 €".
+_SIGNS: Final = (("€", " euros "), ("£", " pounds "), ("$", " dollars "))
 _STEMMERS: Final = ("french", "english")
 
 
@@ -36,6 +38,9 @@ def sentences(text: str) -> Iterator[list[list[str]]]:
     plain = text.lower().replace("’", "'")  # noqa: RUF001
     if "'" in plain:
         plain = _ELIDED.sub("", _SPELT_OUT.sub(r"\1e ", plain.replace("n't", " not")))
+    for sign, word in _SIGNS:
+        if sign in plain:
+            plain = plain.replace(sign, word)
     plain = _LENGTHENED.sub(r"\1", plain)
     for sentence in _SENTENCES.split(plain):
         stretches = [_WORDS.findall(stretch) for stretch in _MARKS.split(sentence)]
