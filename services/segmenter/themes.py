@@ -40,6 +40,8 @@ _EACH_FURTHER: Final = 0.15
 _MOST_FURTHER: Final = 2
 _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
+#: So many weak words that say the same name a theme where nobody says how it feels.
+_HINTS: Final = 2
 
 
 class Mention(NamedTuple):
@@ -210,13 +212,18 @@ def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Ment
 
 
 def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """Take what weak words hint at where nothing names a theme: if they all hint at the same."""
+    """Take what weak words hint at where nothing names a theme.
+
+    Only if all hint at the same, and two of them, or a feeling anywhere: one word alone is chance.
+    """
     weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
-    if len({sight.phrase.name for _, sight in weak}) != 1:
+    hinted = {sight.phrase.name for _, sight in weak}
+    if len(hinted) != 1:
         return []
     return [
-        Mention(s.phrase.name or "", _around(parts, place) or by_score, False, s.phrase.number, source)
-        for place, s in weak
+        Mention(sight.phrase.name or "", felt or by_score, bool(felt), sight.phrase.number, source)
+        for place, sight in weak
+        for felt in (_around(parts, place),)
     ]
 
 
