@@ -10,20 +10,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Literal
 
 import idna
 
 from shared import phones
 from shared.events import ids
 from shared.events.vocabulary import Identifier, IdentifierKind
+from shared.keyed import Keyed
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
-#: What SHA-256 reads at a time, and so the length of HMAC's padded key.
-_BLOCK_BYTES: Final = 64
 #: The order in which identifiers are asked; the first present makes the route.
 ORDER = ("external_id", "email", "phone", "response")
 
@@ -187,16 +182,7 @@ def forget_hashed() -> None:
 #: of others come in between.
 @lru_cache(maxsize=1024)
 def _hmac(key: bytes, identifier: str) -> str:
-    # RFC 2104 from two hashes that have read the padded key already: `hmac.digest` looks its hash
-    # up each time, which takes longer than both of them do.
-    inner, outer = _keyed(key)
-    first, second = inner.copy(), outer.copy()
-    first.update(identifier.encode())
-    second.update(first.digest())
-    return second.hexdigest()
+    return _keyed(key).digest(identifier.encode()).hex()
 
 
-@lru_cache(maxsize=8)
-def _keyed(key: bytes) -> tuple["_Hash", "_Hash"]:
-    block = (sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
-    return sha256(bytes(b ^ 0x36 for b in block)), sha256(bytes(b ^ 0x5C for b in block))
+_keyed = lru_cache(maxsize=8)(Keyed)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from services.ingest.receive.inbound import Inbound
 from services.ingest.verify.signatures import Scheme, strict_base64
 from services.ingest.verify.signed_text import Said, compile_field, compile_text
+from shared.keyed import Keyed
 
 #: Senders put a handful of signatures into one header while they change secrets; more is an attack
 #: on our time, and a public-key check costs fifty times an HMAC.
@@ -143,7 +144,8 @@ def _near_moment(tolerance: timedelta, timestamp: str, now: datetime) -> bool:
 
 
 def _hmac(scheme: Scheme, keys: Sequence[bytes]) -> _Match:
-    algorithm, in_hex = scheme.algorithm, scheme.encoding == "hex"
+    in_hex = scheme.encoding == "hex"
+    secrets = [Keyed(key, scheme.algorithm) for key in keys]
     encode = _hex if in_hex else base64.b64encode
 
     def match(text: bytes, signatures: Sequence[str]) -> int | None:
@@ -152,8 +154,8 @@ def _hmac(scheme: Scheme, keys: Sequence[bytes]) -> _Match:
             # Some senders write hex in capitals.
             given = [part.lower() for part in given]
         found: int | None = None
-        for place, key in enumerate(keys):
-            expected = encode(hmac.digest(key, text, algorithm))
+        for place, secret in enumerate(secrets):
+            expected = encode(secret.digest(text))
             for signature in given:
                 if hmac.compare_digest(expected, signature) and found is None:
                     found = place

@@ -69,3 +69,17 @@ def test_what_is_written_is_the_same_moment(naive: datetime, offset_s: int) -> N
 
     assert datetime.fromisoformat(written) == moment
     assert len(written) == len("2026-07-01T00:00:00.000000Z")
+
+
+def test_of_an_hour_that_comes_twice_each_is_written_as_its_own() -> None:
+    """In whatever order they are asked for."""
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))
+    second = first.replace(fold=1)
+
+    told = [iso(first), iso(second), iso(first)]
+
+    assert told == [
+        "2026-10-25T00:30:00.000000Z",
+        "2026-10-25T01:30:00.000000Z",
+        "2026-10-25T00:30:00.000000Z",
+    ]
