@@ -40,8 +40,8 @@ _EACH_FURTHER: Final = 0.15
 _MOST_FURTHER: Final = 2
 _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
-#: So many weak words that say the same name a theme where nobody says how it feels.
-_HINTS: Final = 2
+#: A text of fewer words hints at nothing.
+_SHORTEST: Final = 3
 
 
 class Mention(NamedTuple):
@@ -106,7 +106,7 @@ class ThemeFinder:
             seen = look(text, self._phrases)
             raised |= seen.escalations
             found = _mentions(seen.parts, source, by_score)
-            if not found and segment != "passive" and not seen.escalations:
+            if not found and _may_hint(text, segment) and not seen.escalations:
                 found = _hinted(seen.parts, source, by_score)
             mentions += _asked(source, found)
         pains = self._in_order(m for m in mentions if m.sign < 0)
@@ -211,14 +211,15 @@ def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Ment
     return [mention for mention in found if mention.clear or mention.theme not in clear]
 
 
-def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """Take what weak words hint at where nothing names a theme.
+def _may_hint(text: str, segment: Segment | None) -> bool:
+    """Whoever is far from indifferent and says more than a word or two has a reason."""
+    return segment in {"promoter", "detractor"} and len(text.split()) >= _SHORTEST
 
-    Only if all hint at the same, and two of them, or a feeling anywhere: one word alone is chance.
-    """
+
+def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
+    """Take what weak words hint at where nothing names a theme, if all hint at the same one."""
     weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
-    hinted = {sight.phrase.name for _, sight in weak}
-    if len(hinted) != 1:
+    if len({sight.phrase.name for _, sight in weak}) != 1:
         return []
     return [
         Mention(sight.phrase.name or "", felt or by_score, bool(felt), sight.phrase.number, source)
