@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
-import uvloop
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -217,8 +216,7 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
         await run()
 
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(runner())
+        asyncio.run(runner())
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None

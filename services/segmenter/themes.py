@@ -9,6 +9,7 @@ is a strength), the words around with their negations ("pas cher" is a strength 
 where they leave it open the score: a promoter names strengths, anybody else pains.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -217,13 +218,13 @@ def _may_hint(text: str, segment: Segment | None) -> bool:
 
 
 def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """Take what weak words hint at where nothing names a theme, if all hint at the same one."""
+    """Take what weak words hint at where nothing names a theme: most of them, else the first."""
     weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
-    if len({sight.phrase.name for _, sight in weak}) != 1:
-        return []
+    counts = Counter(sight.phrase.name for _, sight in weak)
     return [
         Mention(sight.phrase.name or "", felt or by_score, bool(felt), sight.phrase.number, source)
         for place, sight in weak
+        if sight.phrase.name == counts.most_common(1)[0][0]
         for felt in (_around(parts, place),)
     ]
 

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
@@ -100,4 +99,4 @@ async def serve(topic: str, prefix: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(*sys.argv[1:]))
+    asyncio.run(serve(*sys.argv[1:]))

@@ -188,6 +188,51 @@ def test_how_an_entry_is_meant(entry: str, comment: str, found: bool) -> None:
     assert ("one" in told.pains) is found
 
 
+@pytest.mark.parametrize(
+    ("segment", "comment", "pains", "strengths"),
+    [
+        pytest.param("detractor", "le lent est là", ("one",), (), id="a detractor means it"),
+        pytest.param("promoter", "le lent est là", (), ("one",), id="a promoter, too"),
+        pytest.param("passive", "le lent est là", (), (), id="who is indifferent may not"),
+        pytest.param("detractor", "lent", (), (), id="one word is no reason"),
+        pytest.param("detractor", "le lent, puis le vide", ("one",), (), id="the first of as many"),
+        pytest.param(
+            "detractor", "le lent, le vide et le vide", ("two",), (), id="the one hinted most"
+        ),
+        pytest.param("detractor", "le lent à la caisse", ("two",), (), id="a theme named wins"),
+        pytest.param("detractor", "un lent bureau", (), (), id="words meaning something else"),
+    ],
+)
+def test_a_weak_word_hints_at_a_theme_where_nothing_names_one(
+    segment: Segment, comment: str, pains: tuple[str, ...], strengths: tuple[str, ...]
+) -> None:
+    """Of whoever is far from indifferent; and how it feels the score says."""
+    themes = (
+        ThemeRule(name="one", topics=("~lent",)),
+        ThemeRule(name="two", topics=("caisse", "~vide")),
+    )
+    feelings = Feelings(otherwise=("lent bureau",))
+    policy = POLICY.model_copy(update={"themes": themes, "feelings": feelings})
+    told = ThemeFinder(policy).read({"comment": comment}, segment)
+    assert (told.pains, told.strengths) == (pains, strengths)
+
+
+def test_a_word_set_aside_names_nothing_though_it_shares_a_stem() -> None:
+    """`otherwise` takes a word from all rules of its length: "raison" is not "raisonnable"."""
+    themes = (ThemeRule(name="one", praises=("raisonnable",)),)
+    feelings = Feelings(otherwise=("=raison",))
+    policy = POLICY.model_copy(update={"themes": themes, "feelings": feelings})
+    finder = ThemeFinder(policy)
+    assert finder.read({"comment": "pour cette raison"}, "promoter").strengths == ()
+    assert finder.read({"comment": "un montant raisonnable"}, "promoter").strengths == ("one",)
+
+
+def test_a_currency_sign_is_a_word() -> None:
+    """An amount is written with a sign more often than with the word."""
+    assert read(comment="une option à 4 € sur mon relevé").pains == ("price",)
+    assert read(comment="a £4 add-on I know nothing about").pains == ("price",)
+
+
 _EVERYDAY = """
     pendant faire vu su connais utiliser pays heureusement simplement livre livres attentes
     attention équipé conseille personne personnes client monde maison travail chose place point

@@ -2,6 +2,9 @@
 
 `strangers` was written by somebody who had not seen the rules (hotel, insurance, telecom, shop and
 bank; irony and typos among them); what it showed was mended in general, and it stays as it is.
+`newcomers` was written in several rounds, each measured before its errors were looked at; whole
+families of words were then widened, so that it no longer says how the rules do on what they never
+met: a new round does.
 """
 
 import json
@@ -21,8 +24,8 @@ from tests.builders.facts import shipped_policy
 LABELLED = Path(__file__).parent / "labelled"
 POLICY = shipped_policy().value
 FINDER = ThemeFinder(POLICY)
-SETS = ("known", "held_out", "strangers")
-#: Nobody escalates among the strangers.
+SETS = ("known", "held_out", "strangers", "newcomers")
+#: Nobody escalates among the strangers and newcomers.
 ESCALATING = SETS[:2]
 THEMES = ("price", "delivery", "product", "service")
 
@@ -78,16 +81,19 @@ def measured(name: str) -> Iterator[tuple[dict[str, Any], dict[str, set[str]]]]:
 
 def test_there_are_enough_comments_and_no_two_alike() -> None:
     """At least 300, a hundred of them kept out of the making of the rules."""
-    known, held_out, strangers = (labelled(name) for name in SETS)
+    known, held_out, *others = (labelled(name) for name in SETS)
     assert len(known) + len(held_out) >= 300
     assert len(held_out) >= 100
-    told = Counter(
-        theme
-        for comment in strangers
-        for theme in {*comment.get("pains", ()), *comment.get("strengths", ())}
+    for comments in others:
+        told = Counter(
+            theme
+            for comment in comments
+            for theme in {*comment.get("pains", ()), *comment.get("strengths", ())}
+        )
+        assert min(told[theme] for theme in THEMES) >= 40
+    texts = Counter(
+        comment["text"].casefold() for one in (known, held_out, *others) for comment in one
     )
-    assert min(told[theme] for theme in THEMES) >= 40
-    texts = Counter(comment["text"].casefold() for comment in (*known, *held_out, *strangers))
     assert [text for text, times in texts.items() if times > 1] == []
 
 
