@@ -42,7 +42,7 @@ _MOST_FURTHER: Final = 2
 _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
 #: A text of fewer words hints at nothing.
-_SHORTEST: Final = 3
+_SHORTEST: Final = 4
 
 
 class Mention(NamedTuple):

@@ -117,7 +117,11 @@ class Openings:
 
     def at(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
         """List the phrases that stand here, each with the place behind it."""
-        return [*((place + 1, phrase) for phrase in self._single), *self._longer(words, place)]
+        found = [(place + 1, phrase) for phrase in self._single]
+        after = words[place + 1].forms if place + 1 < len(words) else ()
+        if not self._gapped and self._next.keys().isdisjoint(after):
+            return found
+        return found + self._longer(words, place)
 
     def longest(self, words: "Sequence[Word]", place: int) -> tuple[int, list[Phrase]]:
         """Give those that reach farthest, and the place behind them; without any, the next one."""
@@ -142,8 +146,12 @@ class Openings:
             seen: set[int] = set()
             for form in words[place + 1].forms:
                 for phrase in self._next.get(form, ()):
-                    end = phrase.end(words, place, 2)
-                    if end is not None and phrase.number not in seen:
+                    if phrase.number in seen:
+                        continue
+                    # Most phrases are of two words, and both stand here.
+                    short = len(phrase.words) == 2
+                    end = place + 2 if short else phrase.end(words, place, 2)
+                    if end is not None:
                         seen.add(phrase.number)
                         found.append((end, phrase))
         return found
