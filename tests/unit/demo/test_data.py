@@ -107,6 +107,20 @@ def test_only_detractors_name_a_pain() -> None:
     assert all(r.theme is None for r in responses() if r.score is not None and r.score > 6)
 
 
+def test_the_shipped_policy_hears_no_complaint_of_a_promoter() -> None:
+    """Who complains is asked for nothing, and the invitations counted on would not go out."""
+    finder = ThemeFinder(load_yaml(CONFIG / "policy.yaml", Policy).value)
+    complaints = {
+        response.comment: (told.pains, told.escalations)
+        for response in responses()
+        if response.comment and segment_of(response) == "promoter"
+        for told in [finder.read({"comment": response.comment}, "promoter")]
+        if told.pains or told.escalations
+    }
+
+    assert complaints == {}
+
+
 def test_ids_and_customers_are_told_apart() -> None:
     """One ordinary answer per customer, no case shares one, and only repeats share an id."""
     ordinary, special = responses(), cases()
