@@ -70,6 +70,7 @@ def answered(
     score: int | None = None,
     *,
     email: str | None = ANNA,
+    people: tuple[Identifier, ...] | None = None,
     at: datetime = NOON,
     received: datetime | None = None,
     revision: int | None = None,
@@ -86,7 +87,7 @@ def answered(
 ) -> Event:
     """One message about a response; `at` is the platform's time, or the receipt by `origin`.
 
-    `cleared` are answers that it takes back.
+    `people` names somebody by more than `email`; `cleared` are answers that it takes back.
     """
     receipt = received or at
     told = dict(answers) if score is None else {"score": score, **answers}
@@ -100,7 +101,7 @@ def answered(
         answered_at_origin=origin,
         received_at=receipt,
         complete=complete,
-        identifiers=ids_of(email),
+        identifiers=ids_of(email) if people is None else people,
         answers=told,
         attributes=dict(attributes or {}),
         consents=consents,

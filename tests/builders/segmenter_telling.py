@@ -15,7 +15,7 @@ from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event
 from shared.events.vocabulary import ConsentStatement, Identifier, Value
 from tests.builders import facts as say
-from tests.builders.facts import NOON, event, ids_of
+from tests.builders.facts import NOON, answered, event, ids_of
 
 EMAILS = ("anna@example.com", "ben@example.org", "chloe@example.net")
 NUMBERS = ("C-1", "C-2")
@@ -118,32 +118,30 @@ class Telling(RuleBasedStateMachine):
         consents: Any,
         provenance: feedback.Provenance | None,
         survey: str,
-        says: dict[str, Value],
+        says: dict[str, Any],
         cleared: tuple[str, ...],
     ) -> None:
         """A message about an answer: a part, all of it, a revision; late, or of long ago."""
         at = self.now - ago
-        receipt = max(at, self.now) - later
-        answers = says if score is None else {"score": score, **says}
-        data = feedback.ResponseReceived(
-            source="demo",
-            survey=survey,
-            response_id=name,
-            revision=revision,
-            answered_at=at if origin == "platform" else receipt,
-            answered_at_origin=origin,
-            received_at=receipt,
-            complete=complete,
-            identifiers=person or (),
-            answers={**answers, **dict.fromkeys(cleared)},
-            consents=self.consents(consents),
-            metric=metric,
-            history=history,
-            provenance=provenance,
+        self.tell(
+            answered(
+                name,
+                score,
+                people=person or (),
+                at=at,
+                received=max(at, self.now) - later,
+                revision=revision,
+                complete=complete,
+                origin=origin,
+                survey=survey,
+                consents=self.consents(consents),
+                cleared=cleared,
+                metric=metric,
+                history=history,
+                provenance=provenance,
+                **says,
+            )
         )
-        unnamed = {"received_at", "answered_at", "history"}
-        content = ids.content_hash(data.model_dump(mode="json", exclude=unnamed))
-        self.tell(event(data, name, revision, content, received=data.received_at))
 
     @rule(
         model=st.sampled_from(

@@ -1,7 +1,7 @@
 """What is promised of authentic bodies: kept beside the work, readable, erasable, pruned."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,14 +25,6 @@ EVENT = UUID("6a1fd7e0-9c8e-4a83-8a43-0a6d5cf44a11")
 PLAIN = Body(source="shop", received_at=START, mapping="v1", body=b"{}")
 
 
-@pytest.fixture
-async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
-    """Ingest's engine on a database of this test alone."""
-    made = connect(emptied_database, "ingest", connections=3)
-    yield made
-    await made.dispose()
-
-
 def body(number: int, **changes: Any) -> Body:
     """One body; `changes` replace its fields."""
     return replace(PLAIN, body=f'{{"n":{number}}}'.encode(), **changes)
@@ -45,7 +37,7 @@ async def written(bodies: Bodies) -> None:
     await bodies.run(stopping)
 
 
-async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
+async def test_a_body_comes_back_as_it_came(ingest_engine: AsyncEngine) -> None:
     """With all that maps it again, and whom it concerns as HMACs."""
     known = [
         identifiers.AS_SAID.email("camille@example.com"),
@@ -66,7 +58,7 @@ async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
         people=whom,
         said_at=START - timedelta(minutes=5),
     )
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry())
     bodies.keep(told)
     await written(bodies)
     (kept,) = await bodies.read("shop", since=START, limit=10)
@@ -76,7 +68,7 @@ async def test_a_body_comes_back_as_it_came(engine: AsyncEngine) -> None:
     assert [len(mark) for mark in whom] == [64, len("said:") + 64]
 
 
-async def test_bodies_of_one_batch_keep_what_is_their_own(engine: AsyncEngine) -> None:
+async def test_bodies_of_one_batch_keep_what_is_their_own(ingest_engine: AsyncEngine) -> None:
     """Written together, each comes back with its own survey, version, headers and query."""
     told = [
         body(
@@ -89,7 +81,7 @@ async def test_bodies_of_one_batch_keep_what_is_their_own(engine: AsyncEngine) -
         )
         for number in range(40)
     ]
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry())
     for each in told:
         bodies.keep(each)
     await written(bodies)
@@ -101,10 +93,10 @@ async def test_bodies_of_one_batch_keep_what_is_their_own(engine: AsyncEngine) -
     ]
 
 
-async def test_secrets_are_struck_out_of_all_that_is_kept(engine: AsyncEngine) -> None:
+async def test_secrets_are_struck_out_of_all_that_is_kept(ingest_engine: AsyncEngine) -> None:
     """Body, query and headers, however the sender wrote them."""
     secret = b"s3cret/with+signs"
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry())
     bodies.keep(
         replace(
             PLAIN,
@@ -120,10 +112,10 @@ async def test_secrets_are_struck_out_of_all_that_is_kept(engine: AsyncEngine) -
     assert (kept.query, kept.headers) == ("token=***", {"x-token": "***"})
 
 
-async def test_the_loop_writes_what_comes_in(engine: AsyncEngine) -> None:
+async def test_the_loop_writes_what_comes_in(ingest_engine: AsyncEngine) -> None:
     """Within a fraction of a second, many rows a transaction, and the rest at the end."""
     registry = CollectorRegistry()
-    bodies = Bodies(BodiesTable(engine), registry=registry)
+    bodies = Bodies(BodiesTable(ingest_engine), registry=registry)
     stopping = asyncio.Event()
     loop = asyncio.ensure_future(bodies.run(stopping))
     for number in range(1200):
@@ -140,9 +132,9 @@ async def test_the_loop_writes_what_comes_in(engine: AsyncEngine) -> None:
     assert [each.body for each in read] == [body(number).body for number in range(1201)]
 
 
-async def test_reading_goes_page_by_page(engine: AsyncEngine) -> None:
+async def test_reading_goes_page_by_page(ingest_engine: AsyncEngine) -> None:
     """One source, from a moment on, in the order of writing, each once."""
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry())
     for number in range(7):
         bodies.keep(body(number, received_at=START + timedelta(minutes=number)))
         bodies.keep(body(number, source="other"))
@@ -154,10 +146,10 @@ async def test_reading_goes_page_by_page(engine: AsyncEngine) -> None:
     assert found == [body(number).body for number in range(1, 7)]
 
 
-async def test_erasing_takes_rows_written_and_not_yet_written(engine: AsyncEngine) -> None:
+async def test_erasing_takes_rows_written_and_not_yet_written(ingest_engine: AsyncEngine) -> None:
     """Of these people, and nobody else's."""
     registry = CollectorRegistry()
-    bodies = Bodies(BodiesTable(engine), registry=registry)
+    bodies = Bodies(BodiesTable(ingest_engine), registry=registry)
     bodies.keep(body(1, people=("a", "b")))
     bodies.keep(body(2, people=("c",)))
     await written(bodies)
@@ -169,9 +161,9 @@ async def test_erasing_takes_rows_written_and_not_yet_written(engine: AsyncEngin
     assert [each.body for each in read] == [body(2).body, body(4).body]
 
 
-async def test_old_bodies_are_deleted(engine: AsyncEngine) -> None:
+async def test_old_bodies_are_deleted(ingest_engine: AsyncEngine) -> None:
     """Received before the moment; the others stay."""
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry())
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry())
     for number in range(5):
         bodies.keep(body(number, received_at=START + timedelta(days=number)))
     await written(bodies)
@@ -206,10 +198,10 @@ async def test_a_database_away_drops_the_overflow_and_delays_nobody(
     await nowhere.dispose()
 
 
-async def test_a_row_that_the_database_refuses_stops_no_other(engine: AsyncEngine) -> None:
+async def test_a_row_that_the_database_refuses_stops_no_other(ingest_engine: AsyncEngine) -> None:
     """A bug in one body costs that body alone."""
     registry = CollectorRegistry()
-    bodies = Bodies(BodiesTable(engine), registry=registry)
+    bodies = Bodies(BodiesTable(ingest_engine), registry=registry)
     bodies.keep(body(1))
     bodies.keep(body(2, survey="nul \x00"))
     bodies.keep(body(3))
@@ -218,17 +210,17 @@ async def test_a_row_that_the_database_refuses_stops_no_other(engine: AsyncEngin
     assert registry.get_sample_value("nps_ingest_bodies_dropped_total", {"reason": "refused"}) == 1
 
 
-async def test_nothing_is_kept_where_it_is_switched_off(engine: AsyncEngine) -> None:
+async def test_nothing_is_kept_where_it_is_switched_off(ingest_engine: AsyncEngine) -> None:
     """`bodies_days: 0` means that no body ever reaches the disk."""
-    bodies = Bodies(BodiesTable(engine), registry=CollectorRegistry(), on=False)
+    bodies = Bodies(BodiesTable(ingest_engine), registry=CollectorRegistry(), on=False)
     bodies.keep(body(1))
     await written(bodies)
     assert await bodies.read("shop", since=START, limit=10) == []
 
 
-async def test_a_mapping_is_found_by_its_version_for_ever(engine: AsyncEngine) -> None:
+async def test_a_mapping_is_found_by_its_version_for_ever(ingest_engine: AsyncEngine) -> None:
     """Stored at its first use; the same content has the same version, whatever its order."""
-    configs = Configs(engine)
+    configs = Configs(ingest_engine)
     first = used("shop", {"preset": "generic", "secrets": ["env:NPS_SECRET_SHOP"]})
     again = used("shop", {"secrets": ["env:NPS_SECRET_SHOP"], "preset": "generic"})
     other = used("shop", {"preset": "generic"})
@@ -240,14 +232,16 @@ async def test_a_mapping_is_found_by_its_version_for_ever(engine: AsyncEngine) -
     assert await configs.get("unheard of") is None
 
 
-async def test_mappings_in_use_are_stored_by_the_parts_own_task(engine: AsyncEngine) -> None:
+async def test_mappings_in_use_are_stored_by_the_parts_own_task(ingest_engine: AsyncEngine) -> None:
     """At the start, and the task stays until the process ends."""
     mapping = used("shop", {"preset": "generic"})
     stopping = asyncio.Event()
-    task = asyncio.ensure_future(remembering(Configs(engine), [mapping], lambda: START)(stopping))
+    task = asyncio.ensure_future(
+        remembering(Configs(ingest_engine), [mapping], lambda: START)(stopping)
+    )
 
     async def stored() -> bool:
-        return await Configs(engine).get(mapping.version) is not None
+        return await Configs(ingest_engine).get(mapping.version) is not None
 
     await eventually(stored, what="the mapping")
     assert not task.done()

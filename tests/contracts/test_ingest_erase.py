@@ -16,7 +16,6 @@ from services.ingest.keep.spool_table import Entry, Size, SpoolTable
 from services.ingest.told import Thin
 from shared import identifiers
 from shared.bus.port import Message
-from shared.database import connect
 from shared.events.envelope import FEEDBACK
 from shared.times import utc_now
 from tests.builders.ingest import ENVIRON, Ingest, running_ingest
@@ -29,14 +28,6 @@ async def ingest(emptied_database: str) -> AsyncIterator[Ingest]:
     """A running ingest."""
     async with running_ingest(emptied_database) as running:
         yield running
-
-
-@pytest.fixture
-async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
-    """Access to ingest's tables."""
-    made = connect(emptied_database, "ingest", connections=2)
-    yield made
-    await made.dispose()
 
 
 async def answer(ingest: Ingest, response_id: str, score: int, email: str | None) -> None:
@@ -106,7 +97,7 @@ async def test_a_body_that_is_not_written_yet_never_is(ingest: Ingest) -> None:
     assert await ingest.rows("SELECT response_id FROM ingest.bodies") == [("B-1",)]
 
 
-async def test_what_waits_for_the_bus_goes(ingest: Ingest, engine: AsyncEngine) -> None:
+async def test_what_waits_for_the_bus_goes(ingest: Ingest, ingest_engine: AsyncEngine) -> None:
     """The spool's rows of hers, found by any of the identifiers given."""
     ana = identifiers.external_id("C-17")
     assert ana is not None
@@ -115,7 +106,7 @@ async def test_what_waits_for_the_bus_goes(ingest: Ingest, engine: AsyncEngine) 
         Entry(UUID(int=number), whose, utc_now(), Message(FEEDBACK, "key", b"{}"))
         for number, whose in enumerate([hers, ("another",)])
     ]
-    table = SpoolTable(engine)
+    table = SpoolTable(ingest_engine)
 
     def all_of_them(_size: Size) -> int:
         return len(entries)
@@ -126,7 +117,7 @@ async def test_what_waits_for_the_bus_goes(ingest: Ingest, engine: AsyncEngine) 
 
 
 async def test_fetches_that_name_her_go_and_those_that_wait_for_her_response(
-    ingest: Ingest, engine: AsyncEngine
+    ingest: Ingest, ingest_engine: AsyncEngine
 ) -> None:
     """By what a message told beside its ids, fetched or not; else by what is known of the id."""
     now = utc_now()
@@ -137,7 +128,7 @@ async def test_fetches_that_name_her_go_and_those_that_wait_for_her_response(
     await answer(ingest, "waits", 9, ANA)
     await answer(ingest, "fetched", 9, ANA)
     await ingest.settled()
-    fetches = Fetches(engine)
+    fetches = Fetches(ingest_engine)
     await fetches.put("shop", [thin("waits"), thin("fetched"), thin("other", who=BEN)], now)
     await fetches.put("shop", [thin("names", who=ANA.upper()), thin("named", who=ANA)], now)
     closed = [Row("relational", each, 1, "fetched") for each in ("fetched", "named")]

@@ -1,7 +1,6 @@
 """A person is erased everywhere: what ingest does when it hears of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,7 +19,6 @@ from services.ingest.told import Thin
 from shared import identifiers
 from shared.bus.consume import Received
 from shared.bus.port import Message, Partition, Record
-from shared.database import connect
 from shared.errors import DependencyAway
 from shared.events import envelope
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, encode
@@ -39,23 +37,6 @@ EARLY = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 STORES = ("bodies", "quarantine", "spool", "fetches")
 
 
-@pytest.fixture
-async def ingest(
-    emptied_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Ingest]:
-    """A running ingest with the one source."""
-    async with mapped_by(emptied_database, tmp_path_factory.mktemp("config")) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
-    """Access to ingest's tables."""
-    made = connect(emptied_database, "ingest", connections=3)
-    yield made
-    await made.dispose()
-
-
 def deleted(ingest: Ingest) -> dict[str, float]:
     """Read how many rows went, by store."""
     return {each: ingest.metric("nps_ingest_forgotten_total", store=each) for each in STORES}
@@ -69,7 +50,7 @@ def entry(number: int, who: Identifier, at: datetime) -> Entry:
 
 
 async def test_what_was_said_of_her_goes_and_what_she_said_since_stays(
-    ingest: Ingest, engine: AsyncEngine
+    ingest: Ingest, ingest_engine: AsyncEngine
 ) -> None:
     """Bodies, quarantine, spool and fetches; of others nothing."""
     await send(ingest, answer(1, email=ANA))
@@ -79,7 +60,7 @@ async def test_what_was_said_of_her_goes_and_what_she_said_since_stays(
     await send(ingest, answer(5, email=BEN, score="x"))
     await ingest.settled()
     await ingest.change(f"UPDATE ingest.quarantine SET received_at = '{EARLY}'")
-    spool, fetches = SpoolTable(engine), Fetches(engine)
+    spool, fetches = SpoolTable(ingest_engine), Fetches(ingest_engine)
     waiting = [
         entry(number, email(who), at)
         for number, (who, at) in enumerate([(ANA, EARLY), (ANA, NOW), (BEN, EARLY)])
@@ -107,7 +88,9 @@ async def test_what_was_said_of_her_goes_and_what_she_said_since_stays(
     ]
 
 
-async def test_her_responses_go_whoever_they_name(ingest: Ingest, engine: AsyncEngine) -> None:
+async def test_her_responses_go_whoever_they_name(
+    ingest: Ingest, ingest_engine: AsyncEngine
+) -> None:
     """Score first and address later; also where only the segmenter knows whose a response is."""
     await send(ingest, answer(1, email=None))
     await send(ingest, answer(1, email=ANA, score=8))
@@ -116,7 +99,7 @@ async def test_her_responses_go_whoever_they_name(ingest: Ingest, engine: AsyncE
     await send(ingest, answer(4, email=None, score="x"))
     await ingest.settled()
     thin = Thin("relational", "R-1", EARLY, {})
-    await Fetches(engine).put(SOURCE, [thin], EARLY)
+    await Fetches(ingest_engine).put(SOURCE, [thin], EARLY)
     known = [identifiers.response(SOURCE, "relational", f"R-{number}") for number in (2, 4)]
     await forgotten(ingest, email(ANA), *known)
     assert await ingest.rows("SELECT response_id FROM ingest.bodies") == [("R-3",)]
@@ -161,9 +144,11 @@ async def test_a_body_in_another_replica_is_never_written(
     assert await ingest.rows("SELECT response_id FROM ingest.bodies") == [("R-2",)]
 
 
-async def test_who_writes_meanwhile_is_waited_for(ingest: Ingest, engine: AsyncEngine) -> None:
+async def test_who_writes_meanwhile_is_waited_for(
+    ingest: Ingest, ingest_engine: AsyncEngine
+) -> None:
     """A replica that looked for tombstones before there were any writes before rows are deleted."""
-    async with engine.begin() as connection:
+    async with ingest_engine.begin() as connection:
         assert await tombstones.read(connection, marks(email(ANA))) == {}
         task = asyncio.create_task(forgotten(ingest, email(ANA)))
 

@@ -1,6 +1,5 @@
 """A person may see what is kept of her: everything, hers alone, a page at a time."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,32 +13,14 @@ from services.ingest.fetch.fetches import Fetches
 from services.ingest.keep.spool_table import Entry, SpoolTable
 from services.ingest.told import Thin
 from shared.bus.port import Message
-from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
 from tests.builders.erasing import email, marks
 from tests.builders.ingest import ENVIRON, Ingest
-from tests.builders.remapping import NOW, SOURCE, answer, mapped_by, send
+from tests.builders.remapping import NOW, SOURCE, answer, send
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 EARLY = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def ingest(
-    emptied_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Ingest]:
-    """A running ingest with the one source."""
-    async with mapped_by(emptied_database, tmp_path_factory.mktemp("config")) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine(emptied_database: str) -> AsyncIterator[AsyncEngine]:
-    """Access to ingest's tables."""
-    made = connect(emptied_database, "ingest", connections=2)
-    yield made
-    await made.dispose()
 
 
 async def export(ingest: Ingest, token: str = "ERASER", **wanted: Any) -> httpx.Response:
@@ -63,7 +44,7 @@ async def rows(ingest: Ingest, **wanted: Any) -> list[dict[str, Any]]:
             return found
 
 
-async def fill(ingest: Ingest, engine: AsyncEngine) -> None:
+async def fill(ingest: Ingest, ingest_engine: AsyncEngine) -> None:
     """Keep something of Ana and of Ben in each store."""
     for number, who in enumerate((ANA, BEN)):
         said = answer(number, email=who, comment=f"words of {who}")
@@ -73,9 +54,9 @@ async def fill(ingest: Ingest, engine: AsyncEngine) -> None:
         data = CustomerUpdated(identifiers=(email(who),), occurred_at=EARLY)
         event = Event(UUID(int=number + 1), "crm", EARLY, data)
         entry = Entry(event.id, marks(email(who)), NOW, Message(FEEDBACK, "key", encode(event)))
-        await SpoolTable(engine).add([entry], lambda _size: 1)
+        await SpoolTable(ingest_engine).add([entry], lambda _size: 1)
         thin = Thin("relational", f"F-{number}", EARLY, {"who": who.upper()})
-        await Fetches(engine).put(SOURCE, [thin], NOW)
+        await Fetches(ingest_engine).put(SOURCE, [thin], NOW)
     await ingest.settled()
     await ingest.change(
         "INSERT INTO ingest.spool_dead (event_id, topic, key, value, people, spooled_at, died_at,"
@@ -86,10 +67,10 @@ async def fill(ingest: Ingest, engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
 async def test_all_that_is_kept_of_her_is_shown_and_nothing_of_others(
-    ingest: Ingest, engine: AsyncEngine, limit: int
+    ingest: Ingest, ingest_engine: AsyncEngine, limit: int
 ) -> None:
     """From each store, with what stood beside it; also the step of her answer that names nobody."""
-    await fill(ingest, engine)
+    await fill(ingest, ingest_engine)
     with capture_logs() as logs:
         found = await rows(ingest, limit=limit)
     assert [row["store"] for row in found] == [
