@@ -235,14 +235,19 @@ def _felt(part: Part) -> Iterator[tuple[Sight, Sign]]:
     strong = {s.phrase.name for s in themed if not s.phrase.weak}
     spoken = {s.phrase.name for s in themed if s.sign and not s.phrase.weak}
     for sight in themed:
-        others = {sight.phrase.name}
-        if sight.phrase.weak and strong - others:
+        name, weak = sight.phrase.name, sight.phrase.weak
+        if weak and _others(strong, name):
             continue
-        sign = sight.sign or _nearest(sight, part)
-        if not sign and (sight.phrase.weak or spoken - others):
+        sign = sight.sign or (_nearest(sight, part) if part.mood else 0)
+        if not sign and (weak or _others(spoken, name)):
             # "The product is too dear": what bears the price is not what she talks about.
             continue
         yield sight, sign
+
+
+def _others(names: set[str | None], name: str | None) -> bool:
+    """Tell whether another name than this one is among them."""
+    return len(names) > (name in names)
 
 
 def _nearest(sight: Sight, part: Part) -> Sign:
@@ -250,28 +255,34 @@ def _nearest(sight: Sight, part: Part) -> Sign:
 
     Where both are weak, the feeling names the theme: an "offer" that is "affordable" is a price.
     """
-    weak = sight.phrase.weak
-    own = [s for s in part.sights if s.sign and s.phrase.name == sight.phrase.name]
-    free = [
-        s for s in part.sights if s.sign and (s.phrase.name is None or (s.phrase.weak and not weak))
+    theme, weak = sight.phrase.name, sight.phrase.weak
+    told = [s for s in part.sights if s.sign]
+    near = [s for s in told if s.phrase.name == theme] or [
+        s for s in told if s.phrase.name is None or (s.phrase.weak and not weak)
     ]
-    near = min(own or free, key=lambda s: (abs(s.place - sight.place), -s.place), default=None)
-    return near.sign if near else 0
+    if len(near) > 1:
+        return min(near, key=lambda s: (abs(s.place - sight.place), -s.place)).sign
+    return near[0].sign if near else 0
 
 
 def _around(parts: tuple[Part, ...], place: int) -> Sign:
     """Find what the parts around say: those of the same group, else, after a "but", the reverse."""
-    part = parts[place]
-    same = [p for p in (*parts[place + 1 :], *reversed(parts[:place])) if p.group == part.group]
-    found = _first(same)
-    if found or not part.turns:
+    group, turns = parts[place].group, parts[place].turns
+    after, before = parts[place + 1 :], parts[:place][::-1]
+    found = _first(after, group) or _first(before, group)
+    if found or not turns:
         return found
-    before, after = _first(parts[:place][::-1]), _first(parts[place + 1 :])
-    return _OPPOSITE[before or after]
+    return _OPPOSITE[_first(before) or _first(after)]
 
 
-def _first(parts: Iterable[Part]) -> Sign:
-    return next((part.mood for part in parts if part.mood), 0)
+def _first(parts: Iterable[Part], group: int | None = None) -> Sign:
+    """Give the first feeling; `group`: of those that stand together with it."""
+    for part in parts:
+        if group is not None and part.group != group:
+            return 0
+        if part.mood:
+            return part.mood
+    return 0
 
 
 def _confidence(reason: list[Mention]) -> float:

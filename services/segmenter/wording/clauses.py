@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from services.segmenter.wording.phrases import NEGATIONS, Phrase, Phrases, Word
+from services.segmenter.wording.phrases import NEGATIONS, Openings, Phrase, Phrases, Word
 from services.segmenter.wording.words import sentences
 
 #: +1 praise, -1 pain, 0 left open.
@@ -54,15 +54,17 @@ _LITTLE: Final = frozenset({"peu", "non", "little", "moins", "less"})
 _A: Final = frozenset({"un", "a"})
 #: No negation reaches over it: "ne vend que du cher".
 _THAN: Final = frozenset({"que", "than"})
+#: The few words that matter for a join, and for a negation: nearly every word is none.
+_JOINING: Final = frozenset(_JOINS.keys() | _SECONDS.keys())
+_TURNING: Final = NEGATIONS | _LACKS | _LITTLE | _THAN
 
 
 # A tuple, because a text has many and a frozen dataclass takes three times as long to make.
 class Sight(NamedTuple):
-    """One phrase seen. `sign` is how it feels, its negation counted; `denied`: it was negated."""
+    """One phrase seen, and at which word; `sign` is how it feels, its negation counted."""
 
     phrase: Phrase
     sign: Sign
-    denied: bool
     place: int
 
 
@@ -97,7 +99,9 @@ def look(text: str, phrases: Phrases) -> Seen:
         turns = False
         for stretch in sentence:
             words = [phrases.word(word) for word in stretch]
-            escalations.update(_escalations(words))
+            for place, word in enumerate(words):
+                if word.escalations is not None:
+                    escalations.update(_escalations(word.escalations, words, place))
             for begins, sights in _parts(words):
                 if begins == "but":
                     group, turns = group + 1, True
@@ -108,18 +112,16 @@ def look(text: str, phrases: Phrases) -> Seen:
 
 def _mood(sights: Sequence[Sight]) -> Sign:
     """Add up what is felt; of as much praise as pain, take what the last word said."""
-    total = sum([sight.sign for sight in sights])
-    if total:
+    signs = [sight.sign for sight in sights]
+    if total := sum(signs):
         return 1 if total > 0 else -1
-    return next((sight.sign for sight in reversed(sights) if sight.sign), 0)
+    return next((sign for sign in reversed(signs) if sign), 0)
 
 
-def _escalations(words: Sequence[Word]) -> Iterator[str]:
-    for place, word in enumerate(words):
-        if word.escalations is not None:
-            for _, phrase in word.escalations.at(words, place):
-                if phrase.denies or not _negated(words, place, 0):
-                    yield phrase.name or ""
+def _escalations(raised: Openings, words: Sequence[Word], place: int) -> Iterator[str]:
+    for _, phrase in raised.at(words, place):
+        if phrase.denies or not _negated(words, place, 0):
+            yield phrase.name or ""
 
 
 def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
@@ -128,16 +130,21 @@ def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
     sights: list[Sight] = []
     place = start = 0
     while place < len(words):
-        if (join := _joins(words, place)) is not None:
+        word = words[place]
+        if word.text in _JOINING and (join := _joins(words, place)) is not None:
             yield begins, sights
             begins, sights, start = join, [], place
-        end = place + 1
-        if (openings := words[place].phrases) is not None:
-            end, found = openings.longest(words, place)
-            behind, end = end, _overtaken(words, place, end)
-            sights += [_sight(phrase, words, place, start) for phrase in found]
-            if end == behind and any(phrase.denies for phrase in found):
-                start = end  # its negation is spent
+        if word.phrases is None:
+            place += 1
+            continue
+        behind, found = word.phrases.longest(words, place)
+        end = behind if behind == place + 1 else _overtaken(words, place, behind)
+        spent = False
+        for phrase in found:
+            sights.append(Sight(phrase, _sign(phrase, words, place, start), place))
+            spent = spent or phrase.denies
+        if spent and end == behind:
+            start = end
         place = end
     yield begins, sights
 
@@ -145,8 +152,6 @@ def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:
 def _joins(words: Sequence[Word], place: int) -> Join | None:
     text = words[place].text
     join, seconds = _JOINS.get(text), _SECONDS.get(text)
-    if join is None and seconds is None:  # nearly every word
-        return None
     after = words[place + 1].text if place + 1 < len(words) else ""
     if join == "but" or (seconds is not None and after in seconds):
         return "and" if after in _ALSO else "but"
@@ -165,21 +170,24 @@ def _overtaken(words: Sequence[Word], place: int, end: int) -> int:
     return end
 
 
-def _sight(phrase: Phrase, words: Sequence[Word], place: int, start: int) -> Sight:
-    if phrase.kind not in {"pain", "praise"}:
-        return Sight(phrase, 0, denied=False, place=place)
-    good = phrase.kind == "praise"
-    denied = not phrase.denies and _negated(words, place, start, good=good)
-    return Sight(phrase, 1 if good is not denied else -1, denied, place)
+def _sign(phrase: Phrase, words: Sequence[Word], place: int, start: int) -> Sign:
+    """Tell how a phrase that stands here feels; what is before `start` does not reach it."""
+    if phrase.kind == "praise":
+        return 1 if phrase.denies or not _negated(words, place, start, good=True) else -1
+    if phrase.kind == "pain":
+        return -1 if phrase.denies or not _negated(words, place, start) else 1
+    return 0
 
 
 def _negated(words: Sequence[Word], place: int, start: int, *, good: bool = False) -> bool:
     """Tell whether a word before it turns it round; `good`: a lack of it does, too."""
     for back in range(place - 1, max(start, place - _REACH) - 1, -1):
-        text, near = words[back].text, back == place - 1
+        text = words[back].text
+        if text not in _TURNING:
+            continue
         if text in _THAN:
             return False
-        if near and text in _LITTLE and (not back or words[back - 1].text not in _A):
+        if back == place - 1 and text in _LITTLE and (not back or words[back - 1].text not in _A):
             return True
         if good and text in _LACKS:
             return True

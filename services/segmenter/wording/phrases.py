@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, Literal
 
-from services.segmenter.wording.words import Spelling, Stems, fold, sentences
+from services.segmenter.wording.words import (
+    Spelling,
+    Stems,
+    fold,
+    sentences,
+    unlengthened,
+)
 
 #: `topic` names a theme and feels nothing; `otherwise` takes its words away from every theme.
 Kind = Literal["topic", "pain", "praise", "otherwise", "escalation"]
@@ -68,16 +74,18 @@ class Phrase:
         return None
 
     def _behind_gap(self, words: "Sequence[Word]", place: int, part: int) -> int | None:
-        wanted = self.words[part] if part < len(self.words) else None
-        for start in range(place, place + _GAP + 1):
+        wanted = self.behind(part)
+        for start in range(place, min(place + _GAP + 1, len(words))):
             # Asked here, too: most words that follow are not the one wanted.
-            if wanted is not None and (
-                start >= len(words) or wanted.isdisjoint(words[start].forms)
-            ):
+            if wanted.isdisjoint(words[start].forms):
                 continue
             if (end := self._rest(words, start, part)) is not None:
                 return end
         return None
+
+    def behind(self, part: int) -> frozenset[str]:
+        """Give the forms of the word behind a gap: there is one on both sides of each."""
+        return self.words[part] or frozenset()
 
 
 def _distinct(phrases: list[Phrase]) -> list[Phrase]:
@@ -96,7 +104,7 @@ def _distinct(phrases: list[Phrase]) -> list[Phrase]:
 class Openings:
     """The phrases that begin with one word, told apart by the next: most fit nowhere."""
 
-    __slots__ = ("_gapped", "_next", "_shortest", "_single")
+    __slots__ = ("_behind", "_gapped", "_next", "_second", "_shortest", "_single")
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._single: list[Phrase] = []
@@ -110,6 +118,8 @@ class Openings:
             else:
                 for form in phrase.words[1]:
                     self._next.setdefault(form, []).append(phrase)
+        self._second = frozenset(self._next)
+        self._behind = frozenset(form for phrase in self._gapped for form in phrase.behind(2))
         self._shortest = _distinct(self._single)
 
     def __bool__(self) -> bool:
@@ -117,34 +127,33 @@ class Openings:
 
     def at(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
         """List the phrases that stand here, each with the place behind it."""
-        found = [(place + 1, phrase) for phrase in self._single]
-        after = words[place + 1].forms if place + 1 < len(words) else ()
-        if not self._gapped and self._next.keys().isdisjoint(after):
-            return found
-        return found + self._longer(words, place)
+        return [(place + 1, phrase) for phrase in self._single] + self._longer(words, place)
 
     def longest(self, words: "Sequence[Word]", place: int) -> tuple[int, list[Phrase]]:
         """Give those that reach farthest, and the place behind them; without any, the next one."""
         if not self._gapped:  # most words end here
             after = words[place + 1].forms if place + 1 < len(words) else ()
-            if self._next.keys().isdisjoint(after):
+            if self._second.isdisjoint(after):
                 return place + 1, self._shortest
         found = self._longer(words, place)
         if not found:
             return place + 1, self._shortest
         end = max([reached for reached, _ in found])
-        kept = [phrase for reached, phrase in found if reached == end]
-        # A gap at the end may be empty: then a phrase ends where the word alone does.
-        return end, _distinct([*self._single, *kept] if end == place + 1 else kept)
+        return end, _distinct([phrase for reached, phrase in found if reached == end])
 
     def _longer(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
         found: list[tuple[int, Phrase]] = []
-        for phrase in self._gapped:
-            if (end := phrase.end(words, place)) is not None:
-                found.append((end, phrase))
-        if self._next and place + 1 < len(words):
+        if place + 1 == len(words):
+            return found
+        near = words[place + 1 : place + 2 + _GAP] if self._gapped else ()
+        if any(not self._behind.isdisjoint(word.forms) for word in near):
+            for phrase in self._gapped:
+                if (end := phrase.end(words, place)) is not None:
+                    found.append((end, phrase))
+        after = words[place + 1].forms
+        if not self._second.isdisjoint(after):
             seen: set[int] = set()
-            for form in words[place + 1].forms:
+            for form in after:
                 for phrase in self._next.get(form, ()):
                     if phrase.number in seen:
                         continue
@@ -189,7 +198,8 @@ class Phrases:
                 spelt.update(words)
         self._spelling = Spelling(spelt)
 
-    def _word(self, word: str) -> Word:
+    def _word(self, said: str) -> Word:
+        word = unlengthened(said)
         forms = self._stems.forms(word)
         if self._forms.isdisjoint(forms) and (meant := self._spelling.meant(word)):
             forms = self._stems.forms(meant)
@@ -207,7 +217,7 @@ def _read(
     words: list[frozenset[str] | None] = []
     spelt: list[str] = []
     for part in plain.split("*"):
-        said = [w for stretches in sentences(part) for line in stretches for w in line]
+        said = [unlengthened(w) for lines in sentences(part) for line in lines for w in line]
         words += [None] if words else []
         words += [
             frozenset(form for form in forms_of(word) if form.startswith("=") is exact)

@@ -1,7 +1,8 @@
 """Words as rules compare them: folded, by their stems in French and English. Pure.
 
 In: a text. Out: its stretches (what stands between two marks) as lists of words in lower case; for
-one word, the forms by which a rule may mean it. `Spelling` finds the word that was probably meant.
+one word, `unlengthened`, the forms by which a rule may mean it. `Spelling` finds the word that was
+probably meant.
 """
 
 import re
@@ -12,10 +13,10 @@ from typing import Final
 
 import snowballstemmer
 
-_WORDS: Final = re.compile(r"[^\W_]+")
-_SENTENCES: Final = re.compile(r"[.!?;\n…]+")
-#: Marks inside a sentence; a hyphen between words joins them ("rapport qualité-prix").
-_MARKS: Final = re.compile(r"[,:()\"«»]|\s[-–—]\s")  # noqa: RUF001
+#: What stands in an odd piece of a text: words, ends of sentences, and marks inside one. A hyphen
+#: between words joins them ("rapport qualité-prix").
+_TOKENS: Final = re.compile(r"[^\W_]+|[.!?;…]|[,:()\"«»]|\s[-–—]\s")  # noqa: RUF001
+_ENDS: Final = frozenset(".!?;…")
 #: What is left of an elided word says nothing, but for "ne" and "me" ("m'appeler").
 _ELIDED: Final = re.compile(r"\b(?:[cdjlst]|qu|jusqu|lorsqu|puisqu)'(?=\w)")
 _SPELT_OUT: Final = re.compile(r"\b([mn])'(?=\w)")
@@ -35,17 +36,42 @@ def fold(text: str) -> str:
 
 def sentences(text: str) -> Iterator[list[list[str]]]:
     """Cut a text into sentences, these at their marks, these into words in lower case."""
-    plain = text.lower().replace("’", "'")  # noqa: RUF001
-    if "'" in plain:
-        plain = _ELIDED.sub("", _SPELT_OUT.sub(r"\1e ", plain.replace("n't", " not")))
+    for line in text.lower().replace("’", "'").split("\n"):  # noqa: RUF001
+        sentence: list[list[str]] = []
+        stretch: list[str] = []
+        for piece in line.split():
+            if piece.isalnum():  # nearly each: only the others are worth a regular expression
+                stretch.append(piece)
+                continue
+            for token in _TOKENS.findall(_spelt_out(piece)):
+                if token.isalnum():
+                    stretch.append(token)
+                    continue
+                if stretch:
+                    sentence.append(stretch)
+                    stretch = []
+                if sentence and token in _ENDS:
+                    yield sentence
+                    sentence = []
+        if stretch:
+            sentence.append(stretch)
+        if sentence:
+            yield sentence
+
+
+def _spelt_out(piece: str) -> str:
+    """Write out what stands between two blanks, with these: a dash between blanks is a mark."""
+    if "'" in piece:
+        piece = _ELIDED.sub("", _SPELT_OUT.sub(r"\1e ", piece.replace("n't", " not")))
     for sign, word in _SIGNS:
-        if sign in plain:
-            plain = plain.replace(sign, word)
-    plain = _LENGTHENED.sub(r"\1", plain)
-    for sentence in _SENTENCES.split(plain):
-        stretches = [_WORDS.findall(stretch) for stretch in _MARKS.split(sentence)]
-        if any(stretches):
-            yield [stretch for stretch in stretches if stretch]
+        if sign in piece:
+            piece = piece.replace(sign, word)
+    return f" {piece} "
+
+
+def unlengthened(word: str) -> str:
+    """Write a word as it is spelt: "looong" is "long"."""
+    return _LENGTHENED.sub(r"\1", word)
 
 
 class Stems:
