@@ -24,6 +24,7 @@ from services.segmenter.progress import ProgressTeller
 from services.segmenter.pruning import Pruning
 from services.segmenter.quality_api import make_quality_router
 from services.segmenter.sweep.meters import SweepMetrics
+from services.segmenter.sweep.pace import Backlog
 from services.segmenter.sweep.sweeper import Sweep
 from services.segmenter.themes import finder
 from services.segmenter.timers import Timers
@@ -59,13 +60,28 @@ async def build(context: process.Context) -> Part:
         metrics=metrics,
         route_key=context.route_key(),
     )
-    loop = ConsumeLoop(consumer, publisher, handler, clock=clock, batch=_BATCH)
+    backlog = Backlog(_BATCH)
+    loop = ConsumeLoop(
+        consumer,
+        publisher,
+        handler,
+        clock=clock,
+        batch=_BATCH,
+        on_batch=lambda done: backlog.batch(done.handled + done.dead, done.oldest, clock()),
+    )
     erasures = Requests(engine, publisher, context.route_key(), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     pruning = Pruning(engine, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
     sweep_metrics = SweepMetrics(context.registry)
-    sweep = Sweep(engine, rulebook, rules, clock=clock, metrics=sweep_metrics)
+    sweep = Sweep(
+        engine,
+        rulebook,
+        rules,
+        clock=clock,
+        metrics=sweep_metrics,
+        busy=lambda: backlog.waits(clock()),
+    )
     progress = ProgressTeller(consumer, publisher, clock=clock, metrics=metrics)
 
     async def ready() -> Sequence[str]:

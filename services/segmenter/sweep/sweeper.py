@@ -2,15 +2,16 @@
 
 In: the changes that every batch leaves behind (`changed_customers`). Out: the tables that figures
 and data quality are read from. Each step is a transaction: it can be killed at any moment, and any
-replica goes on. It takes a quarter of one core at most, for deciding comes first; half of one while
-everybody is read, because before that nothing can be told.
+replica goes on. It takes a quarter of one core at most, a twentieth while events wait, for deciding
+comes first.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from services.segmenter.quality import Person, stale_before
 from services.segmenter.state import Profile, load
 from services.segmenter.sweep import gathering, progress, suspecting, writing
 from services.segmenter.sweep.meters import SweepMetrics
+from services.segmenter.sweep.pace import rest_s
 from services.segmenter.sweep.portrait import Portrait, portrait, rules_of
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -37,11 +39,8 @@ _log = structlog.get_logger(__name__)
 _STEP: Final = 500
 #: After so many customers read, a few milliseconds, everything else in the process has its turn.
 _BREATH: Final = 16
-#: A step is followed by a pause of so many times its length: a quarter of a core at most, for the
-#: events of the same process come first.
-_REST: Final = 3.0
-#: When nobody changed: how often to look.
-_IDLE_S: Final = 2.0
+#: How often a rest asks whether events still wait: with the last of them it grows short.
+_LOOK_S: Final = 1.0
 #: Everybody is counted (not read) for the summary of data quality: some seconds on ten million.
 _SUMMARY_EVERY: Final = timedelta(minutes=5)
 
@@ -55,7 +54,10 @@ class Step:
 
 
 class Sweep:
-    """Reads customers anew. `clock` tells aware times; `most` customers a step."""
+    """Reads customers anew. `clock` tells aware times; `most` customers a step.
+
+    `busy` tells whether what comes first, deciding, has more to do than it can.
+    """
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Sweep:
         metrics: SweepMetrics,
         most: int = _STEP,
         summary_every: timedelta = _SUMMARY_EVERY,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
         self._policy = rulebook.policy
@@ -76,6 +79,7 @@ class Sweep:
         self._metrics = metrics
         self._most = most
         self._summary_every = summary_every
+        self._busy = busy
 
     async def step(self) -> Step | None:
         """Read some; None: another replica is at it. Raises `DependencyAway`."""
@@ -113,7 +117,10 @@ class Sweep:
                 step = await self.step()
             except DependencyAway as error:
                 _log.warning("segmenter.sweep_waits", reason=str(error))
-            await pause(stopping, _rest(step, time.perf_counter() - started))
+            await lie_still(partial(self._rest_s, step, time.perf_counter() - started), stopping)
+
+    def _rest_s(self, step: Step | None, took_s: float) -> float:
+        return rest_s(took_s, idle=step is None or step.rested, busy=self._busy())
 
     async def _read(self, connection: AsyncConnection, ids: Collection[UUID]) -> None:
         found = await gathering.gather(connection, ids)
@@ -189,7 +196,13 @@ class Sweep:
         return replace(found, summary_as_of=found.as_of)
 
 
-def _rest(step: Step | None, took_s: float) -> float:
-    """Tell how long to pause after a step, in seconds."""
-    idle = step is None or step.rested
-    return max(_IDLE_S if idle else 0.0, _REST * took_s)
+async def lie_still(
+    due_s: Callable[[], float],
+    stopping: asyncio.Event,
+    wait: Callable[[asyncio.Event, float], Awaitable[None]] = pause,
+) -> None:
+    """Rest as long as `due_s` says, asked again each second: less long once no event waits."""
+    rested = 0.0
+    while not stopping.is_set() and (left := due_s() - rested) > 0:
+        await wait(stopping, min(left, _LOOK_S))
+        rested += _LOOK_S
