@@ -53,8 +53,8 @@ def target_rules(target: Target) -> TargetRules:
         on_unknown=settings.on_unknown,
         skip_delay_and_quiet_hours=settings.skip_delay_and_quiet_hours,
         sandbox=settings.sandbox,
-        classes=act.classes,
-        channels=None if act.channels is None else tuple(act.channels),
+        classes=act.classes if act else (),
+        channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
     )
 

@@ -86,10 +86,14 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Whether repeating an action is harmless: never (`none`), or while its key is remembered."""
+    """Whether repeating an action is harmless: never (`none`), or while its key is remembered.
 
-    kind: Literal["none", "key"]
+    `look`: it looks first whether it was done, which an unanswered call shows only after `shows`.
+    """
+
+    kind: Literal["none", "key", "look"]
     remembered: timedelta | None = None
+    shows: timedelta | None = None
 
 
 class Carrier(Protocol):

@@ -39,6 +39,10 @@ def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, 
         return
     target = targets[do.target]
     act = target.preset.act
+    if act is None:
+        fix = f"'{target.name}' takes profiles only, no actions: name another target"
+        yield "target", fix
+        return
     if act.classes is not None and do.contact_class not in act.classes:
         yield (
             "target",

@@ -39,7 +39,7 @@ def wait_after(subject: UUID, attempt: int) -> timedelta:
 
 def repeatable(idempotency: Idempotency, since: datetime, at: datetime) -> bool:
     """Tell whether a call first made at `since` may be repeated at `at` without a second effect."""
-    if idempotency.kind != "key":
+    if idempotency.kind == "none":
         return False
     return idempotency.remembered is None or at < since + idempotency.remembered
 
@@ -77,6 +77,9 @@ def _again(
     """Make it due again, unless the deadline or an unknown effect stands against that."""
     due = now + (verdict.wait or wait_after(delivery.id, delivery.attempts))
     since = delivery.unanswered_since
+    if verdict.outcome == "in_doubt" and idempotency.shows is not None:
+        # The latest unanswered call is the one that a look might still miss.
+        due = max(due, now + idempotency.shows)
     held = _in_doubt(delivery)
     if held and since is not None and not repeatable(idempotency, since, due):
         return delivery.to("in_doubt", f"it may have happened: {verdict.reason}")

@@ -4,6 +4,8 @@ In: a part of `targets.yaml`. Out: `TargetSettings`; then the checked preset, th
 secrets, the idempotency. Raises `ConfigError` with the fix.
 """
 
+import base64
+from collections.abc import Mapping
 from datetime import timedelta
 from re import fullmatch
 from typing import Annotated, Literal
@@ -15,8 +17,9 @@ from services.dispatcher.calls import Idempotency
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Account
 from services.dispatcher.platforms.fields import Written
-from services.dispatcher.platforms.operation import Key
+from services.dispatcher.platforms.operation import Key, Look
 from services.dispatcher.platforms.preset import (
+    Basic,
     Preset,
     StandardWebhooks,
     Var,
@@ -104,6 +107,10 @@ def check(settings: TargetSettings) -> Preset:
     for action, event in settings.events.items():
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
+    if preset.push_profile is None and settings.attributes and settings.push_profile:
+        raise ConfigError(
+            "attributes: this platform keeps no profiles: use `message`, remove these"
+        )
     if "event" in preset.used_by_actions and settings.enabled and not settings.events:
         raise ConfigError("events: missing: name the platform's event for each action")
     return preset
@@ -127,13 +134,25 @@ def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> 
     keys: tuple[bytes, ...] = ()
     if isinstance(preset.auth, StandardWebhooks):
         keys = tuple(_key(name, known[name]) for name in preset.auth.secrets if known[name])
-    base_url = render.text(preset.base_url, known)
-    return Account(preset=preset, base_url=base_url, vars=known, webhook_keys=keys)
+    return Account(
+        preset=preset,
+        base_url=render.text(preset.base_url, known),
+        vars=known,
+        webhook_keys=keys,
+        authorization=_basic(preset.auth, known) if isinstance(preset.auth, Basic) else None,
+    )
+
+
+def _basic(auth: Basic, known: Mapping[str, str]) -> str:
+    user, password = render.text(auth.user, known), render.text(auth.password, known)
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def idempotency(preset: Preset, settings: TargetSettings) -> Idempotency:
     """Say whether a repeat of an action is harmless at this target."""
-    repeatable = preset.act.repeatable
+    repeatable = preset.act.repeatable if preset.act else None
+    if settings.idempotency == "preset" and isinstance(repeatable, Look):
+        return Idempotency("look", shows=timedelta(seconds=repeatable.after_s))
     if settings.idempotency == "none" or not isinstance(repeatable, Key):
         return Idempotency("none")
     hours = repeatable.remembered_h
@@ -149,17 +168,18 @@ def _resolve(name: str, var: Var, settings: TargetSettings, secrets: Secrets) ->
     if var.pattern is not None and not fullmatch(var.pattern, value):
         raise ConfigError(f"vars.{name}: does not look as it should: {var.about}")
     if var.url:
-        _check_url(name, value, settings)
+        _check_url(name, value, var, settings)
     return value
 
 
-def _check_url(name: str, value: str, settings: TargetSettings) -> None:
+def _check_url(name: str, value: str, var: Var, settings: TargetSettings) -> None:
     try:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         raise ConfigError(f"vars.{name}: not a URL") from None
-    if not url.host or url.userinfo or url.query or url.fragment:
-        raise ConfigError(f"vars.{name}: an absolute URL without user, query or fragment")
+    if not url.host or url.userinfo or url.fragment or (url.query and not var.query):
+        query = "" if var.query else ", query"
+        raise ConfigError(f"vars.{name}: an absolute URL without user{query} or fragment")
     if url.scheme != "https" and not (url.scheme == "http" and settings.allow_http):
         raise ConfigError(f"vars.{name}: https is required (allow_http: true allows http)")
 

@@ -24,7 +24,9 @@ Phase = Literal["connect", "sent", "refused"]
 RuledOutcome = Outcome | Literal["conflict", "not_found", "auth_refresh"]
 
 #: Error texts are short; a regular expression is not let loose on a megabyte.
-_TEXT_LIMIT = 64 * 1024
+TEXT_LIMIT = 64 * 1024
+#: A platform that asks for longer means something else, or is broken.
+_LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ Regex = Annotated[str, AfterValidator(_regex)]
 Status = Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")]
 
 
+class Wait(Strict):
+    """Which header of an answer says how long to wait, where it is not `Retry-After`."""
+
+    header: str
+    unit: Literal["s", "ms", "epoch_s", "epoch_ms"] = Field("s", description="a span, or a moment")
+
+
 class Rule(Strict):
     """One line of a classification: all that is given must match."""
 
@@ -66,15 +75,19 @@ class Rule(Strict):
     )
     path: Path | None = Field(None, description="where in the JSON body to look")
     values: tuple[str, ...] = Field((), description="texts, one of which is at `path`")
+    present: bool | None = Field(None, description="whether anything (not null) is at `path`")
     text: Regex | None = Field(None, description="pattern found in the body; group `code` is told")
     steps: tuple[str, ...] = Field((), description="steps this rule is for; empty: every one")
     then: RuledOutcome
+    wait: Wait | None = Field(None, description="the header that says when to come again")
     reason: str = Field("", description="in our words; else the status")
 
     @model_validator(mode="after")
-    def _path_and_values_together(self) -> "Rule":
-        if (self.path is None) != (not self.values):
-            raise ValueError("`path` and `values` go together")
+    def _path_and_what_is_there(self) -> "Rule":
+        if (self.path is None) != (not self.values and self.present is None):
+            raise ValueError("`path` and `values` (or `present`) go together")
+        if self.values and self.present is not None:
+            raise ValueError("give `values` or `present`, not both")
         return self
 
 
@@ -128,14 +141,35 @@ def _match(rule: Rule, response: httpx.Response, step: str) -> str | None:
         return None
     if not all(re.search(p, response.headers.get(h, "")) for h, p in rule.header.items()):
         return None
-    if rule.path is not None and str(pick(parse(response.content), rule.path)) not in rule.values:
+    if rule.path is not None and not _is_there(rule, pick(parse(response.content), rule.path)):
         return None
     if rule.text is None:
         return ""
     # The charset that the answer names is not trusted: codes are ASCII in any of them.
-    text = response.content[:_TEXT_LIMIT].decode(errors="replace")
+    text = response.content[:TEXT_LIMIT].decode(errors="replace")
     found = re.search(rule.text, text)
     return None if found is None else found.groupdict().get("code") or ""
+
+
+def _named_wait(rule: Rule, response: httpx.Response, now: datetime) -> timedelta | None:
+    """Read the platform's own header; nonsense, the past and more than a day are no answer."""
+    if rule.wait is None:
+        return None
+    try:
+        said = float(response.headers.get(rule.wait.header, ""))
+        seconds = said / 1000 if rule.wait.unit.endswith("ms") else said
+        if rule.wait.unit.startswith("epoch"):
+            seconds -= now.timestamp()
+        found = timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+    return found if timedelta(0) < found <= _LONGEST_WAIT else None
+
+
+def _is_there(rule: Rule, found: object) -> bool:
+    if rule.present is not None:
+        return (found is not None) is rule.present
+    return str(found) in rule.values
 
 
 def _ruling(
@@ -146,7 +180,7 @@ def _ruling(
     if outcome == "in_doubt" and not effect:
         outcome = "retry"
     again = outcome in ("retry", "throttle", "in_doubt")
-    wait = retry_after(response, now) if again else None
+    wait = (retry_after(response, now) or _named_wait(rule, response, now)) if again else None
     if outcome == "retry" and wait is not None:
         # 503 with Retry-After is a throttle whatever the rule called it: the platform named a time.
         outcome = "throttle"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Verdict
-from services.dispatcher.platforms.preset import load_preset, preset_names
+from services.dispatcher.platforms.preset import load_preset
 from tests.builders import platforms
 from tests.builders.platforms import (
     NOW,
@@ -31,7 +31,8 @@ async def erase(target: str, fake: Fake, **changes: object) -> Verdict:
 
 def test_every_shipped_platform_can_delete_a_person() -> None:
     """Campaign Standard needs an address; whoever has our id needs nothing else."""
-    needs = {name: load_preset(name).erase for name in preset_names()}
+    shipped = ("adobe_campaign_standard", "sandbox", "webhook")
+    needs = {name: load_preset(name).erase for name in shipped}
     assert {name: erase and erase.needs for name, erase in needs.items()} == {
         "adobe_campaign_standard": ("email",),
         "sandbox": (),

@@ -74,7 +74,8 @@ class PlatformCarrier:
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
         """Bring the platform's profile to the wanted attributes (safe to repeat)."""
-        return await self._do(push_deal(self._account, self._names, push, now=now), budget)
+        deal = push_deal(self._account, self._names, push, now=now)
+        return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Trigger the action once; `in_doubt` when bytes left and no answer came."""

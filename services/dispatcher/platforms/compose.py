@@ -11,11 +11,13 @@ import httpx
 
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Account, Deal
+from services.dispatcher.platforms.operation import Request as RequestTemplate
 from services.dispatcher.platforms.operation import Step
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.platforms.signing import signature_headers
 
 USER_AGENT = "nps-connector"
+FORM = "application/x-www-form-urlencoded"
 
 
 def write_request(
@@ -29,9 +31,11 @@ def write_request(
 ) -> httpx.Request:
     """Write the bytes of one step's request."""
     template = step.request
-    content = b"" if template.body is None else render.body(template.body, names)
+    kind, content = _content(template, names)
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-    for name, value in {**account.preset.headers, **template.headers}.items():
+    if account.authorization is not None:
+        headers["Authorization"] = account.authorization
+    for name, value in {**kind, **account.preset.headers, **template.headers}.items():
         rendered = render.header(name, value, names)
         if rendered is not None:
             headers[name] = rendered
@@ -46,6 +50,15 @@ def write_request(
         content=content,
         extensions={"effect": effect},
     )
+
+
+def _content(template: RequestTemplate, names: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+    """Write the body, and what it is unless the preset names it itself."""
+    if template.form is not None:
+        return {"Content-Type": FORM}, render.form(template.form, names)
+    if template.xml is not None:
+        return {"Content-Type": "text/xml; charset=utf-8"}, render.xml(template.xml, names)
+    return {}, b"" if template.body is None else render.body(template.body, names)
 
 
 def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from services.dispatcher.calls import ActionCall, Deletion, ProfilePush, Verdict
-from services.dispatcher.platforms.fields import Written, in_message, moment, written
+from services.dispatcher.platforms.fields import Written, in_message, listed, moment, written
 from services.dispatcher.platforms.operation import Operation
-from services.dispatcher.platforms.preset import Preset
-from shared.events.vocabulary import Channel, Identifier
+from services.dispatcher.platforms.preset import Formats, Preset
+from services.dispatcher.platforms.words import lines, title
+from shared.events.vocabulary import Channel, Identifier, Value
 from shared.times import iso
 
 
@@ -25,6 +26,8 @@ class Account:
     base_url: str
     vars: Mapping[str, str] = field(repr=False)
     webhook_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    #: The header that says who we are, where it is the same for every request.
+    authorization: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,20 @@ class Names:
     templates: Mapping[str, str] = field(default_factory=dict)
 
 
-def push_deal(account: Account, names: Names, push: ProfilePush, *, now: datetime) -> Deal:
-    """Put a profile push into the names that templates use."""
+def push_deal(
+    account: Account, names: Names, push: ProfilePush, *, now: datetime
+) -> Deal | Verdict:
+    """Put a profile push into the names that templates use, or say that this target takes none."""
     preset = account.preset
+    if preset.push_profile is None:
+        return Verdict("reject", "this platform keeps no profiles for us")
     # The same push tried again is the same message; a newer version is another.
     message_id = f"{push.customer_id}-{push.version}"
     said = {
         **_common(account, push.customer_id, push.identifiers, now),
         "message_id": message_id,
         "version": push.version,
-        "attributes": written(push.attributes, names.attributes, preset.formats),
+        **_attributes(push.attributes, names, preset.formats),
     }
     return Deal(
         operation=preset.push_profile, names=said, acts=False, keyed=True, message_id=message_id
@@ -95,6 +102,8 @@ def action_deal(
 ) -> Deal | Verdict:
     """Put an action into the names that templates use, or say why this target cannot perform it."""
     preset = account.preset
+    if preset.act is None:
+        return Verdict("reject", "this platform takes no actions from us")
     if preset.act.classes is not None and call.contact_class not in preset.act.classes:
         return Verdict("reject", f"this target does not carry the class {call.contact_class}")
     common = _common(account, call.customer_id, call.identifiers, now)
@@ -126,8 +135,8 @@ def action_deal(
         "channel": call.channel,
         "contact_class": call.contact_class,
         "deadline": moment(call.deadline, preset.formats.deadline),
-        "attributes": written(call.attributes, names.attributes, preset.formats),
-        "context": in_message(context, preset.formats),
+        **_attributes(call.attributes, names, preset.formats),
+        **_context(call, in_message(context, preset.formats), preset.formats),
         "to.email": common["email"] if call.channel == "email" else None,
         "to.sms": common["phone"] if call.channel == "sms" else None,
     }
@@ -146,6 +155,23 @@ def action_deal(
 def event_for(events: Mapping[str, str], action: str, variant: str) -> str | None:
     """Return the platform's event for an action: the variant's own, else the action's."""
     return events.get(f"{action}/{variant}", events.get(action))
+
+
+def _attributes(
+    attributes: Mapping[str, Value], names: Names, formats: Formats
+) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
+    said = written(attributes, names.attributes, formats)
+    return {"attributes": said, "attribute_list": listed(said, formats)}
+
+
+def _context(call: ActionCall, said: dict[str, Any], formats: Formats) -> dict[str, Any]:
+    """Say what a message is about: as values, as a list of them, and in words for a reader."""
+    return {
+        "context": said,
+        "context_list": listed(said, formats),
+        "title": title(call.action, call.variant),
+        "text": lines(said),
+    }
 
 
 def _common(

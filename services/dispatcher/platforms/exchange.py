@@ -71,7 +71,7 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
             following = _detour(step, ruling, done)
         else:
             following = onward(deal, step, response, names)
-        if following is None:
+        if following is None or following == "done":
             return _success(deal, ruling, names)
         if isinstance(following, Verdict):
             return following
@@ -86,7 +86,7 @@ def _ask(
     Returns the ruling, with the answer where it is good; or the verdict that ends it all.
     """
     signs_in = isinstance(account.preset.auth, ClientCredentials)
-    effect = deal.acts and step.request.method != "GET"
+    effect = deal.acts and step.acts
     for renewed in (False, True):
         if signs_in and (renewed or "token" not in names):
             told = yield SignIn(stale=names.get("token"))
@@ -116,7 +116,7 @@ def _detour(step: Step, ruling: Ruling, done: set[tuple[str, str]]) -> str | Ver
             if (step.id, outcome) in done:
                 return Verdict("park", f"{ruling.reason}, twice in a row")
             done.add((step.id, outcome))
-            return there
+            return Verdict("park", ruling.reason) if there == "park" else there
         case "auth_refresh":
             raise AssertionError("handled with the request")
         case outcome:

@@ -18,7 +18,9 @@ from shared.times import iso
 class Written(Strict):
     """How one canonical attribute is written."""
 
-    field: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="the platform's name")
+    field: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$", description="the platform's name"
+    )
     kind: Literal["plain", "moment", "text"] = Field("plain", description="how it is written")
     values: dict[str, str] = Field(
         default_factory=dict, description="our value → the platform's; others go as they are"
@@ -38,8 +40,15 @@ def written(
             continue
         value = _write(attributes[name], field, formats)
         if value is not None or formats.nulls == "keep":
-            made[field.field] = value
+            plain = formats.values == "keep" or value is None
+            made[field.field] = value if plain else _text(value)
     return made
+
+
+def listed(said: Mapping[str, Any], formats: Formats) -> list[dict[str, Any]]:
+    """Say fields as a list of names and values, where a platform wants them so."""
+    pair = formats.pair
+    return [] if pair is None else [{pair.name: name, pair.value: v} for name, v in said.items()]
 
 
 def in_message(context: Mapping[str, Any], formats: Formats) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from services.dispatcher.pick import Path
+from services.dispatcher.verdict import Regex
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
 from shared.settings import Strict
 
@@ -21,12 +22,21 @@ class Request(Strict):
     query: dict[str, str] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     body: Any = Field(None, description="JSON")
+    form: dict[str, str] | None = Field(None, description="form fields, URL-encoded, in this order")
+    xml: str | None = Field(None, description="XML as text; every value in it is escaped")
 
     @model_validator(mode="after")
-    def _one_address(self) -> "Request":
+    def _one_address_one_body(self) -> "Request":
         if (self.path is None) == (self.url is None):
             raise ValueError("give either `path` or `url`")
+        if sum(part is not None for part in (self.body, self.form, self.xml)) > 1:
+            raise ValueError("give one of `body`, `form` and `xml`")
         return self
+
+    @property
+    def templates(self) -> list[Any]:
+        """Everything that may name a value."""
+        return [self.path or "", self.query, self.headers, self.body, self.form, self.xml]
 
 
 class Select(Strict):
@@ -58,6 +68,9 @@ class Step(Strict):
     id: str
     needs: tuple[IdentifierKind, ...] = Field((), description="identifiers she must have")
     request: Request
+    harmless: bool = Field(
+        False, description="of an action: not a GET, and yet no effect (a search, an upsert)"
+    )
     select: Select | None = None
     refused_by: dict[Channel | Literal["any"], tuple[Path, ...]] = Field(
         default_factory=dict,
@@ -66,10 +79,23 @@ class Step(Strict):
     extract: dict[str, Path] = Field(
         default_factory=dict, description="name → where in the one item"
     )
+    extract_text: dict[str, Regex] = Field(
+        default_factory=dict, description="name → pattern with one group, found in the body"
+    )
     branch: Branch | None = Field(None, description="else the operation is done")
     after: dict[Literal["conflict", "not_found"], str] = Field(
         default_factory=dict, description="where to go, once, after such an answer"
     )
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether its request, in an action, does something to somebody."""
+        return self.request.method != "GET" and not self.harmless
+
+    @property
+    def extracted(self) -> frozenset[str]:
+        """The names that it adds."""
+        return frozenset({*self.extract, *self.extract_text})
 
     def targets(self) -> frozenset[str]:
         """Return every step it may lead to."""
@@ -84,6 +110,16 @@ class Key(Strict):
     remembered_h: float | None = Field(None, gt=0, description="hours; null: always")
 
 
+class Look(Strict):
+    """The action's own first steps look whether it was done before; a repeat is harmless then.
+
+    Platforms find what is new only after a while: no repeat is begun before.
+    """
+
+    kind: Literal["look"]
+    after_s: float = Field(gt=0, description="seconds from an unanswered call to the next look")
+
+
 class NoKey(Strict):
     """A repeat is a second effect."""
 
@@ -94,7 +130,7 @@ class Operation(Strict):
     """What is done for one push or one action: steps, from the first."""
 
     success: Literal["ok", "accepted"]
-    repeatable: Annotated[Key | NoKey, Field(discriminator="kind")] | None = Field(
+    repeatable: Annotated[Key | Look | NoKey, Field(discriminator="kind")] | None = Field(
         None, description="actions only: whether a repeat is harmless"
     )
     channels: dict[Channel, IdentifierKind] | None = Field(

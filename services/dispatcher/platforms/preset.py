@@ -21,11 +21,11 @@ _FOLDER = File(__file__).parent
 #: Names every request template may use.
 COMMON = frozenset({"customer", "email", "phone", "external_id", "sent_at"})
 #: Names of a profile push, and of an action.
-PUSH = COMMON | {"message_id", "version", "attributes"}
+PUSH = COMMON | {"message_id", "version", "attributes", "attribute_list"}
 ACT = COMMON | {
     *("message_id", "delivery_id", "idempotency_key", "play", "action", "variant", "template"),
     *("event", "channel", "contact_class", "deadline", "context", "attributes"),
-    *("to.email", "to.sms"),
+    *("to.email", "to.sms", "title", "text", "attribute_list", "context_list"),
 }
 
 #: Names of a deletion.
@@ -41,6 +41,7 @@ class Var(Strict):
     about: str = Field(description="what it is and where to find it")
     secret: bool = Field(False, description="only by reference: env:NAME or file:/path")
     url: bool = Field(False, description="an absolute URL (https, unless the target allows http)")
+    query: bool = Field(False, description="of a URL: it may have a query (a token in it)")
     pattern: Regex | None = Field(None, description="the whole value matches this")
     default: str | None = Field(None, description="used when the target does not give it")
 
@@ -56,8 +57,17 @@ class ClientCredentials(Strict):
 
     kind: Literal["oauth2_client_credentials"]
     token_url: str
-    form: dict[str, str] = Field(description="form fields, in the order they are written")
+    form: dict[str, str] = Field(description="fields, in the order they are written")
+    encode: Literal["form", "json"] = Field("form", description="how the fields are written")
     renew_before_s: int = Field(3600, ge=0, description="seconds before expiry; at most half")
+
+
+class Basic(Strict):
+    """User and password with every request (RFC 7617)."""
+
+    kind: Literal["basic"]
+    user: str
+    password: str = ""
 
 
 class StandardWebhooks(Strict):
@@ -67,16 +77,34 @@ class StandardWebhooks(Strict):
     secrets: tuple[str, ...] = Field(description="names of the vars that hold whsec_… secrets")
 
 
-Auth = Annotated[NoSignIn | ClientCredentials | StandardWebhooks, Field(discriminator="kind")]
+Auth = Annotated[
+    NoSignIn | Basic | ClientCredentials | StandardWebhooks, Field(discriminator="kind")
+]
+
+
+class Window(Strict):
+    """At most `most` calls in `per_s` seconds, counted over all replicas."""
+
+    per_s: int = Field(ge=1, le=86_400)
+    most: int = Field(ge=1)
+    of: Literal["all", "push", "act"] = "all"
 
 
 class Limits(Strict):
     """How hard this platform may be driven; a target may ask for another concurrency."""
 
+    windows: tuple[Window, ...] = Field((), description="rates that the platform grants")
     concurrency: int = Field(4, ge=1, le=256, description="calls in flight")
     # Together at most the 20 s that a lane gives one call (`flights.BUDGET`).
     connect_s: float = Field(5, gt=0, le=5, description="seconds to a connection, TLS included")
     answer_s: float = Field(15, gt=0, le=15, description="seconds from there to the whole answer")
+
+
+class Pair(Strict):
+    """One field of a list: the keys under which its name and its value stand."""
+
+    name: str = "name"
+    value: str = "value"
 
 
 class Formats(Strict):
@@ -86,6 +114,8 @@ class Formats(Strict):
     deadline: str = Field("iso", description="the same, for the deadline of a message")
     nulls: Literal["keep", "omit"] = Field("keep", description="a cleared attribute")
     context: Literal["keep", "text"] = Field("keep", description="numbers in a message's context")
+    values: Literal["keep", "text"] = Field("keep", description="numbers among the attributes")
+    pair: Pair | None = Field(None, description="how `attribute_list` and `context_list` say one")
 
 
 class Preset(Strict):
@@ -100,8 +130,8 @@ class Preset(Strict):
     limits: Limits = Limits()
     formats: Formats = Formats()
     never_written: tuple[str, ...] = Field((), description="fields a target may not map (globs)")
-    push_profile: Operation
-    act: Operation
+    push_profile: Operation | None = Field(None, description="null: it keeps no profiles for us")
+    act: Operation | None = Field(None, description="null: it is only told who somebody is")
     erase: Operation | None = Field(
         None, description="deletes what is kept of a person; null: to be asked there by hand"
     )
@@ -110,38 +140,59 @@ class Preset(Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> "Preset":
         given = frozenset(self.vars)
+        if self.push_profile is None and self.act is None:
+            raise ValueError("give `push_profile`, `act` or both")
         token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
         _known("base_url", self.base_url, given)
+        if isinstance(self.auth, Basic):
+            _known("auth", [self.auth.user, self.auth.password], given)
         if isinstance(self.auth, ClientCredentials):
             _known("auth", [self.auth.token_url, self.auth.form], given)
         if isinstance(self.auth, StandardWebhooks) and not given.issuperset(self.auth.secrets):
             raise ValueError("auth: every secret is one of the vars")
-        operations = [("push_profile", self.push_profile, PUSH), ("act", self.act, ACT)]
-        operations += [("erase", self.erase, ERASE)] if self.erase else []
+        named = (
+            ("push_profile", self.push_profile, PUSH),
+            ("act", self.act, ACT),
+            ("erase", self.erase, ERASE),
+        )
+        operations = [(label, found, own) for label, found, own in named if found is not None]
         for label, operation, own in operations:
-            extracted = frozenset(name for step in operation.steps for name in step.extract)
+            extracted = frozenset[str]().union(*(step.extracted for step in operation.steps))
             known = given | own | token | extracted
             _known("headers", self.headers, known)
             for step in operation.steps:
                 request = step.request
-                asked = [request.path or "", request.query, request.headers, request.body]
-                _known(f"{label}.{step.id}", asked, known)
+                _known(f"{label}.{step.id}", request.templates, known)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
         steps = {step.id for _, operation, _ in operations for step in operation.steps}
         for rule in self.classify:
             if not steps.issuperset(rule.steps):
                 raise ValueError(f"classify: unknown step {sorted(set(rule.steps) - steps)}")
-        if [label for label, operation, _ in operations if operation.repeatable] != ["act"]:
+        said = [label for label, operation, _ in operations if operation.repeatable]
+        if said != (["act"] if self.act else []):
             raise ValueError("`repeatable` is said of act, and only of it")
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_are_bounded(self) -> "Preset":
+        """A setting must not lead a secret to another host: what stands in one has a pattern."""
+        addresses = [self.base_url]
+        if isinstance(self.auth, ClientCredentials):
+            addresses.append(self.auth.token_url)
+        for name in sorted(frozenset[str]().union(*map(render.names, map(_host, addresses)))):
+            if self.vars[name].pattern is None and not self.vars[name].url:
+                raise ValueError(f"vars.{name}: it stands in a host name: give it a pattern")
         return self
 
     @model_validator(mode="after")
     def _acts_last_and_once(self) -> "Preset":
         """After an effect nothing may fail: the action would be tried again, and act twice."""
-        acting = [step for step in self.act.steps if step.request.method != "GET"]
+        if self.act is None:
+            return self
+        acting = [step for step in self.act.steps if step.acts]
         if len(acting) != 1:
-            raise ValueError("act: exactly one step is not a GET: the one that acts")
+            raise ValueError("act: exactly one step acts: it is not a GET, and not `harmless`")
         if acting[0].request.method not in ("POST", "PATCH"):
             # On a connection that breaks, the HTTP client repeats PUT and DELETE on its own.
             raise ValueError(f"act.{acting[0].id}: the step that acts is a POST or a PATCH")
@@ -152,14 +203,19 @@ class Preset(Strict):
     @cached_property
     def used_by_actions(self) -> frozenset[str]:
         """The names that an action's requests ask for."""
-        requests = [step.request for step in self.act.steps]
-        return render.names([[r.path or "", r.query, r.headers, r.body] for r in requests])
+        return render.names([step.request.templates for step in self.act.steps] if self.act else [])
 
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this field: never one of consent."""
         lower = field.lower()
         forbidden = (*NEVER_WRITTEN, *(glob.lower() for glob in self.never_written))
         return not any(fnmatchcase(lower, glob) for glob in forbidden)
+
+
+def _host(address: str) -> str:
+    """Cut a URL's template down to what becomes its scheme, host and port."""
+    scheme, found, rest = address.partition("://")
+    return (rest if found else scheme).partition("/")[0]
 
 
 def _known(place: str, template: object, known: frozenset[str]) -> None:

@@ -1,5 +1,6 @@
 """Reading a good answer of one step: who was found, may she be written to, where to go. Pure."""
 
+import re
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ from services.dispatcher.calls import Verdict
 from services.dispatcher.pick import parse, pick
 from services.dispatcher.platforms.deals import Deal
 from services.dispatcher.platforms.operation import Step
+from services.dispatcher.verdict import TEXT_LIMIT
 from shared import identifiers
 
 
@@ -31,12 +33,19 @@ def onward(
         return Verdict("suppressed", refusal)
     if len(found) == 1:
         names.update((name, pick(found[0], path)) for name, path in step.extract.items())
+    names.update((name, _seen(response, pattern)) for name, pattern in step.extract_text.items())
     if step.branch is None:
         return None
     to = (step.branch.none, step.branch.one, step.branch.many)[min(len(found), 2)]
     if to == "park":
         return Verdict("park", f"{step.id}: {len(found)} profiles match")
     return None if to == "done" else to
+
+
+def _seen(response: httpx.Response, pattern: str) -> str | None:
+    """Find what an answer that is no JSON says: the first group of a pattern."""
+    found = re.search(pattern, response.content[:TEXT_LIMIT].decode(errors="replace"))
+    return found.group(1) if found else None
 
 
 def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:

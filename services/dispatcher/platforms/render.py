@@ -1,18 +1,25 @@
 """Rendering a request template: `{{name}}` becomes a value, once; no value is read as a template.
 
-A whole-value template keeps its value's type; None leaves the key out. In a text, a value becomes
-text; in a URL it is percent-encoded; in a header it must be plain visible ASCII. So a customer's
-own words (quotes, `{{…}}`, line ends) stay words. Pure.
+`{{name|filter}}` gives it in another form (`filters`). A whole-value template keeps the type;
+None leaves the key out. In a text, a value becomes text; in a URL it is percent-encoded, in XML
+escaped; in a header it must be plain visible ASCII. So a customer's own words (quotes, `{{…}}`,
+`</ctx>`, line ends) stay words. Pure.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 import orjson
 
-_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_.]*)\s*\}\}")
+from services.dispatcher.platforms.filters import FILTERS, filtered
+
+_NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_.]*)(?:\s*\|\s*([a-z0-9_]+))?\s*\}\}")
+#: What XML 1.0 cannot hold at all, escaped or not (https://www.w3.org/TR/xml/#charsets).
+_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+_QUOTES = {'"': "&quot;", "'": "&apos;"}
 #: An object's key whose value is a mapping to be poured into that object.
 SPREAD = "..."
 
@@ -24,9 +31,12 @@ class Unrenderable(Exception):
 
 
 def names(template: object) -> frozenset[str]:
-    """Collect the names a template asks for, at any depth."""
+    """Collect the names a template asks for, at any depth. Raises ValueError: no such filter."""
     if isinstance(template, str):
-        return frozenset(_NAME.findall(template))
+        asked = _NAME.findall(template)
+        if odd := {form for _, form in asked if form and form not in FILTERS}:
+            raise ValueError(f"unknown filter {sorted(odd)}: one of {sorted(FILTERS)}")
+        return frozenset(name for name, _ in asked)
     parts: Iterable[object] = ()
     if isinstance(template, Mapping):
         parts = template.values()
@@ -39,7 +49,7 @@ def value(template: Any, known: Names) -> Any:
     """Render a JSON template. Keys that the template names itself win over what is poured in."""
     if isinstance(template, str):
         whole = _NAME.fullmatch(template)
-        return known[whole.group(1)] if whole else text(template, known)
+        return _said(whole, known) if whole else text(template, known)
     if isinstance(template, Mapping):
         made: dict[str, Any] = {}
         for key, part in template.items():
@@ -56,7 +66,19 @@ def value(template: Any, known: Names) -> Any:
 
 def text(template: str, known: Names) -> str:
     """Render a text; None becomes nothing."""
-    return _NAME.sub(lambda found: _plain(known[found.group(1)]), template)
+    return _NAME.sub(lambda found: _plain(_said(found, known)), template)
+
+
+def xml(template: str, known: Names) -> bytes:
+    """Render an XML text; a value is escaped, for elements and attributes alike.
+
+    Characters that XML cannot hold are left out.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        return escape(_NO_XML.sub("", _plain(_said(found, known))), _QUOTES)
+
+    return _NAME.sub(escaped, template).encode()
 
 
 def body(template: Any, known: Names) -> bytes:
@@ -70,7 +92,7 @@ def body(template: Any, known: Names) -> bytes:
 def header(name: str, template: str, known: Names) -> str | None:
     """Render one header; None (leave it out) when it is nothing but a name without value."""
     whole = _NAME.fullmatch(template)
-    if whole and known[whole.group(1)] is None:
+    if whole and _said(whole, known) is None:
         return None
     made = text(template, known)
     if not all(" " <= c <= "~" for c in made):
@@ -82,7 +104,7 @@ def path(template: str, known: Names) -> str:
     """Render a URL path; a value stays inside its segment."""
 
     def segment(found: re.Match[str]) -> str:
-        plain = _plain(known[found.group(1)])
+        plain = _plain(_said(found, known))
         if plain in ("", ".", ".."):
             raise Unrenderable("a value of the URL path is empty or dots")
         return _quoted(plain)
@@ -98,6 +120,13 @@ def query(templates: Mapping[str, str], known: Names) -> str:
 def form(templates: Mapping[str, str], known: Names) -> bytes:
     """Render an `application/x-www-form-urlencoded` body."""
     return query(templates, known).encode()
+
+
+def _said(found: re.Match[str], known: Names) -> Any:
+    try:
+        return filtered(known[found.group(1)], found.group(2))
+    except (ValueError, TypeError):
+        raise Unrenderable(f"{found.group(1)} cannot be written as {found.group(2)}") from None
 
 
 def _quoted(plain: str) -> str:

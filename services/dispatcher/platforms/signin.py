@@ -15,7 +15,7 @@ import httpx
 from services.dispatcher.calls import Verdict
 from services.dispatcher.pick import parse
 from services.dispatcher.platforms import render
-from services.dispatcher.platforms.compose import USER_AGENT
+from services.dispatcher.platforms.compose import FORM, USER_AGENT
 from services.dispatcher.platforms.exchange import Token
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.verdict import Failure, classify
@@ -40,9 +40,9 @@ def token_request(auth: ClientCredentials, names: Mapping[str, Any]) -> httpx.Re
         headers={
             "User-Agent": USER_AGENT,
             "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Type": FORM if auth.encode == "form" else "application/json",
         },
-        content=render.form(auth.form, names),
+        content=(render.form if auth.encode == "form" else render.body)(auth.form, names),
     )
 
 

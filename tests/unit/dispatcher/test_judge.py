@@ -66,6 +66,16 @@ def test_no_answer_is_repeated_only_where_that_is_harmless(
     assert after.unanswered_since == NOW
 
 
+def test_a_look_waits_until_the_platform_could_show_it() -> None:
+    """A look right after the call would find nothing, and do it twice."""
+    looks = Idempotency("look", shows=timedelta(minutes=5))
+    after = judge(sent(), Verdict("in_doubt", "reset"), looks, NOW)
+    assert (after.state, after.due) == ("waiting", NOW + timedelta(minutes=5))
+    never_left = judge(sent(), Verdict("retry", "no connection"), looks, NOW)
+    assert never_left.due is not None
+    assert never_left.due < NOW + timedelta(minutes=1)
+
+
 def test_a_doubt_outlives_a_later_answer_that_nothing_happened() -> None:
     """503 to the repeat says nothing about the first call: once the key is forgotten, a doubt."""
     unanswered = sent(2, unanswered_since=later(minutes=-1))

@@ -1,13 +1,14 @@
 """One answer, one ruling: rules in order, then what is true of every platform."""
 
 from datetime import timedelta
+from typing import Literal
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from services.dispatcher.pick import parse, pick
-from services.dispatcher.verdict import Failure, Phase, Rule, RuledOutcome, classify
+from services.dispatcher.verdict import Failure, Phase, Rule, RuledOutcome, Wait, classify
 from tests.builders.platforms import NOW
 
 RULES = (
@@ -16,6 +17,8 @@ RULES = (
     Rule(status=("400",), text="again", steps=("find",), then="retry"),
     Rule(status=("500",), text=r"(?P<code>AB-\d+)", then="conflict"),
     Rule(text="gone", then="not_found"),
+    Rule(status=("2xx",), path="$.failed[0]", present=True, then="park", reason="some failed"),
+    Rule(status=("202",), path="$.id", present=False, then="reject", reason="no id"),
 )
 
 
@@ -23,6 +26,15 @@ RULES = (
     ("response", "outcome", "reason"),
     [
         pytest.param(httpx.Response(200), "ok", "HTTP 200", id="200"),
+        pytest.param(
+            httpx.Response(200, json={"failed": [{"a": 1}]}),
+            "park",
+            "HTTP 200: some failed",
+            id="present",
+        ),
+        pytest.param(httpx.Response(200, json={"failed": []}), "ok", "HTTP 200", id="not present"),
+        pytest.param(httpx.Response(202, json={}), "reject", "HTTP 202: no id", id="absent"),
+        pytest.param(httpx.Response(202, json={"id": 0}), "ok", "HTTP 202", id="not absent"),
         pytest.param(
             httpx.Response(201, json={"errors": [{"code": 17}]}),
             "reject",
@@ -166,3 +178,38 @@ def test_a_body_that_is_no_json_is_nothing() -> None:
     """Gateways answer HTML."""
     assert parse(b"<html>") is None
     assert parse(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "said", "seconds"),
+    [
+        ("s", "7", 7),
+        ("s", "0.5", 0.5),
+        ("ms", "1500", 1.5),
+        ("epoch_s", str(int(NOW.timestamp()) + 9), 9),
+        ("epoch_ms", str(int(NOW.timestamp() * 1000) + 250), 0.25),
+        ("s", "-3", None),
+        ("epoch_s", str(int(NOW.timestamp()) - 9), None),
+        ("s", "soon", None),
+        ("s", "nan", None),
+        ("s", "1e300", None),
+        ("s", "90000", None),
+        ("s", "", None),
+    ],
+)
+def test_a_platforms_own_header_names_the_wait(
+    unit: Literal["s", "ms", "epoch_s", "epoch_ms"], said: str, seconds: float | None
+) -> None:
+    """A span or a moment; nonsense, the past and more than a day leave the wait to us."""
+    rule = Rule(status=("429",), then="throttle", wait=Wait(header="x-reset", unit=unit))
+    heard = httpx.Response(429, headers={"x-reset": said})
+    ruling = classify(heard, (rule,), step="a", effect=True, now=NOW)
+    assert ruling.outcome == "throttle"
+    assert ruling.wait == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_retry_after_goes_before_the_platforms_own_header() -> None:
+    """The standard's word counts where both are said."""
+    rule = Rule(status=("429",), then="throttle", wait=Wait(header="x-reset"))
+    heard = httpx.Response(429, headers={"x-reset": "7", "Retry-After": "60"})
+    assert classify(heard, (rule,), step="a", effect=True, now=NOW).wait == timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """Conversations without I/O: what is asked after which answer, and the verdict at the end."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -23,7 +23,7 @@ ADOBE = Account(
     vars={"org": "acme", "client_id": "c", "client_secret": "hush", "scope": "a,b"},
 )
 NAMES = Names(events={"reassurance": "EVTone", "reassurance/price": "EVTprice"})
-PUSH = push_deal(ADOBE, NAMES, platforms.PUSH, now=NOW)
+PUSH = cast(Deal, push_deal(ADOBE, NAMES, platforms.PUSH, now=NOW))
 HREF = f"{BASE}/profileAndServicesExt/profile/@pkey-1"
 TOKEN = Token("t1")
 

@@ -45,6 +45,10 @@ act:
 )
 
 
+#: What says who somebody is has a place of its own in a request; no attribute may be mapped to it.
+IDENTITY = {"email", "Email", "email_address", "EmailAddress", "ext_id"}
+
+
 def test_the_example_is_good() -> None:
     """So that each of the next cases is wrong in one thing only."""
     assert Preset.model_validate(GOOD).name == "one"
@@ -76,6 +80,16 @@ def test_the_example_is_good() -> None:
         ("act.steps.0.request.method", "GET", "exactly one step"),
         ("act.steps.0.request.method", "PUT", "POST or a PATCH"),
         ("colour", "red", "Extra inputs"),
+        ("base_url", "https://{{free}}.example.com", "unknown name"),
+        ("auth", {"kind": "basic", "user": "{{key}}"}, "unknown name"),
+        ("act.steps.0.request.body", "{{delivery_id|rot13}}", "unknown filter"),
+        ("act.steps.0.request.form", {"a": "b"}, "one of `body`"),
+        ("act.steps.0.harmless", True, "exactly one step"),
+        ("act.repeatable", {"kind": "look", "after_s": 0}, "greater than 0"),
+        ("formats", {"pair": {"field": "id"}}, "Extra inputs"),
+        ("limits", {"windows": [{"per_s": 0, "most": 1}]}, "greater than or equal"),
+        ("classify", [{"path": "$.a", "then": "reject"}], "go together"),
+        ("classify", [{"path": "$.a", "values": ["1"], "present": True, "then": "ok"}], "not both"),
     ],
 )
 def test_a_preset_that_cannot_work_is_refused(where: str, value: object, told: str) -> None:
@@ -90,14 +104,36 @@ def test_a_preset_that_cannot_work_is_refused(where: str, value: object, told: s
         Preset.model_validate(wrong)
 
 
+def test_what_stands_in_a_host_name_is_bounded() -> None:
+    """Else a setting could lead the account's secret to another's server."""
+    wrong: Any = copy.deepcopy(GOOD)
+    wrong["base_url"] = "https://{{zone}}.example.com/{{folder}}"
+    wrong["vars"] = {"zone": {"about": "which"}, "folder": {"about": "which"}}
+    with pytest.raises(ValidationError, match=r"vars\.zone: it stands in a host name"):
+        Preset.model_validate(wrong)
+    wrong["vars"]["zone"]["pattern"] = "[a-z0-9]{1,9}"
+    assert Preset.model_validate(wrong).base_url == wrong["base_url"]
+
+
+@pytest.mark.parametrize("left_out", ["push_profile", "act"])
+def test_a_platform_may_take_profiles_only_or_actions_only(left_out: str) -> None:
+    """A chat keeps no profiles; a survey tool takes no messages. One of both it must take."""
+    half: Any = copy.deepcopy(GOOD)
+    del half[left_out]
+    assert Preset.model_validate(half).name == "one"
+    half = {key: value for key, value in half.items() if key not in ("push_profile", "act")}
+    with pytest.raises(ValidationError, match="`push_profile`, `act` or both"):
+        Preset.model_validate(half)
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_no_preset_writes_consent(name: str) -> None:
     """No request of any preset names a field that a target may not map, identity aside."""
     loaded = load_preset(name)
     for operation in (loaded.push_profile, loaded.act):
-        for step in operation.steps:
-            keys = _keys(step.request.body)
-            assert all(loaded.may_write(key) for key in keys - {"email"})
+        for step in operation.steps if operation else ():
+            keys = _keys(step.request.body) | set(step.request.form or ())
+            assert all(loaded.may_write(key) for key in keys - IDENTITY)
 
 
 def _keys(body: object) -> set[str]:
@@ -109,4 +145,5 @@ def _keys(body: object) -> set[str]:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_sends_the_delivery_id(name: str) -> None:
     """Whatever comes back can be told apart from somebody else's contact."""
-    assert "delivery_id" in load_preset(name).used_by_actions
+    preset = load_preset(name)
+    assert preset.act is None or {"delivery_id", "idempotency_key"} & preset.used_by_actions
