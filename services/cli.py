@@ -24,7 +24,7 @@ from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from services.segmenter.customer_cli import customer
-from services.segmenter.erase_cli import erase_customer, export_customer
+from services.segmenter.erase_cli import erase_customer, export_customer, list_erasures
 from services.segmenter.explain_cli import explain_customer
 from services.segmenter.figures.figures_cli import figures
 from services.segmenter.merge_cli import merge_customers, unmerge_customer
@@ -52,6 +52,7 @@ customer.command(name="merge")(merge_customers)
 customer.command(name="unmerge")(unmerge_customer)
 customer.command(name="quality")(quality)
 customer.command(name="erase")(erase_customer)
+customer.command(name="erasures")(list_erasures)
 customer.command(name="export")(export_customer)
 app.add_typer(customer)
 app.add_typer(survey)

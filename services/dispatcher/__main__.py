@@ -12,6 +12,7 @@ from services.dispatcher import watch
 from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
+from services.dispatcher.confirm import confirm_erasures
 from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
@@ -129,6 +130,12 @@ async def _part(
             stopping, lambda: watch.measure(engine, metrics, list(targets), context.clock)
         )
 
+    async def confirm_once() -> None:
+        await confirm_erasures(engine, context.bus.publisher, context.clock())
+
+    async def confirming(stopping: asyncio.Event) -> None:
+        await watch.repeat(stopping, confirm_once)
+
     async def sweep_once() -> None:
         changed = await sweep(engine, list(targets), context.clock())
         metrics.changed(changed)
@@ -164,6 +171,7 @@ async def _part(
             "reach": reach,
             "measure": measure,
             "sweep": sweeping,
+            "confirm": confirming,
             **{f"lane-{lane.target}": lane.run for lane in lanes},
         },
         ready=ready,

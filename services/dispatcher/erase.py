@@ -26,7 +26,10 @@ _NOTE = text("""
     VALUES (:erasure, :customer, :at, :now, '{}') ON CONFLICT DO NOTHING
 """)
 _COUNT = text("UPDATE erasures SET counts = CAST(:counts AS jsonb) WHERE erasure_id = :erasure")
-_HANDLED = text("SELECT true FROM erasures WHERE erasure_id = :erasure")
+# Told again because somebody missed our word that it is done: it is given again.
+_AGAIN = text("""
+    UPDATE erasures SET told = 'nothing' WHERE erasure_id = :erasure RETURNING true
+""")
 
 
 async def erase_customer(
@@ -48,7 +51,7 @@ async def erase_customer(
             "now": now,
         }
         hers = {one: recipients[one] for one in ids if not recipients[one].erased}
-        if not hers and await connection.scalar(_HANDLED, {"erasure": event.erasure_id}):
+        if not hers and await connection.scalar(_AGAIN, {"erasure": event.erasure_id}):
             return None
         await connection.execute(_NOTE, noted)
         groups = {r.group for r in recipients.values() if r.group and not r.erased}

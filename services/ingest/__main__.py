@@ -129,7 +129,7 @@ async def build(context: Context) -> Part:
     erasures = ConsumeLoop(
         consumer,
         context.bus.publisher,
-        Erasing(forgetting, context.registry),
+        Erasing(forgetting, context.bus.publisher, context.registry, clock=context.clock),
         clock=context.clock,
         batch=_BATCH,
         wanted=is_erasure,

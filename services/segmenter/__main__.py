@@ -9,6 +9,8 @@ from services.segmenter.case_api import make_case_router
 from services.segmenter.decide import Rulebook
 from services.segmenter.eligibility_api import make_eligibility_router
 from services.segmenter.erase_api import make_erase_router
+from services.segmenter.erase_open import ErasureMetrics
+from services.segmenter.erase_open import Watch as ErasureWatch
 from services.segmenter.erase_request import Requests
 from services.segmenter.explain_api import make_explain_router
 from services.segmenter.export_api import make_export_router
@@ -70,6 +72,7 @@ async def build(context: process.Context) -> Part:
         on_batch=lambda done: backlog.batch(done.handled + done.dead, done.oldest, clock()),
     )
     erasures = Requests(engine, publisher, context.route_key(), clock=clock)
+    open_erasures = ErasureWatch(engine, ErasureMetrics(context.registry), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     pruning = Pruning(engine, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
@@ -104,7 +107,7 @@ async def build(context: process.Context) -> Part:
             make_router(engine, rulebook, context.access, clock, rules),
             make_case_router(engine, context.access, clock, publisher),
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
-            make_erase_router(erasures, context.access, rules),
+            make_erase_router(erasures, context.access, rules, clock=clock),
             make_export_router(engine, context.access, rules),
             make_explain_router(engine, rulebook, context.access, clock, rules),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
@@ -118,6 +121,7 @@ async def build(context: process.Context) -> Part:
             "pruning": pruning.run,
             "progress": progress.run,
             "erasures": erasures.run,
+            "open erasures": open_erasures.run,
             "sweep": sweep.run,
             "figures": figures.run,
         },

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from services.segmenter.api import search_keys
+from services.segmenter.erase_open import LATE, WaitsFor
 from services.segmenter.erase_request import Receipt, Requests
 from services.segmenter.facts import Key
 from services.segmenter.merge_api import Who
@@ -57,6 +58,8 @@ class ErasurePreview(BaseModel):
 class ErasureReceipt(BaseModel):
     """What became of an erasure.
 
+    `state` is the segmenter's; `waits_for` names who has not done it yet (nobody: it is finished
+    everywhere), and `confirmed` is when each of the others had.
     `counts`: rows of the segmenter that are gone, by table (of `decisions` their bodies; ids and
     times stay). From `topics_forget_at` on no topic holds a record of hers. `elsewhere`: what the
     other services do, each by itself.
@@ -64,6 +67,8 @@ class ErasureReceipt(BaseModel):
 
     erasure_id: UUID
     state: Literal["asked", "done"]
+    waits_for: tuple[WaitsFor, ...]
+    confirmed: dict[str, Moment]
     asked_at: Moment
     asked_by: str
     done_at: Moment | None
@@ -71,6 +76,22 @@ class ErasureReceipt(BaseModel):
     customer_ids: tuple[UUID, ...]
     counts: dict[str, int]
     elsewhere: dict[str, str]
+
+
+class OpenErasure(BaseModel):
+    """A request that is not finished everywhere: since when, and whom it waits for."""
+
+    erasure_id: UUID
+    asked_at: Moment
+    asked_by: str
+    waits_for: tuple[WaitsFor, ...]
+    late: bool
+
+
+class OpenErasures(BaseModel):
+    """Requests that are not finished, oldest first; `late` are those that the log warns of."""
+
+    erasures: tuple[OpenErasure, ...]
 
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -83,6 +104,7 @@ def make_erase_router(
     access: Access,
     rules: Rules,
     *,
+    clock: Callable[[], datetime],
     new_id: Callable[[], UUID] = uuid4,
 ) -> APIRouter:
     """Build `/v1/customers/erase` and `/v1/erasures`; `rules` normalise how she is named."""
@@ -102,6 +124,23 @@ def make_erase_router(
         erasure_id = new_id()
         await requests.ask(erasure_id, ids, keys, token.name)
         return ErasureAsked(erasure_id=erasure_id, receipt=f"/v1/erasures/{erasure_id}")
+
+    @router.get("/erasures", dependencies=[caller])
+    async def unfinished(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> OpenErasures:
+        """List the requests that are not finished everywhere, oldest first."""
+        late = clock() - LATE
+        return OpenErasures(
+            erasures=tuple(
+                OpenErasure(
+                    erasure_id=one.erasure_id,
+                    asked_at=one.asked_at,
+                    asked_by=one.asked_by,
+                    waits_for=one.waits_for,
+                    late=one.asked_at <= late,
+                )
+                for one in await requests.unfinished(limit)
+            )
+        )
 
     @router.get(
         "/erasures/{erasure_id}",
@@ -131,6 +170,8 @@ def _receipt(found: Receipt) -> ErasureReceipt:
     return ErasureReceipt(
         erasure_id=found.erasure_id,
         state="done" if found.state == "done" else "asked",
+        waits_for=found.waits_for,
+        confirmed=found.confirmed,
         asked_at=found.asked_at,
         asked_by=found.asked_by,
         done_at=done,

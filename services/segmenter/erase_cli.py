@@ -1,9 +1,9 @@
-"""`nps customer erase` and `nps customer export`, at a running instance.
+"""`nps customer erase`, `erasures` and `export`, at a running instance.
 
 In: how a person is known, the instance's address and a token with the scope `erase` from NPS_TOKEN.
-Out: what would go (`--preview`), the erasure and with `--wait` its receipt, or all that is kept as
-one JSON object. Exit codes: 0 done, 1 refused, 2 an option is wrong, 75 no instance answers, or it
-is not done yet.
+Out: what would go (`--preview`), the erasure and with `--wait` its receipt, the requests that are
+not finished or one receipt, or all that is kept as one JSON object. Exit codes: 0 done, 1 refused,
+2 an option is wrong, 75 no instance answers, or it is not done yet.
 """
 
 import sys
@@ -68,6 +68,31 @@ def erase_customer(
     if wait and not preview and not _is_done(answer):
         sys.stderr.write("not done yet: look at the receipt again later\n")
         raise typer.Exit(_AWAY)
+
+
+def list_erasures(
+    context: typer.Context,
+    erasure_id: Annotated[UUID | None, typer.Argument(help="show this one; none: all open")] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="list at most so many")] = 100,
+    url: Url = HERE,
+    dispatcher: DispatcherUrl = None,
+    json: Json = False,
+) -> None:
+    """List the requests that are not finished: since when, and whom they wait for."""
+    with explained(), server(context, url) as at:
+        if erasure_id is None:
+            answer = at.get("/v1/erasures", limit=limit)
+        else:
+            answer = at.get(f"/v1/erasures/{erasure_id}")
+            with server(context, dispatcher or url) as other:
+                answer["platforms"] = _platforms(other, str(erasure_id))
+    if json:
+        write_json(answer)
+    elif erasure_id is None:
+        _list(Console(highlight=False), answer["erasures"])
+    else:
+        _show(Console(highlight=False), answer)
 
 
 def export_customer(
@@ -170,8 +195,22 @@ def _platforms(dispatcher: Server, erasure_id: str) -> dict[str, Any] | None:
 
 
 def _is_done(answer: dict[str, Any]) -> bool:
-    platforms = answer.get("platforms")
-    return answer.get("state") == "done" and platforms is not None and bool(platforms["done"])
+    # The platforms' own words come with the last confirmation, or a moment after it.
+    return answer.get("waits_for") == [] and answer.get("platforms") is not None
+
+
+def _list(console: Console, erasures: list[dict[str, Any]]) -> None:
+    if not erasures:
+        console.print("None is open: everything that was asked for is done everywhere.")
+        return
+    table = table_of("id", "asked", "by", "waits for", "")
+    for one in erasures:
+        late = "late" if one["late"] else ""
+        waits = ", ".join(one["waits_for"])
+        table.add_row(
+            *map(cell, (one["erasure_id"], one["asked_at"], one["asked_by"], waits, late))
+        )
+    console.print(table)
 
 
 def _show(console: Console, answer: dict[str, Any]) -> None:
@@ -185,6 +224,10 @@ def _show(console: Console, answer: dict[str, Any]) -> None:
         console.print("Nothing was changed: leave --preview out to do it.")
         return
     console.print(f"erasure {answer['erasure_id']}: {answer.get('state', 'asked for')}")
+    if "asked_at" in answer:
+        console.print(cell(f"asked {answer['asked_at']} by {answer['asked_by']}"), soft_wrap=True)
+    if answer.get("waits_for"):
+        console.print(f"waits for: {', '.join(answer['waits_for'])}")
     if answer.get("topics_forget_at"):
         console.print(f"the topics have forgotten by {answer['topics_forget_at']}")
     for one in (answer.get("platforms") or {}).get("targets", ()):

@@ -1,4 +1,4 @@
-"""Requests to forget somebody: written down first, then told on the bus until they are handled.
+"""Requests to forget somebody: written down first, then told on the bus until all confirmed them.
 
 In: whom, as normalised keys and ids of ours. Out: rows of `erasures`, and on `nps.feedback` the
 event `customer.erase_requested`. Promise: a request that was written down is told, whatever is away
@@ -17,7 +17,8 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import erase_store
+from services.segmenter import erase_open, erase_store
+from services.segmenter.erase_open import Unfinished, WaitsFor
 from services.segmenter.erasure import Group
 from services.segmenter.facts import PERSONAL, Key
 from shared.bus.port import Message, Publisher
@@ -33,8 +34,11 @@ _log = structlog.get_logger(__name__)
 
 #: How soon a request is told that could not be told at once.
 _EVERY_S: Final = 5.0
-#: One that nobody handled for so long is told again: it is the same event.
+#: One that somebody did not confirm for so long is told again: it is the same event, and whoever
+#: has done it confirms it again.
 _AGAIN: Final = timedelta(minutes=10)
+#: Platforms are tried for weeks; only their confirmation can have been lost.
+_AGAIN_PLATFORMS: Final = timedelta(days=1)
 _MOST: Final = 100
 
 _ADD = text("""
@@ -44,7 +48,9 @@ _ADD = text("""
 """)
 _UNTOLD = text("""
     SELECT erasure_id, asked_at, asked_by, customer_ids, people FROM erasures
-    WHERE state = 'asked' AND (told_at IS NULL OR told_at < :before)
+    WHERE (ingest_at IS NULL OR platforms_at IS NULL)
+        AND (told_at IS NULL OR told_at < :long_before OR
+             told_at < :before AND (ingest_at IS NULL OR dispatcher_at IS NULL))
     ORDER BY asked_at LIMIT :most
 """)
 _TOLD = text("""
@@ -52,14 +58,17 @@ _TOLD = text("""
 """)
 _READ = text("""
     SELECT erasure_id, asked_at, asked_by, state, customer_ids, CAST(counts AS text) AS counts,
-           done_at
+           done_at, ingest_at, dispatcher_at, platforms_at
     FROM erasures WHERE erasure_id = :id
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a request. `counts`: rows that are gone, by table."""
+    """What became of a request. `counts`: rows that are gone, by table.
+
+    `confirmed` is when each of the others had done it, as far as they said so.
+    """
 
     erasure_id: UUID
     asked_at: datetime
@@ -68,6 +77,8 @@ class Receipt:
     customer_ids: tuple[UUID, ...]
     counts: dict[str, int]
     done_at: datetime | None
+    waits_for: tuple[WaitsFor, ...]
+    confirmed: dict[str, datetime]
 
 
 class Requests:
@@ -113,7 +124,8 @@ class Requests:
         now = self._clock()
         with away_as_dependency():
             async with self._engine.connect() as connection:
-                parameters = {"before": now - _AGAIN, "most": _MOST}
+                before, long_before = now - _AGAIN, now - _AGAIN_PLATFORMS
+                parameters = {"before": before, "long_before": long_before, "most": _MOST}
                 rows = (await connection.execute(_UNTOLD, parameters)).all()
         if not rows:
             return 0
@@ -139,7 +151,15 @@ class Requests:
             customer_ids=tuple(row.customer_ids),
             counts=orjson.loads(row.counts),
             done_at=row.done_at,
+            waits_for=erase_open.waits_for(row),
+            confirmed=erase_open.confirmed(row),
         )
+
+    async def unfinished(self, most: int) -> list[Unfinished]:
+        """List requests that somebody has not done, oldest first. Raises `DependencyAway`."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                return await erase_open.unfinished(connection, most)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Tell requests until `stopping` is set."""

@@ -153,6 +153,7 @@ def told(erasure: Erasure, group: Group, now: datetime, route_key: bytes) -> Dec
     people = {hashed_name(route_key, kind, value) for kind, value in _wire(group.keys)}
     ordered = sorted(people | {*data.people})
     last = group.customer_ids[0] if group.customer_ids else data.erasure_id
+    places = range(0, max(len(ordered), 1), _MOST_PEOPLE)
     events = [
         CustomerErased(
             erasure_id=data.erasure_id,
@@ -161,8 +162,9 @@ def told(erasure: Erasure, group: Group, now: datetime, route_key: bytes) -> Dec
             people=tuple(ordered[place : place + _MOST_PEOPLE]),
             erased_before=data.erased_before,
             erased_at=now,
+            last=place == places[-1],
         )
-        for place in range(0, max(len(ordered), 1), _MOST_PEOPLE)
+        for place in places
     ]
     return Decision(
         event_id=erasure.event_id,

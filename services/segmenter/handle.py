@@ -15,7 +15,15 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import erase_store, key_owners, merge_store, saving, store, tombstones
+from services.segmenter import (
+    erase_open,
+    erase_store,
+    key_owners,
+    merge_store,
+    saving,
+    store,
+    tombstones,
+)
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.erasure import ERASED, Erasure
@@ -31,6 +39,7 @@ from shared.database import away_as_dependency
 from shared.errors import DependencyAway, Unprocessable
 from shared.events import feedback, outcomes
 from shared.events.envelope import DECISIONS, topic_of
+from shared.events.outcomes import ErasureConfirmed as Confirmed
 from shared.observe import Lines
 
 #: What a batch holds.
@@ -86,7 +95,9 @@ class Handler:
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
         """Handle a batch wholly; return what can never be handled. Raises `DependencyAway`."""
         started = time.perf_counter()
-        groups, rejected = _read(batch)
+        confirmed = [e.event.data for e in batch if isinstance(e.event.data, Confirmed)]
+        await erase_open.confirm(self._engine, confirmed)
+        groups, rejected = _read([e for e in batch if not isinstance(e.event.data, Confirmed)])
         for events in groups:
             changes = await self._decided(events)
             await self._publisher.publish(_messages(changes))

@@ -29,7 +29,7 @@ of the same name with `.dead` behind it."""
 _TOPICS: Final = {
     FEEDBACK: "What happened at the survey tool, the helpdesk, the CRM or by the clock.",
     DECISIONS: "Who the customer is now, what may be done, and why.",
-    OUTCOMES: "What became of our deliveries, and what platforms report of messages and actions.",
+    OUTCOMES: "What became of deliveries and erasures; what platforms report of messages, actions.",
 }
 #: What the segmenter tells itself: its timers, and the commands of its API.
 _OWN: Final = (
@@ -59,7 +59,12 @@ _OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
     ("segmenter", "send", DECISIONS, None),
     ("dispatcher", "receive", DECISIONS, None),
     ("ingest", "receive", DECISIONS, (decisions.CustomerErased.TYPE,)),
-    ("dispatcher", "send", OUTCOMES, (outcomes.DeliverySettled.TYPE,)),
+    (
+        "dispatcher",
+        "send",
+        OUTCOMES,
+        (outcomes.DeliverySettled.TYPE, outcomes.ErasureConfirmed.TYPE),
+    ),
     (
         "ingest",
         "send",

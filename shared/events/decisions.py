@@ -267,11 +267,12 @@ class CustomerErased(Fact):
     used again. Where nobody was known there are none, and `customer_id` is the erasure's. `people`
     holds HMAC-SHA-256s (hex) of all her identifiers under the route key, those of her responses
     (`source/survey/response id`) among them; one erasure with very many is told by several events,
-    each with a part of them. `erased_at` is when the segmenter had forgotten her.
+    each with a part of them, in order; only after the `last` it is done. `erased_at` is when the
+    segmenter had forgotten her.
     """
 
     TYPE: ClassVar[str] = "customer.erased"
-    VERSION: ClassVar[str] = "1.0"
+    VERSION: ClassVar[str] = "1.1"
 
     erasure_id: UUID
     customer_id: UUID
@@ -279,6 +280,7 @@ class CustomerErased(Fact):
     people: tuple[str, ...]
     erased_before: Moment
     erased_at: Moment
+    last: bool = True
 
 
 class SegmenterProgressed(Fact):

@@ -65,6 +65,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             outcomes.MessageOpened,
             outcomes.MessageUnsubscribed,
             outcomes.ActionCompleted,
+            outcomes.ErasureConfirmed,
         )
     },
 }

@@ -86,3 +86,8 @@ def delivery_id(cause: UUID, play: str, action: str) -> UUID:
 def outcome_event(delivery: UUID, change: int) -> UUID:
     """Name the telling of one change of one delivery."""
     return name_id("delivery.settled", delivery, change)
+
+
+def erasure_confirmed(erasure: UUID, part: str) -> UUID:
+    """Name the word of one part of us that an erasure is done there."""
+    return name_id("customer.erasure_confirmed", erasure, part)

@@ -1,4 +1,4 @@
-"""Topic `nps.outcomes`: what became of our deliveries, and what platforms report of messages."""
+"""Topic `nps.outcomes`: what became of deliveries and erasures, what platforms report."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -134,7 +134,22 @@ class ActionCompleted(Fact):
         return self
 
 
+class ErasureConfirmed(Fact):
+    """A part of us has done what a `customer.erased` asks for; told again it is the same event.
+
+    `platforms`: none is asked any more, each has deleted her or is left to a person. It says of the
+    dispatcher, who asks them, that it is done, too.
+    """
+
+    TYPE: ClassVar[str] = "customer.erasure_confirmed"
+    VERSION: ClassVar[str] = "1.0"
+
+    erasure_id: UUID
+    part: Literal["ingest", "dispatcher", "platforms"]
+    at: Moment
+
+
 MessageReport = (
     MessageSent | MessageDelivered | MessageBounced | MessageOpened | MessageUnsubscribed
 )
-OutcomeData = DeliverySettled | MessageReport | ActionCompleted
+OutcomeData = DeliverySettled | MessageReport | ActionCompleted | ErasureConfirmed

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI
@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.erase_api import make_erase_router
 from services.segmenter.erase_request import Requests
 from services.segmenter.export_api import make_export_router
-from shared.events import feedback
+from shared.events import feedback, ids
 from shared.events.decisions import CustomerErased
 from shared.events.envelope import Event
+from shared.events.outcomes import ErasureConfirmed
 from shared.events.vocabulary import Identifier
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
@@ -23,7 +24,9 @@ from shared.identifiers import AS_SAID, hashed
 from shared.settings import Secrets
 from tests.builders.facts import ROUTE_KEY, Shelf, day, event
 
-ERASER = {"Authorization": "Bearer eraser"}
+#: Who confirms an erasure.
+Confirmer = Literal["ingest", "dispatcher", "platforms"]
+PARTS: Final[tuple[Confirmer, ...]] = ("ingest", "dispatcher", "platforms")
 
 
 def people_of(*named: Identifier) -> tuple[str, ...]:
@@ -48,6 +51,12 @@ def erase_asked(
     return event(data, data.erasure_id)
 
 
+def confirmed(erasure_id: str, part: Confirmer, at: datetime = day(6)) -> Event:  # noqa: B008
+    """A part of us says that an erasure is done there."""
+    data = ErasureConfirmed(erasure_id=UUID(erasure_id), part=part, at=at)
+    return Event(ids.erasure_confirmed(data.erasure_id, part), "nps/ingest", at, data)
+
+
 def erased(shelf: Shelf) -> list[CustomerErased]:
     """Every person forgotten, as it was told."""
     return [e.data for e in shelf.events() if isinstance(e.data, CustomerErased)]
@@ -63,7 +72,7 @@ def erasing_app(engine: AsyncEngine, asked: Shelf, *, now: datetime = day(5)) ->
     access = Access(AccessConfig(tokens=tokens), secrets)
     requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: now)
     routers = [
-        make_erase_router(requests, access, AS_SAID),
+        make_erase_router(requests, access, AS_SAID, clock=lambda: now),
         make_export_router(engine, access, AS_SAID),
     ]
     return make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())

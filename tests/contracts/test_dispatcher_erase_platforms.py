@@ -11,13 +11,16 @@ import httpx
 import pytest
 
 from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.confirm import confirm_erasures
 from services.dispatcher.deletion import KEPT
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import sweep
 from services.dispatcher.watch import measure
+from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
+from shared.events.outcomes import ErasureConfirmed
 from shared.events.vocabulary import Identifier
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
@@ -291,6 +294,45 @@ async def test_open_deletions_are_measured_by_target(database: str) -> None:
             return d.registry.get_sample_value("nps_dispatcher_deletions_open", labels)
 
         assert (open_at("mails"), open_at("sandbox")) == (1, 0)
+
+
+async def test_an_erasure_is_confirmed_here_at_once_and_with_the_last_platform(
+    database: str,
+) -> None:
+    """Each is said once; told again of it, because the word was missed, it is said again."""
+    mails = answers(Verdict("retry", "HTTP 503"))
+    async with dispatching(database, BOOK, carriers={"mails": mails}) as d:
+
+        async def said() -> list[str]:
+            d.bag.messages.clear()
+            told = await confirm_erasures(d.engine, d.bag, d.now)
+            words = [e.data for e in d.bag.events() if isinstance(e.data, ErasureConfirmed)]
+            assert len(words) == told
+            return [word.part for word in words]
+
+        await d.tell(hers())
+        await d.run()
+        await d.tell(erased(SHE))
+        await d.run()
+        assert (await said(), await said()) == (["dispatcher"], [])
+        d.now += timedelta(days=1)
+        await d.run()
+        assert (await said(), await said()) == (["platforms"], [])
+        await d.tell(erased(SHE))
+        assert (await said(), await said()) == (["platforms"], [])
+
+
+async def test_a_bus_that_is_away_hears_later_that_it_is_done(database: str) -> None:
+    """Under the same id, whether it took the word or not."""
+    async with dispatching(database, BOOK) as d:
+        await d.tell(erased(SHE))
+        d.bag.away = True
+        with pytest.raises(DependencyAway):
+            await confirm_erasures(d.engine, d.bag, d.now)
+        d.bag.away = False
+        assert await confirm_erasures(d.engine, d.bag, later(minutes=1)) == 1
+        assert len({event.id for event in d.bag.events()}) == 1
+        assert len(d.bag.messages) == 2
 
 
 async def test_an_export_holds_all_that_is_kept_of_her_and_nothing_of_others(

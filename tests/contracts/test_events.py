@@ -114,6 +114,7 @@ EXAMPLES: tuple[EventData, ...] = (
         erased_before=AT,
         asked_by="operator",
     ),
+    outcomes.ErasureConfirmed(erasure_id=EVENT, part="dispatcher", at=AT),
     feedback.TimerDue(kind="hold_end", customer_id=CUSTOMER, subject="5d0c", arm=2, due_at=AT),
     decisions.CustomerDecided(
         decision_id=DECISION,

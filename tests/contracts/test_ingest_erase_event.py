@@ -1,6 +1,7 @@
 """A person is erased everywhere: what ingest does when it hears of it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,11 +22,14 @@ from shared.bus.consume import Received
 from shared.bus.port import Message, Partition, Record
 from shared.errors import DependencyAway
 from shared.events import envelope
+from shared.events.decisions import CustomerErased
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
+from shared.events.outcomes import ErasureConfirmed
 from shared.events.vocabulary import Identifier
 from tests.builders import decisions
 from tests.builders.erasing import consumed, email, erasure, forgotten, hashed, marks
+from tests.builders.facts import Shelf
 from tests.builders.ingest import Ingest
 from tests.builders.remapping import NOW, SOURCE, answer, mapped_by, send
 from tests.builders.waiting import eventually
@@ -172,6 +176,42 @@ async def test_who_writes_meanwhile_is_waited_for(
     assert await ingest.kept() == 0
 
 
+async def said(ingest: Ingest) -> list[ErasureConfirmed]:
+    """What was said on the bus of erasures that are done."""
+    rows = await ingest.rows("SELECT value FROM bus.records WHERE topic = 'nps.outcomes'")
+    events = [envelope.decode(bytes(value)) for (value,) in rows]  # type: ignore[call-overload]
+    found = {one.id: one.data for one in events if isinstance(one.data, ErasureConfirmed)}
+    assert len({data.erasure_id for data in found.values()}) == len(found)
+    return [one.data for one in events if isinstance(one.data, ErasureConfirmed)]
+
+
+async def test_that_it_is_done_is_said_and_said_again_when_it_is_told_again(
+    ingest: Ingest,
+) -> None:
+    """Under the same id: whoever missed the word hears it, and nobody hears of two."""
+    one = erasure(email(ANA))
+    await ingest.bus.publisher.publish([one])
+    await consumed(ingest, 1)
+    await ingest.bus.publisher.publish([one, erasure(email(BEN))])
+    await consumed(ingest, 3)
+    told = await said(ingest)
+    told_of = envelope.decode(one.value).data
+    assert isinstance(told_of, CustomerErased)
+    assert [each.part for each in told] == ["ingest"] * 3
+    assert [each.erasure_id == told_of.erasure_id for each in told] == [True, True, False]
+
+
+async def test_an_erasure_in_several_parts_is_done_with_the_last(ingest: Ingest) -> None:
+    """Her identifiers are many: until the last part some of them are not known here."""
+    read = envelope.decode(erasure(email(ANA)).value)
+    assert isinstance(read.data, CustomerErased)
+    for last in (False, True):
+        part = replace(read, data=read.data.model_copy(update={"last": last}))
+        await ingest.bus.publisher.publish([Message(DECISIONS, "key", encode(part))])
+        await consumed(ingest, 1 + last)
+        assert len(await said(ingest)) == int(last)
+
+
 class _Refusing:
     """A database that takes no such statement today."""
 
@@ -181,7 +221,7 @@ class _Refusing:
 
 async def test_a_database_that_refuses_is_waited_for() -> None:
     """A process that takes messages in must not end because an erasure takes too long."""
-    handler = Erasing(_Refusing(), CollectorRegistry())  # type: ignore[arg-type]
+    handler = Erasing(_Refusing(), Shelf(), CollectorRegistry(), clock=lambda: NOW)  # type: ignore[arg-type]
     message = erasure(email(ANA))
     record = Record(Partition(DECISIONS, 0), 0, message.key, message.value, NOW)
     with pytest.raises(DependencyAway):

@@ -1,21 +1,17 @@
 """Erasure and access as a person asks for them: previewed, told, done, with a receipt."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
 import pytest
-from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.erase_request import Requests
 from shared.bus.topics import declared
 from shared.database import connect
 from shared.events import feedback
 from shared.events.envelope import FEEDBACK
+from tests.builders.asking import Place
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -27,43 +23,19 @@ from tests.builders.facts import (
     ids_of,
     updated,
 )
-from tests.builders.forgetting import ERASER, erased, erasing_app, people_of, texts, traces
+from tests.builders.forgetting import (
+    PARTS,
+    confirmed,
+    erased,
+    erasing_app,
+    people_of,
+    texts,
+    traces,
+)
 from tests.builders.merging import count, merge_asked, profiles, tell
 
 MARK = "Écharpe de Zénobie"
 PHONE = "+33612345678"
-
-
-@dataclass
-class Place:
-    """A segmenter with two customers: its routes, what they publish, what it decided."""
-
-    app: FastAPI
-    asked: Shelf
-    engine: AsyncEngine
-    shelf: Shelf
-    anna: UUID
-    ben: UUID
-
-    async def post(self, path: str, token: str = "eraser", **wish: Any) -> httpx.Response:
-        async with self._client(token) as client:
-            return await client.post(f"/v1/customers/{path}", json=wish)
-
-    async def receipt(self, erasure_id: object, token: str = "eraser") -> httpx.Response:
-        async with self._client(token) as client:
-            return await client.get(f"/v1/erasures/{erasure_id}")
-
-    async def done(self, now: datetime = day(6)) -> None:  # noqa: B008 - a constant
-        """Let the handler handle what was asked for."""
-        await tell(self.engine, self.shelf, *self.asked.events(), now=now)
-        self.asked.messages.clear()
-
-    def _client(self, token: str) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.app),
-            base_url="http://nps.test",
-            headers={**ERASER, "Authorization": f"Bearer {token}"},
-        )
 
 
 @pytest.fixture
@@ -77,7 +49,7 @@ async def place(database: str) -> AsyncIterator[Place]:
         updated(*ids_of(ANNA, "K-7", PHONE), at=day(1), attributes={"first_name": "Zénobie"}),
     )
     anna, ben = shelf.decided()[0].customer_id, shelf.decided()[1].customer_id
-    yield Place(erasing_app(engine, asked), asked, engine, shelf, anna, ben)
+    yield Place(erasing_app(engine, asked), "eraser", asked, engine, shelf, anna, ben)
     await engine.dispose()
 
 
@@ -102,7 +74,7 @@ async def test_asked_told_done_and_the_receipt(place: Place) -> None:
     assert answer.status_code == 202
     erasure_id = answer.json()["erasure_id"]
     assert answer.json() == {"erasure_id": erasure_id, "receipt": f"/v1/erasures/{erasure_id}"}
-    asked = (await place.receipt(erasure_id)).json()
+    asked = (await place.get(f"erasures/{erasure_id}")).json()
     assert (asked["state"], asked["done_at"], asked["counts"]) == ("asked", None, {})
     (told,) = place.asked.events()
     assert isinstance(told.data, feedback.ErasureRequested)
@@ -117,7 +89,7 @@ async def test_asked_told_done_and_the_receipt(place: Place) -> None:
     assert "erasures: " + ANNA in await traces(place.engine, ANNA)
     await place.done()
     assert await traces(place.engine, ANNA, "K-7", PHONE, MARK, "Zénobie") == []
-    receipt = (await place.receipt(erasure_id)).json()
+    receipt = (await place.get(f"erasures/{erasure_id}")).json()
     assert (receipt["state"], receipt["asked_by"]) == ("done", "eraser")
     assert receipt["counts"]["facts"] == 2
     assert receipt["customer_ids"] == [str(place.anna)]
@@ -158,15 +130,16 @@ async def test_asked_twice_is_a_new_erasure_and_harmless(place: Place) -> None:
     await place.done()
     assert first != second
     assert [one.customer_ids for one in erased(place.shelf)] == [(place.anna,), (place.anna,)]
-    receipt = (await place.receipt(second)).json()
+    receipt = (await place.get(f"erasures/{second}")).json()
     assert (receipt["state"], set(receipt["counts"].values())) == ("done", {0})
 
 
 async def test_a_request_outlives_a_bus_that_is_away(place: Place) -> None:
-    """Written down it is asked for; it is told when the bus is back, and again if nobody did it."""
+    """Written down it is asked for; it is told when the bus is back, and again until all have."""
     place.asked.away = 1
     answer = await place.post("erase", email=ANNA)
     assert answer.status_code == 202
+    erasure_id = answer.json()["erasure_id"]
     assert place.asked.messages == []
     clock = [day(5)]
     requests = Requests(place.engine, place.asked, ROUTE_KEY, clock=lambda: clock[0])
@@ -177,7 +150,8 @@ async def test_a_request_outlives_a_bus_that_is_away(place: Place) -> None:
     first, again = place.asked.events()
     assert first == again
     await place.done()
-    clock[0] += timedelta(minutes=11)
+    await tell(place.engine, place.shelf, *(confirmed(erasure_id, part) for part in PARTS))
+    clock[0] += timedelta(days=11)
     assert await requests.tell() == 0
     assert await profiles(place.engine) == {place.ben: (await profiles(place.engine))[place.ben]}
 
@@ -205,9 +179,9 @@ async def test_only_who_may_forget_may_ask(place: Place) -> None:
     """The scopes `read` and `operate` are not enough, for none of the routes."""
     assert (await place.post("erase", token="reader", email=ANNA)).status_code == 403
     assert (await place.post("export", token="reader", email=ANNA)).status_code == 403
-    assert (await place.receipt(uuid4(), token="reader")).status_code == 403
-    assert (await place.receipt(uuid4(), token="nobody")).status_code == 401
-    assert (await place.receipt(uuid4())).status_code == 404
+    assert (await place.get(f"erasures/{uuid4()}", token="reader")).status_code == 403
+    assert (await place.get(f"erasures/{uuid4()}", token="nobody")).status_code == 401
+    assert (await place.get(f"erasures/{uuid4()}")).status_code == 404
 
 
 async def test_an_export_has_every_row_of_hers_and_none_of_others(place: Place) -> None:

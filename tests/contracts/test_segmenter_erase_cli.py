@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.cli import app as commands
 from services.segmenter import erase_cli
 from tests.builders.facts import ANNA, BEN, Shelf, answered, day, ids_of, updated
-from tests.builders.forgetting import erasing_app
+from tests.builders.forgetting import PARTS, confirmed, erased, erasing_app
 from tests.builders.merging import count, profiles, tell
 from tests.builders.operating import answering, run, told
 
@@ -110,7 +110,7 @@ async def test_an_erasure_is_asked_for_by_what_is_read_from_standard_input(
 async def test_waiting_ends_with_the_receipt_of_all(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Done here, then known at the platforms; who must be asked by hand is named."""
+    """Done here and everywhere, then known by name; who must be asked by hand is named."""
     monkeypatch.setattr(erase_cli, "_EVERY_S", 0)
     by_hand = {"target": "adobe", "state": "by_hand", "reason": "it has no way to delete"}
 
@@ -120,6 +120,8 @@ async def test_waiting_ends_with_the_receipt_of_all(
         async def publish(self, messages: Any) -> None:
             await super().publish(messages)
             await tell(engine, handled, *self.events(), now=day(6))
+            erasure = erased(handled)[0].erasure_id
+            await tell(engine, handled, *(confirmed(str(erasure), part) for part in PARTS))
 
     handled = Shelf()
     async with place(engine, Neighbours(targets=[by_hand], ready=2), Handled()) as (url, _, her):

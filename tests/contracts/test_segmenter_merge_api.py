@@ -1,15 +1,12 @@
 """Merging and its undoing as a person asks for it: previewed, asked for once, done by the bus."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as commands
 from services.segmenter import quality_store
@@ -23,6 +20,7 @@ from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import AS_SAID
 from shared.settings import Secrets
+from tests.builders.asking import Place
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -38,30 +36,7 @@ from tests.builders.merging import aliases, count, profiles, refusing, tell
 from tests.builders.operating import answering, run, told
 from tests.builders.sweeping import sweep
 
-OPERATE = {"Authorization": "Bearer operator"}
 TOKEN = {"NPS_TOKEN": "operator"}
-
-
-@dataclass
-class Place:
-    """A segmenter with two customers: its routes, what they publish, what it decided."""
-
-    app: FastAPI
-    asked: Shelf
-    engine: AsyncEngine
-    shelf: Shelf
-    anna: UUID
-    ben: UUID
-
-    async def post(self, path: str, **wish: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://nps.test") as client:
-            return await client.post(f"/v1/customers/{path}", json=wish, headers=OPERATE)
-
-    async def done(self) -> None:
-        """Let the handler handle what was asked for."""
-        await tell(self.engine, self.shelf, *self.asked.events())
-        self.asked.messages.clear()
 
 
 @pytest.fixture
@@ -82,7 +57,7 @@ async def place(database: str) -> AsyncIterator[Place]:
     access = Access(AccessConfig(tokens=tokens), secrets)
     router = make_merge_router(engine, rulebook(), access, lambda: day(6), AS_SAID, publisher=asked)
     app = make_app([Part(name="segmenter", routers=[router])], CollectorRegistry())
-    yield Place(app, asked, engine, shelf, anna, ben)
+    yield Place(app, "operator", asked, engine, shelf, anna, ben)
     await engine.dispose()
 
 

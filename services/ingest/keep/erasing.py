@@ -1,11 +1,14 @@
 """What a `customer.erased` does here: all that ingest keeps of her up to then goes, for ever.
 
-In: records of `nps.decisions`. Out: deleted rows and tombstones. Promise: the same told again
-changes nothing. Nearly all records there are decisions: they are passed over unread.
+In: records of `nps.decisions`. Out: deleted rows and tombstones, then the word on `nps.outcomes`
+that it is done. Promise: the same told again
+changes nothing and is confirmed again. Nearly all records there are decisions: they are passed over
+unread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -16,11 +19,16 @@ from sqlalchemy.exc import DBAPIError
 from services.ingest.keep.forget import Forgetting, Forgotten
 from shared import identifiers
 from shared.bus.consume import Received, Rejected
+from shared.bus.port import Message, Publisher
 from shared.errors import DependencyAway
+from shared.events import ids
 from shared.events.decisions import CustomerDecided, CustomerErased
+from shared.events.envelope import OUTCOMES, Event, encode
+from shared.events.outcomes import ErasureConfirmed
 
 _log = structlog.get_logger(__name__)
 
+SOURCE: Final = "nps/ingest"
 _TYPE: Final = CustomerErased.TYPE
 _BYTES: Final = _TYPE.encode()
 #: How a decision begins: behind two fixed fields and the short name of its source.
@@ -47,8 +55,17 @@ def is_erasure(value: bytes) -> bool:
 class Erasing:
     """The handler of the consumer."""
 
-    def __init__(self, forgetting: Forgetting, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        forgetting: Forgetting,
+        publisher: Publisher,
+        registry: CollectorRegistry,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._forgetting = forgetting
+        self._publisher = publisher
+        self._clock = clock
         self._people = Counter(
             "nps_ingest_erasures", "Erasures of a person that were done here", registry=registry
         )
@@ -60,11 +77,21 @@ class Erasing:
         )
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
-        """Forget each. Raises `DependencyAway`."""
+        """Forget each, and say so. Raises `DependencyAway`."""
         for received in batch:
             if isinstance(received.event.data, CustomerErased):
                 await self._erase(received.event.data)
+                await self._confirm(received.event.data)
         return ()
+
+    async def _confirm(self, erased: CustomerErased) -> None:
+        """Say that it is done before the offset is committed: after a kill it is said again."""
+        if not erased.last:  # the others come in order, and after it
+            return
+        data = ErasureConfirmed(erasure_id=erased.erasure_id, part="ingest", at=self._clock())
+        event = Event(ids.erasure_confirmed(erased.erasure_id, "ingest"), SOURCE, data.at, data)
+        key = str(erased.erasure_id)
+        await self._publisher.publish([Message(OUTCOMES, key, encode(event))])
 
     async def _erase(self, erased: CustomerErased) -> None:
         try:

@@ -12,13 +12,14 @@ from shared.events.feedback import (
     TimerDue,
     UnmergeRequested,
 )
+from shared.events.outcomes import ErasureConfirmed
 from shared.identifiers import response
 from tests.builders.facts import ANNA, case, completed, fact, settled
 from tests.contracts.test_events import EXAMPLES, event
 
 MINE = [data for data in EXAMPLES if TYPES[data.TYPE][1] in (FEEDBACK, OUTCOMES)]
 #: What comes on these topics and is done instead of known: timers, and commands of a person.
-DONE = (TimerDue, MergeRequested, UnmergeRequested, ErasureRequested)
+DONE = (TimerDue, MergeRequested, UnmergeRequested, ErasureRequested, ErasureConfirmed)
 
 
 @pytest.mark.parametrize(
