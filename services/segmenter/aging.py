@@ -33,7 +33,7 @@ def _ages(profile: Profile, policy: Policy) -> Iterator[datetime]:
     """List the moments that the lifecycle's rules look at."""
     days = policy.lifecycle
     since = moment(attributes.believed(profile, policy, CUSTOMER_SINCE))
-    order = last_order(profile)
+    order = last_order(profile, policy)
     if order is not None:
         yield order + timedelta(days=days.active_days) + _INSTANT
         yield order + timedelta(days=days.sleeping_days) + _INSTANT

@@ -31,12 +31,12 @@ def lifecycle(profile: Profile, policy: Policy, now: datetime) -> Lifecycle | No
     told = declared(profile, policy)
     if told is not None:
         return told
-    last = last_order(profile)
+    last = last_order(profile, policy)
     if last is not None:
         return _by_order(last, policy, now)
     if attributes.number(profile, policy, ORDERS) == 0:
         return _prospect(profile, policy, now)
-    since = moment(profile.attribute(CUSTOMER_SINCE))
+    since = moment(attributes.believed(profile, policy, CUSTOMER_SINCE))
     if since is not None and now - since <= timedelta(days=policy.lifecycle.active_days):
         return "active"
     return None
@@ -57,7 +57,7 @@ def left_at(profile: Profile, policy: Policy) -> datetime | None:
     told = declared(profile, policy)
     if told is not None:
         return LONG_AGO if told == "churned" else None
-    return last_order(profile)
+    return last_order(profile, policy)
 
 
 def gone_since(policy: Policy, now: datetime) -> datetime:
@@ -65,9 +65,10 @@ def gone_since(policy: Policy, now: datetime) -> datetime:
     return now - timedelta(days=policy.lifecycle.sleeping_days)
 
 
-def last_order(profile: Profile) -> datetime | None:
+def last_order(profile: Profile, policy: Policy) -> datetime | None:
     """Tell when she last ordered: by her CRM, or reported as an action completed."""
-    told = (moment(profile.attribute(LAST_ORDER)), profile.completed.get(_PURCHASE))
+    said = moment(attributes.believed(profile, policy, LAST_ORDER))
+    told = (said, profile.completed.get(_PURCHASE))
     return max((at for at in told if at is not None), default=None)
 
 

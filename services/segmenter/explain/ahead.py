@@ -150,7 +150,7 @@ def _ages(profile: Profile, policy: Policy) -> Iterator[datetime]:
     """List when something known grows older than lifecycle and maturity look back."""
     life, gates, answers = policy.lifecycle, policy.maturity.gates, policy.maturity.answers
     since = moment(believed(profile, policy, CUSTOMER_SINCE))
-    order = last_order(profile)
+    order = last_order(profile, policy)
     if order is not None:
         yield from _later([order], life.active_days, life.sleeping_days)
     if since is not None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.segmenter.lifecycle import gone_since, left_at, lifecycle
+from services.segmenter.policy.attributes import AttributeType
 from services.segmenter.policy.lifecycle import LifecyclePolicy
+from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event
@@ -117,3 +119,58 @@ def test_figures_and_decisions_have_one_word_for_who_left(
     for now in (NOW, day(1), day(400)):
         churned = left is not None and left < gone_since(POLICY, now)
         assert churned == (lifecycle(profile, POLICY, now) == "churned")
+
+
+#: The same under other names, and told as another type than it is.
+ALSO = POLICY.model_copy(
+    update={
+        "attributes": {
+            **POLICY.attributes,
+            "last_order_at": AttributeType(type="moment", also=("derniere_commande",)),
+            "customer_since": AttributeType(type="date", also=("client_depuis",)),
+        }
+    }
+)
+NUMBERS = POLICY.model_copy(
+    update={
+        "attributes": {
+            **POLICY.attributes,
+            "last_order_at": AttributeType(type="number"),
+            "customer_since": AttributeType(type="number"),
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "policy", "expected"),
+    [
+        pytest.param([known(derniere_commande=ordered(1))], ALSO, "active", id="by another name"),
+        pytest.param(
+            [
+                updated(at=day(-2), attributes={"last_order_at": ordered(900)}),
+                known(derniere_commande=ordered(1)),
+            ],
+            ALSO,
+            "active",
+            id="the newest word, whatever its name",
+        ),
+        pytest.param([known(client_depuis=ordered(30))], ALSO, "active", id="new, so named"),
+        pytest.param([known(derniere_commande=ordered(1))], POLICY, None, id="a name not declared"),
+        pytest.param([known(last_order_at=ordered(1))], NUMBERS, None, id="not of its type"),
+        pytest.param([known(customer_since=ordered(30))], NUMBERS, None, id="nor since when"),
+    ],
+)
+def test_dates_are_read_as_the_policy_declares_them(
+    told: list[Event], policy: Policy, expected: str | None
+) -> None:
+    """By any name of theirs, and not believed where they do not fit, as by every other rule."""
+    profile = rebuild(fact(one) for one in told)
+    assert lifecycle(profile, policy, NOW) == expected
+
+
+def test_her_last_order_by_another_name_tells_that_she_has_left() -> None:
+    """The same moment is what churn counts from."""
+    profile = rebuild([fact(known(derniere_commande=ordered(800)))])
+    assert left_at(profile, ALSO) == day(-800)
+    assert left_at(profile, POLICY) is None
