@@ -67,8 +67,11 @@ def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:
     if template.url is None:
         query = render.query(template.query, names)
         path = render.path(template.path or "", names)
+        own = account.base_url
+        if template.base_url is not None:
+            own = render.text(template.base_url, account.vars)
         # A receiver's own URL is kept to the letter, a last slash included.
-        base = account.base_url.rstrip("/") if path else account.base_url
+        base = own.rstrip("/") if path else own
         return httpx.URL(f"{base}{path}{'?' + query if query else ''}")
     return same_origin(account.base_url, names.get(template.url))
 

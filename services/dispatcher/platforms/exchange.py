@@ -59,6 +59,9 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
     done: set[tuple[str, str]] = set()
     step = deal.operation.steps[0]
     while True:
+        if step.channels and step.branch is not None and deal.channel not in step.channels:
+            step = deal.operation.step(step.branch.none)
+            continue
         lacking = next((kind for kind in step.needs if not names.get(kind)), None)
         if lacking:
             return Verdict("reject", f"the customer has no {lacking}, which this platform needs")

@@ -17,6 +17,9 @@ class Request(Strict):
     """One request; `{{name}}` stands for a value."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    base_url: str | None = Field(
+        None, description="another address of the same account; null: the preset's"
+    )
     path: str | None = Field(None, description="below base_url")
     url: str | None = Field(None, description="the name of an extracted link, same origin only")
     query: dict[str, str] = Field(default_factory=dict)
@@ -29,6 +32,8 @@ class Request(Strict):
     def _one_address_one_body(self) -> "Request":
         if (self.path is None) == (self.url is None):
             raise ValueError("give either `path` or `url`")
+        if self.base_url is not None and self.url is not None:
+            raise ValueError("an extracted link stays on the preset's base_url")
         if sum(part is not None for part in (self.body, self.form, self.xml)) > 1:
             raise ValueError("give one of `body`, `form` and `xml`")
         return self
@@ -36,7 +41,8 @@ class Request(Strict):
     @property
     def templates(self) -> list[Any]:
         """Everything that may name a value."""
-        return [self.path or "", self.query, self.headers, self.body, self.form, self.xml]
+        said = [self.path or "", self.base_url or ""]
+        return [*said, self.query, self.headers, self.body, self.form, self.xml]
 
 
 class Select(Strict):
@@ -48,6 +54,17 @@ class Select(Strict):
     )
     field: Path = Field(description="in each item")
     equal: str = Field(description="the name it must equal; `email` compares as addresses")
+
+
+class Refusal(Strict):
+    """Where a platform says in its own words that somebody refuses."""
+
+    path: Path = Field(description="a text, or a list of them")
+    each: Path | None = Field(None, description="in each item of the list; null: the item")
+    refuses: tuple[str, ...] = Field(min_length=1, description="texts that are a refusal")
+    agrees: tuple[str, ...] = Field(
+        (), description="texts that are consent: for marketing nothing else is; empty: all others"
+    )
 
 
 #: Where a branch may lead beside the steps: a person must look · nothing is left to do.
@@ -72,9 +89,12 @@ class Step(Strict):
         False, description="of an action: not a GET, and yet no effect (a search, an upsert)"
     )
     select: Select | None = None
-    refused_by: dict[Channel | Literal["any"], tuple[Path, ...]] = Field(
+    channels: tuple[Channel, ...] = Field(
+        (), description="others pass it over, as if nobody were found; empty: it is for all"
+    )
+    refused_by: dict[Channel | Literal["any"], tuple[Path | Refusal, ...]] = Field(
         default_factory=dict,
-        description="consent fields read by the way: true suppresses the message",
+        description="consent fields read by the way: true, or a refusal's text, suppresses",
     )
     extract: dict[str, Path] = Field(
         default_factory=dict, description="name → where in the one item"
@@ -147,6 +167,9 @@ class Operation(Strict):
         if len(set(ids)) != len(ids) or not ENDS.isdisjoint(ids):
             raise ValueError("two steps share one id, or one is called park or done")
         for step in self.steps:
+            later = ids[ids.index(step.id) + 1 :]
+            if step.channels and (step.branch is None or step.branch.none not in later):
+                raise ValueError(f"step {step.id}: other channels need a later step at branch.none")
             missing = step.targets() - {*ids, *ENDS}
             if missing:
                 raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")

@@ -163,6 +163,8 @@ class Preset(Strict):
             for step in operation.steps:
                 request = step.request
                 _known(f"{label}.{step.id}", request.templates, known)
+                if request.base_url is not None:
+                    _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
         steps = {step.id for _, operation, _ in operations for step in operation.steps}
@@ -177,7 +179,9 @@ class Preset(Strict):
     @model_validator(mode="after")
     def _hosts_are_bounded(self) -> "Preset":
         """A setting must not lead a secret to another host: what stands in one has a pattern."""
-        addresses = [self.base_url]
+        operations = [o for o in (self.push_profile, self.act, self.erase) if o is not None]
+        steps = [step for operation in operations for step in operation.steps]
+        addresses = [self.base_url, *(s.request.base_url for s in steps if s.request.base_url)]
         if isinstance(self.auth, ClientCredentials):
             addresses.append(self.auth.token_url)
         for name in sorted(frozenset[str]().union(*map(render.names, map(_host, addresses)))):

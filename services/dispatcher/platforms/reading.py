@@ -8,9 +8,12 @@ import httpx
 from services.dispatcher.calls import Verdict
 from services.dispatcher.pick import parse, pick
 from services.dispatcher.platforms.deals import Deal
-from services.dispatcher.platforms.operation import Step
+from services.dispatcher.platforms.operation import Refusal, Step
 from services.dispatcher.verdict import TEXT_LIMIT
 from shared import identifiers
+
+#: A field named by its path alone is a flag that says no to messages.
+_YES_OR_NO = Refusal(path="$", refuses=("true", "1"), agrees=("false", "0"))
 
 
 def onward(
@@ -54,16 +57,23 @@ def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
     A field that is not shown, or says neither yes nor no, is no refusal of a service message; but
     unknown consent is *no* for marketing.
     """
-    for channel, paths in step.refused_by.items():
-        if channel not in ("any", deal.channel):
-            continue
-        for path in paths:
-            said = {str(pick(item, path)).lower() for item in found}
-            if said & {"true", "1"}:
-                return f"opted out on the platform ({path.removeprefix('$.')})"
-            if deal.contact_class == "marketing" and not said <= {"false", "0"}:
-                return f"consent unknown on the platform ({path.removeprefix('$.')})"
+    asked = (said for name, said in step.refused_by.items() if name in ("any", deal.channel))
+    for where in (where for several in asked for where in several):
+        refusal = _YES_OR_NO if isinstance(where, str) else where
+        path = where if isinstance(where, str) else where.path
+        said = {text for item in found for text in _texts(pick(item, path), refusal.each)}
+        if said & {text.lower() for text in refusal.refuses}:
+            return f"opted out on the platform ({path.removeprefix('$.')})"
+        known = not refusal.agrees or said <= {text.lower() for text in refusal.agrees}
+        if deal.contact_class == "marketing" and not known:
+            return f"consent unknown on the platform ({path.removeprefix('$.')})"
     return None
+
+
+def _texts(said: object, each: str | None) -> list[str]:
+    """Read a field, or each item of a list, as texts to compare."""
+    items = (said or [None]) if isinstance(said, list) else [said]
+    return [str(pick(item, each or "$")).lower() for item in items]
 
 
 def _equal(theirs: object, ours: str, *, email: bool) -> bool:

@@ -1,9 +1,9 @@
 """Rendering a request template: `{{name}}` becomes a value, once; no value is read as a template.
 
 `{{name|filter}}` gives it in another form (`filters`). A whole-value template keeps the type;
-None leaves the key out. In a text, a value becomes text; in a URL it is percent-encoded, in XML
-escaped; in a header it must be plain visible ASCII. So a customer's own words (quotes, `{{…}}`,
-`</ctx>`, line ends) stay words. Pure.
+None leaves the key out; a key may be named by a template too. In a text, a value becomes text; in a
+URL it is percent-encoded, in XML escaped; in a header it must be plain visible ASCII. So a
+customer's own words (quotes, `{{…}}`, `</ctx>`, line ends) stay words. Pure.
 """
 
 import re
@@ -19,6 +19,8 @@ from services.dispatcher.platforms.filters import FILTERS, filtered
 _NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_.]*)(?:\s*\|\s*([a-z0-9_]+))?\s*\}\}")
 #: What XML 1.0 cannot hold at all, escaped or not (https://www.w3.org/TR/xml/#charsets).
 _NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+#: Our fields have no other letters; a colon would be a namespace nobody declared.
+_ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUOTES = {'"': "&quot;", "'": "&apos;"}
 #: An object's key whose value is a mapping to be poured into that object.
 SPREAD = "..."
@@ -39,7 +41,7 @@ def names(template: object) -> frozenset[str]:
         return frozenset(name for name, _ in asked)
     parts: Iterable[object] = ()
     if isinstance(template, Mapping):
-        parts = template.values()
+        parts = (*template, *template.values())
     elif isinstance(template, list | tuple):
         parts = template
     return frozenset().union(*(names(part) for part in parts))
@@ -57,7 +59,7 @@ def value(template: Any, known: Names) -> Any:
             if key == SPREAD:
                 made.update((k, v) for k, v in (rendered or {}).items() if k not in template)
             elif rendered is not None:
-                made[key] = rendered
+                made[text(key, known)] = rendered
         return made
     if isinstance(template, list | tuple):
         return [value(part, known) for part in template]
@@ -72,13 +74,22 @@ def text(template: str, known: Names) -> str:
 def xml(template: str, known: Names) -> bytes:
     """Render an XML text; a value is escaped, for elements and attributes alike.
 
-    Characters that XML cannot hold are left out.
+    Values by name become elements. Characters that XML cannot hold are left out.
     """
 
-    def escaped(found: re.Match[str]) -> str:
-        return escape(_NO_XML.sub("", _plain(_said(found, known))), _QUOTES)
+    def written(found: re.Match[str]) -> str:
+        said = _said(found, known)
+        if not isinstance(said, Mapping):
+            return _escaped(said)
+        if not all(_ELEMENT.fullmatch(name) for name in said):
+            raise Unrenderable(f"a name of {found.group(1)} is no name of an XML element")
+        return "".join(f"<{name}>{_escaped(part)}</{name}>" for name, part in said.items())
 
-    return _NAME.sub(escaped, template).encode()
+    return _NAME.sub(written, template).encode()
+
+
+def _escaped(value: object) -> str:
+    return escape(_NO_XML.sub("", _plain(value)), _QUOTES)
 
 
 def body(template: Any, known: Names) -> bytes:

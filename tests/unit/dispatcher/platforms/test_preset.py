@@ -67,6 +67,9 @@ def test_the_example_is_good() -> None:
         ("push_profile.steps.0.id", "update", "share one id"),
         ("push_profile.steps.1.request.url", "other", "extracted link"),
         ("push_profile.steps.1.request.path", "/x", "either"),
+        ("push_profile.steps.1.request.base_url", "https://x.example", "stays on"),
+        ("push_profile.steps.0.request.base_url", "https://{{host}}", "unknown name"),
+        ("push_profile.steps.0.request.base_url", "https://{{email}}", "unknown name"),
         ("push_profile.repeatable", {"kind": "none"}, "only of it"),
         ("push_profile.steps.1.request.body", {"a": "{{delivery_id}}"}, "unknown name"),
         ("act.repeatable", None, "only of it"),
@@ -113,6 +116,10 @@ def test_what_stands_in_a_host_name_is_bounded() -> None:
         Preset.model_validate(wrong)
     wrong["vars"]["zone"]["pattern"] = "[a-z0-9]{1,9}"
     assert Preset.model_validate(wrong).base_url == wrong["base_url"]
+    wrong["vars"]["other"] = {"about": "which"}
+    wrong["act"]["steps"][0]["request"]["base_url"] = "https://{{other}}.example.com"
+    with pytest.raises(ValidationError, match=r"vars\.other: it stands in a host name"):
+        Preset.model_validate(wrong)
 
 
 @pytest.mark.parametrize("left_out", ["push_profile", "act"])

@@ -35,6 +35,7 @@ KNOWN: dict[str, Any] = {
         ),
         pytest.param({"...": "{{nothing}}"}, {}, id="nothing to pour"),
         pytest.param(["{{score}}", {"x": "{{yes}}"}], [0, {"x": True}], id="nested"),
+        pytest.param({"_{{score}}": {"x": 1}}, {"_0": {"x": 1}}, id="a key by name"),
         pytest.param(7, 7, id="a constant"),
         pytest.param("{{ Score }} {score}", "{{ Score }} {score}", id="no template"),
     ],
@@ -46,7 +47,18 @@ def test_a_template_renders_to(template: object, expected: object) -> None:
 
 def test_names_are_found_at_any_depth() -> None:
     """So that a preset with a misspelt name is refused when it is loaded."""
-    assert render.names({"a": ["{{x}}", {"b": "y {{z.z}}"}], "c": 1}) == {"x", "z.z"}
+    found = render.names({"a": ["{{x}}", {"b": "y {{z.z}}"}], "{{k}}": 1})
+    assert found == {"x", "z.z", "k"}
+
+
+def test_values_by_name_become_elements_of_an_xml_text() -> None:
+    """Escaped like any other; a name that is no element's is refused."""
+    known = {"said": {"a": "</a>&", "b-1": 3, "c": None}, "odd": {'a b="c"': 1}}
+    assert (
+        render.xml("<x>{{said}}</x>", known) == b"<x><a>&lt;/a&gt;&amp;</a><b-1>3</b-1><c></c></x>"
+    )
+    with pytest.raises(Unrenderable, match="odd"):
+        render.xml("<x>{{odd}}</x>", known)
 
 
 @pytest.mark.parametrize(
