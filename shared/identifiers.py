@@ -69,8 +69,13 @@ class Rules:
 
         To find what is kept of somebody, such as for an erasure; none if it is no identifier.
         """
-        found = {self.identifier(kind, raw), _email(raw) if kind == "email" else None}
-        return tuple(sorted((one for one in found if one), key=lambda one: one.value))
+        if kind != "email" or self.plus == "keep":
+            found = self.identifier(kind, raw)
+            return () if found is None else (found,)
+        said = _email(raw)
+        if said is None:
+            return ()
+        return tuple(sorted({said, self._mailbox(said)}, key=lambda one: one.value))
 
     def _mailbox(self, address: Identifier) -> Identifier:
         if self.plus == "keep":

@@ -6,7 +6,7 @@ every survey there are rules of the survey and the experience asked about. Windo
 clocks are: a day is 24 hours from the experience's own moment, in no time zone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,7 +27,6 @@ from shared.events.vocabulary import Channel, Value
 _ABOUT_HER: Final = ("language", "tone", "title", "first_name", "last_name")
 #: The hexadecimal digits of a hash that draw the lot: 48 bits, which a float holds exactly.
 _DIGITS: Final = 12
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +94,22 @@ def judge(
     `others`: whom else she may be, because her identifiers disagree. The survey may reach any of
     them, so of what each rule says about them the strictest counts.
     """
-    lifted = [_lifted(one, asked, policy, now) for one in (profile, *others)]
-    said = [[rule(one, asked, policy, now) for one in (profile, *others)] for rule in RULES]
-    found = [
-        _strictest(one for one, off in zip(each, lifted, strict=True) if not _is_off(one, off))
-        for each in said
-    ]
-    refusals = tuple(refusal for refusal in found if refusal is not None)
-    off = any(_is_off(one, by) for each in said for one, by in zip(each, lifted, strict=True))
-    verdict = _verdict(refusals, asked, cases.EXEMPT if off else None)
+    people = [(one, _lifted(one, asked, policy, now)) for one in (profile, *others)]
+    refusals: list[Refusal] = []
+    exempt = False
+    for rule in RULES:
+        strictest: Refusal | None = None
+        for one, lifted in people:
+            refusal = rule(one, asked, policy, now)
+            if refusal is None:
+                continue
+            if refusal.rule in lifted:
+                exempt = True
+            elif strictest is None or _ends_later(refusal, strictest):
+                strictest = refusal
+        if strictest is not None:
+            refusals.append(strictest)
+    verdict = _verdict(tuple(refusals), asked, cases.EXEMPT if exempt else None)
     return verdict if others or not refusals else _sooner(verdict, profile, asked, policy, now)
 
 
@@ -126,10 +132,6 @@ def _about_cases(asked: Asked, policy: Policy) -> bool:
 def _lifted(profile: Profile, asked: Asked, policy: Policy, now: datetime) -> frozenset[str]:
     """List the rules that do not hold this survey, because it asks her how her case went."""
     return cases.lifted(profile, policy, now) if _about_cases(asked, policy) else frozenset()
-
-
-def _is_off(refusal: Refusal | None, lifted: frozenset[str]) -> bool:
-    return refusal is not None and refusal.rule in lifted
 
 
 def _sooner(
@@ -246,10 +248,11 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def _strictest(refusals: Iterable[Refusal | None]) -> Refusal | None:
-    """Keep the refusal that ends last; one without an end never does."""
-    found = [refusal for refusal in refusals if refusal is not None]
-    return max(found, key=lambda refusal: refusal.until or _NEVER, default=None)
+def _ends_later(refusal: Refusal, other: Refusal) -> bool:
+    """Compare the ends of two refusals; one without an end never ends."""
+    if refusal.until is None or other.until is None:
+        return refusal.until is None and other.until is not None
+    return refusal.until > other.until
 
 
 def _standing(hold: Hold | None, now: datetime) -> Refusal | None:
@@ -284,6 +287,5 @@ def newest_response(profile: Profile, asked: Asked, policy: Policy) -> Response 
 
 def known_attributes(profile: Profile, policy: Policy, wanted: tuple[str, ...]) -> dict[str, Value]:
     """List what a survey need not ask: language, tone and names, and the attributes wanted."""
-    names = dict.fromkeys((*_ABOUT_HER, *wanted))
-    values = {name: believed(profile, policy, name) for name in names}
+    values = {name: believed(profile, policy, name) for name in (*_ABOUT_HER, *wanted)}
     return {name: value for name, value in values.items() if value is not None}

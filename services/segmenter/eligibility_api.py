@@ -5,24 +5,34 @@ order. Nothing is locked and nothing kept: whoever then asks her tells it by an 
 (`survey.invitation.sent`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter import clocks, reading
+from services.segmenter import reading
 from services.segmenter.decide import Rulebook
-from services.segmenter.eligibility_views import Answer, Survey, answer, read
+from services.segmenter.eligibility_views import (
+    Answer,
+    Person,
+    Survey,
+    answer,
+    read,
+    whole,
+    written,
+)
+from services.segmenter.facts import Key
+from services.segmenter.rows import Customer
 from shared.database import away_as_dependency
 from shared.http.auth import Access
 from shared.http.routing import guarded
 from shared.identifiers import Rules
 
-#: How many are read and judged before others of this process have their turn: 0.4 ms each, so that
-#: a thousand together hold up nobody for longer than one batch of events does.
+#: How many are read and judged before others of this process have their turn: 0.1 ms each on a
+#: quiet machine, so that a thousand together hold up nobody for longer than a few milliseconds.
 _AT_ONCE: Final = 50
 
 
@@ -35,25 +45,29 @@ def make_eligibility_router(
 ) -> APIRouter:
     """Build the route; `rules` normalise by whom is asked."""
     router = guarded(access, "read", "surveys")
+    # One statement asks all of a slice, and one statement sees one moment without a transaction
+    # around it, which would be two more journeys to the database.
+    reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    @router.post("/v1/survey-eligibility")
-    async def survey_eligibility(asked: Survey) -> Answer:
-        """Tell who may be asked this survey now, why not, when next, and what is known already."""
-        people = [read(person, rules) for person in asked.customers]
-        now, answers = clock(), []
+    async def known(people: Sequence[Person]) -> Mapping[Key, Customer]:
+        keys = set(chain.from_iterable(person.keys for person in people))
+        if not keys:
+            return {}
+        # Given back between the slices: whoever decides shares these connections.
         with away_as_dependency():
-            async with engine.connect() as connection:
-                for start in range(0, len(people), _AT_ONCE):
-                    some = people[start : start + _AT_ONCE]
-                    keys = set(chain.from_iterable(person.keys for person in some))
-                    found = await reading.by_keys(connection, keys) if keys else {}
-                    answers += [answer(person, asked, found, rulebook, now) for person in some]
-        family = clocks.family_of(asked.survey, rulebook.policy)
-        return Answer(
-            survey=asked.survey,
-            family=family.name if family else None,
-            policy=rulebook.version,
-            customers=tuple(answers),
-        )
+            async with reader.connect() as connection:
+                return await reading.by_keys(connection, keys)
+
+    @router.post("/v1/survey-eligibility", response_model=Answer)
+    async def survey_eligibility(asked: Survey) -> Response:
+        """Tell who may be asked this survey now, why not, when next, and what is known already."""
+        now, answers = clock(), []
+        for start in range(0, len(asked.customers), _AT_ONCE):
+            people = [read(one, rules) for one in asked.customers[start : start + _AT_ONCE]]
+            found = await known(people)
+            answers.append(written([answer(one, asked, found, rulebook, now) for one in people]))
+        # Ready made: the framework would check and copy every answer before it writes them all,
+        # in one go.
+        return Response(whole(asked, rulebook, answers), media_type="application/json")
 
     return router

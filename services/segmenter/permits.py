@@ -40,6 +40,9 @@ def permits(profile: Profile, policy: Policy) -> tuple[Permit, ...]:
 def permits_of(profile: Profile, policy: Policy, contact_class: ContactClass) -> tuple[Permit, ...]:
     """State every channel of one class."""
     rule = policy.permits[contact_class]
+    if not profile.consents and not profile.bounces:
+        asked = rule.consent == "requested" and _asked_for_contact(profile)
+        return _untold_of(policy, contact_class, asked)
     return tuple(_permit(profile, contact_class, channel, rule) for channel in rule.channels)
 
 
@@ -83,12 +86,18 @@ def _permit(
 @lru_cache(maxsize=16)
 def _untold(policy: Policy, asked: bool) -> tuple[Permit, ...]:
     """State all permits of who said neither yes nor no: of nearly everybody, always the same."""
-    permits = []
-    for name, rule in policy.permits.items():
-        allowed, code = _unsaid(rule, asked=asked)
-        basis = rule.basis if allowed else None
-        permits += [_made(name, channel, basis, code, rule.purpose) for channel in rule.channels]
-    return tuple(permits)
+    return tuple(permit for name in policy.permits for permit in _untold_of(policy, name, asked))
+
+
+@lru_cache(maxsize=64)
+def _untold_of(policy: Policy, contact_class: ContactClass, asked: bool) -> tuple[Permit, ...]:
+    """State the permits of one class likewise."""
+    rule = policy.permits[contact_class]
+    allowed, code = _unsaid(rule, asked=asked)
+    basis = rule.basis if allowed else None
+    return tuple(
+        _made(contact_class, channel, basis, code, rule.purpose) for channel in rule.channels
+    )
 
 
 @lru_cache(maxsize=1024)
