@@ -7,7 +7,9 @@ families of words were then widened, so that it no longer says how the rules do 
 met: a new round does. `passers_by` is such a round, as five people of as many trades as possible
 would write; the 80 marked `kept` were drawn by lot before anything was measured, and no rule was
 changed for them. On these alone the product is found to 0.82 (precision) and 0.88 (recall), below
-what is asked, and the pains of all themes to 0.78 and 0.82; everything else is above it.
+what is asked, and the pains of all themes to 0.78 and 0.82; everything else is above it. Its last
+40 were the most roundabout; before the words of these were widened, the rules had found the
+product to 0.67 and 0.62, the delivery to 0.80 and 0.57, the service to 0.62 and 0.73.
 """
 
 import json
