@@ -133,6 +133,7 @@ def action_deal(
         "template": names.templates.get(call.template, call.template),
         "event": event,
         "channel": call.channel,
+        "channel_code": preset.formats.channels.get(call.channel, call.channel),
         "contact_class": call.contact_class,
         "deadline": moment(call.deadline, preset.formats.deadline),
         **_attributes(call.attributes, names, preset.formats),

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.verdict import Regex, Rule
+from shared.events.vocabulary import Channel
 from shared.settings import Strict, load_yaml
 
 _FOLDER = File(__file__).parent
@@ -24,7 +25,7 @@ COMMON = frozenset({"customer", "email", "phone", "external_id", "sent_at"})
 PUSH = COMMON | {"message_id", "version", "attributes", "attribute_list"}
 ACT = COMMON | {
     *("message_id", "delivery_id", "idempotency_key", "play", "action", "variant", "template"),
-    *("event", "channel", "contact_class", "deadline", "context", "attributes"),
+    *("event", "channel", "channel_code", "contact_class", "deadline", "context", "attributes"),
     *("to.email", "to.sms", "title", "text", "attribute_list", "context_list"),
 }
 
@@ -115,6 +116,9 @@ class Formats(Strict):
     nulls: Literal["keep", "omit"] = Field("keep", description="a cleared attribute")
     context: Literal["keep", "text"] = Field("keep", description="numbers in a message's context")
     values: Literal["keep", "text"] = Field("keep", description="numbers among the attributes")
+    channels: dict[Channel, str] = Field(
+        default_factory=dict, description="what `channel_code` says; others by our own name"
+    )
     pair: Pair | None = Field(None, description="how `attribute_list` and `context_list` say one")
 
 

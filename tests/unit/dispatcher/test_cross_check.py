@@ -13,14 +13,16 @@ from services.dispatcher.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Loaded, Secrets, load_yaml
 from tests.builders.dispatching import play
-from tests.builders.platforms import ENVIRON, NOW, SHIPPED
+from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS
 
 
 @pytest.fixture
 async def targets(tmp_path: Path) -> AsyncIterator[Targets]:
-    """Open all the shipped targets."""
+    """Open the shipped targets that this tells of."""
+    shipped = yaml.safe_load(SHIPPED.read_text("utf-8"))["targets"]
     path = tmp_path / "targets.yaml"
-    path.write_text(SHIPPED.read_text("utf-8").replace("enabled: false", "enabled: true"), "utf-8")
+    content = {"targets": {name: {**shipped[name], "enabled": True} for name in TARGETS}}
+    path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
     opened = await open_targets(path, Secrets(ENVIRON), clock=lambda: NOW)
     yield opened
     await opened.close()

@@ -13,6 +13,7 @@ from services.dispatcher.platforms.exchange import Asked, SignIn, Token, Told, e
 from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.verdict import Failure
+from shared.events.vocabulary import Channel
 from tests.builders import platforms
 from tests.builders.platforms import NOW, person
 
@@ -296,6 +297,17 @@ def test_what_a_target_cannot_do_is_said_without_a_call(
     assert isinstance(told, Verdict)
     assert told.outcome == outcome
     assert "example.com" not in told.reason
+
+
+@pytest.mark.parametrize(("channel", "code"), [("email", "0"), ("sms", "1")])
+def test_a_channel_is_said_in_the_platforms_word(channel: Channel, code: str) -> None:
+    """Campaign v8 numbers its channels; where a preset has no word, ours is said."""
+    v8 = Account(load_preset("adobe_campaign_v8"), BASE, {})
+    for account, said in ((v8, code), (ADOBE, channel)):
+        call = platforms.action(channel=channel)
+        deal = action_deal(account, NAMES, call, keyed=False, now=NOW)
+        assert isinstance(deal, Deal)
+        assert deal.names["channel_code"] == said
 
 
 @pytest.mark.parametrize(
