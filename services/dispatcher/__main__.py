@@ -22,6 +22,8 @@ from services.dispatcher.lanes import LEASE, Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.rate_store import add_rates
+from services.dispatcher.rates import Rate
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.targets import Target, Targets, open_targets
@@ -45,6 +47,7 @@ _KEEP_PLAYBOOK = text("""
 def target_rules(target: Target) -> TargetRules:
     """Take from a target's settings what planning and sending must know."""
     settings, act = target.settings, target.preset.act
+    windows = target.preset.limits.windows if settings.windows is None else settings.windows
     pushed = tuple(settings.attributes) if settings.push_profile else ()
     return TargetRules(
         name=target.name,
@@ -57,6 +60,7 @@ def target_rules(target: Target) -> TargetRules:
         classes=act.classes if act else (),
         channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
+        rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
     )
 
 
@@ -99,6 +103,8 @@ async def _part(
 ) -> Part:
     await _keep(engine, playbook, context.clock())
     await add_targets(engine, list(targets))
+    rates = {name: known.rates for name, known in rules.targets.items()}
+    await add_rates(engine, rates, context.clock())
     metrics, bell = Metrics(context.registry), Bell()
     around = Surroundings(bell=bell, metrics=metrics, clock=context.clock)
     lanes = [

@@ -13,12 +13,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import brakes, deletions, ledger, pushes
+from services.dispatcher import brakes, deletions, ledger, pushes, rate_store
 from services.dispatcher.book import contact_of
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import Claim, ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import take_back
 from services.dispatcher.gates import gate
+from services.dispatcher.rates import least
 from services.dispatcher.recipients import Recipient, read_identifiers
 from services.dispatcher.scenes import gather
 from services.dispatcher.store import recipient
@@ -100,19 +101,27 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     due = {"deletion": brake.deletions, "push": brake.pushes, "delivery": brake.deliveries}
     rest_of_them = ("push", "delivery") if pushes_first else ("delivery", "push")
     for kind in ("deletion", *rest_of_them):
-        rest = most - len(found.deletions) - len(found.pushes) - len(found.deliveries)
+        rest = most - found.calls
         if rest == 0 or not due[kind]:
             continue
         async with desk.engine.begin() as connection:
+            windows = await rate_store.grant(
+                connection, name, desk.rules.rates, "act" if kind == "delivery" else "push", now
+            )
+            granted = least(windows, rest, now)
+            if granted == 0:
+                continue
+            before = found.calls
             if kind == "deletion":
                 found = replace(
-                    found, deletions=await _claim_deletions(connection, desk, rest, now)
+                    found, deletions=await _claim_deletions(connection, desk, granted, now)
                 )
             elif kind == "push":
-                found = replace(found, pushes=await _claim_pushes(connection, desk, rest, now))
+                found = replace(found, pushes=await _claim_pushes(connection, desk, granted, now))
             else:
-                sent, turned, put_off = await _claim_deliveries(connection, desk, rest, now)
+                sent, turned, put_off = await _claim_deliveries(connection, desk, granted, now)
                 found = replace(found, deliveries=sent, turned=turned, put_off=put_off)
+            await rate_store.spend(connection, name, windows, found.calls - before)
     return found
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from services.dispatcher.rates import Rate
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Segment, Value
 
@@ -133,3 +134,5 @@ class TargetRules:
     classes: tuple[ContactClass, ...] | None = None
     channels: tuple[Channel, ...] | None = None
     erased_by: tuple[IdentifierKind, ...] | None = None
+    #: How many calls its platform grants, over all replicas.
+    rates: tuple[Rate, ...] = ()

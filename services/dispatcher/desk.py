@@ -72,3 +72,8 @@ class Claim:
     lost: tuple[Delivery, ...] = ()
     paused: bool = False
     probing: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls it begins."""
+        return len(self.deletions) + len(self.pushes) + len(self.deliveries)

@@ -23,6 +23,7 @@ from services.dispatcher.platforms.preset import (
     Preset,
     StandardWebhooks,
     Var,
+    Window,
     load_preset,
     preset_names,
 )
@@ -67,6 +68,9 @@ class TargetSettings(Strict):
     )
     concurrency: int | None = Field(
         None, ge=1, le=256, description="calls in flight; else preset's"
+    )
+    windows: tuple[Window, ...] | None = Field(
+        None, description="rates that this account is granted, instead of the preset's"
     )
     idempotency: Literal["preset", "none"] = Field(
         "preset", description="none: this account does not recognise a repeated key"

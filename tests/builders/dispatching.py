@@ -22,6 +22,7 @@ from services.dispatcher.lanes import Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.rate_store import add_rates
 from services.dispatcher.tell import Teller
 from shared.bus.port import Message
 from shared.database import connect
@@ -206,6 +207,7 @@ async def dispatching(
     book = rulebook or rules()
     try:
         await add_targets(engine, list(book.targets))
+        await add_rates(engine, {name: t.rates for name, t in book.targets.items()}, NOW)
         yield Dispatching(engine, book, dict(carriers or {}))
     finally:
         await engine.dispose()

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.operation import Operation
+from services.dispatcher.rates import Counted
 from services.dispatcher.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
 from shared.settings import Strict, load_yaml
@@ -84,11 +85,15 @@ Auth = Annotated[
 
 
 class Window(Strict):
-    """At most `most` calls in `per_s` seconds, counted over all replicas."""
+    """At most `most` calls in `per_s` seconds, counted over all replicas.
 
-    per_s: int = Field(ge=1, le=86_400)
-    most: int = Field(ge=1)
-    of: Literal["all", "push", "act"] = "all"
+    A call may be several requests (find, then write): where the platform counts requests, the
+    number here is smaller.
+    """
+
+    per_s: int = Field(ge=1, le=86_400, description="seconds")
+    most: int = Field(ge=1, description="calls")
+    of: Counted = Field("all", description="pushes (with deletions), actions, or both")
 
 
 class Limits(Strict):
