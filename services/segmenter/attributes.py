@@ -63,7 +63,8 @@ def said(profile: Profile, policy: Policy, name: str) -> Value:
 
 def believed(profile: Profile, policy: Policy, name: str) -> Value:
     """Read one attribute; None: never said, cleared, or not what it should be."""
-    return fitting(said(profile, policy, name), policy.attributes.get(name)).value
+    value = said(profile, policy, name)
+    return None if value is None else fitting(value, policy.attributes.get(name)).value
 
 
 def text(profile: Profile, policy: Policy, name: str) -> str | None:

@@ -182,8 +182,11 @@ def _identifiers(profile: Profile, fact: Fact) -> dict[str, Seen]:
         return profile.identifiers
     at, found = fact.occurred_at, dict(profile.identifiers)
     for name in named:
-        seen = found.get(name, Seen(at, at))
-        found[name] = Seen(min(seen.first, at), max(seen.last, at))
+        seen = found.get(name)
+        if seen is None:
+            found[name] = Seen(at, at)
+        elif not seen.first <= at <= seen.last:
+            found[name] = Seen(min(seen.first, at), max(seen.last, at))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from typing import Final
 
@@ -28,13 +29,19 @@ def move_of(scored: Sequence[Response], identity: str, policy: Policy) -> Move |
 
     `scored` are all answers with a score in order. None where `identity` is not among them.
     """
-    place = next((i for i, r in enumerate(scored) if r.identity == identity), None)
+    # From the newest on: it is nearly always the one.
+    places = range(len(scored) - 1, -1, -1)
+    place = next((i for i in places if scored[i].identity == identity), None)
     if place is None:
         return None
     after = segment_of(scored[place], policy)
     before = segment_of(scored[place - 1], policy) if place else None
-    if after is None:
-        return None
+    return None if after is None else _move(before, after)
+
+
+@lru_cache
+def _move(before: Segment | None, after: Segment) -> Move:
+    """Name the move between two answers; there are twelve."""
     if before is None:
         return Move(kind="first", before=None, after=after)
     if before == after:

@@ -67,6 +67,9 @@ class Told:
     escalations: tuple[str, ...] = ()
 
 
+_NOTHING: Final = Told()
+
+
 class ThemeFinder:
     """The rules of one policy, stemmed once."""
 
@@ -89,6 +92,8 @@ class ThemeFinder:
         reasons = tuple(reason for reason in given if isinstance(reason, str))
         texts = tuple((name, answers.get(name)) for name in TEXTS)
         said = tuple((name, text[:_LONGEST]) for name, text in texts if isinstance(text, str))
+        if not reasons and not said:  # of most answers
+            return _NOTHING
         name = blake2b(repr((reasons, said, segment)).encode(), digest_size=16).digest()
         known = self._told.get(name)
         if known is None:
@@ -154,7 +159,7 @@ def finder(policy: Policy) -> ThemeFinder:
 @once
 def newest(profile: Profile, policy: Policy, themes: ThemeFinder) -> Told:
     """Tell what her newest answer with a score says."""
-    return of(profile.scored[-1], policy, themes) if profile.scored else Told()
+    return of(profile.scored[-1], policy, themes) if profile.scored else _NOTHING
 
 
 def of(response: Response, policy: Policy, themes: ThemeFinder) -> Told:
