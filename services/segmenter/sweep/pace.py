@@ -29,7 +29,7 @@ class Backlog:
         self._until: datetime | None = None
 
     def batch(self, events: int, oldest: datetime, now: datetime) -> None:
-        """Take note of a batch that ended `now`: how many it had, and since when the first waited."""
+        """Take note of a batch that ended `now`, and of when its oldest event came."""
         full, late = events >= self._most, now - oldest > _LATE
         self._until = now + _QUIET if full or late else None
 
