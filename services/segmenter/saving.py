@@ -17,8 +17,8 @@ from services.segmenter.profile import trim
 from services.segmenter.rows import Changes, Decision, Timer, TimerKey
 from services.segmenter.state import dump
 
-# One array of rows: the driver asks of each value of an array whether it is an array itself, which
-# for an array per column cost each event some 40 µs more than asking it of each row.
+# One array of rows: the driver asks of each value of an array whether it is an array itself, and an
+# array for each column cost a decision 5 µs more of this process, and 6 µs more of waiting.
 _SAVE_FACTS = text("""
     INSERT INTO facts
         (event_id, customer_id, kind, occurred_at, identity, revision, received_at, source, body)
