@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 #: Never to be changed, for a process of the release before still writes these while a newer one has
 #: migrated: a row of another shape is another type. JSON comes as text.
