@@ -314,13 +314,17 @@ def handler(
     now: datetime | Callable[[], datetime] = NOON,
     policy: Policy | None = None,
     text: str | None = None,
+    book: Rulebook | None = None,
     new_id: Callable[[], UUID] = uuid4,
 ) -> Handler:
-    """A segmenter's handler whose clock stands at `now`; the policy as a value or as its text."""
+    """A segmenter's handler whose clock stands at `now`.
+
+    The policy as a value, as its text, or made ready.
+    """
     return Handler(
         engine,
         shelf,
-        rulebook(policy) if text is None else rulebook_of(text),
+        book or (rulebook(policy) if text is None else rulebook_of(text)),
         text or "the text of the policy",
         clock=now if callable(now) else lambda: now,
         metrics=Metrics(CollectorRegistry()),

@@ -1,11 +1,12 @@
 """What always holds of the segmenter's tables and of what it published."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
+from services.segmenter import erasure
 from services.segmenter.consents import consent
 from services.segmenter.decide import Due, Rulebook, decide
 from services.segmenter.facts import PERSONAL, Fact, Key, fact_of
@@ -16,10 +17,11 @@ from services.segmenter.rows import Customer
 from services.segmenter.settle import waiting
 from services.segmenter.state import Profile
 from shared.events import feedback, ids, outcomes
-from shared.events.decisions import Cause, CustomerDecided
+from shared.events.decisions import Cause, CustomerDecided, CustomerErased
 from shared.events.envelope import Event, decode
 from shared.events.vocabulary import Channel, ConsentStatement, Purpose
-from tests.builders.segmenter_rows import Rows
+from tests.builders.facts import ROUTE_KEY
+from tests.builders.segmenter_tables import Rows
 
 #: What a decision says that does not depend on the event which brought it.
 STATE = ("group", "zone", "permits", "budgets", "holds", "test", "snapshot")
@@ -37,6 +39,10 @@ class Published:
         """Take what one decision publishes; list what of it goes to `nps.feedback`."""
         *others, last = [decode(line.encode()) for line in lines]
         decided = last.data
+        if isinstance(decided, CustomerErased):
+            first = self.payloads.setdefault(last.id, list(lines))
+            assert first == list(lines), "told again, it is told byte by byte as it was"
+            return []
         assert isinstance(decided, CustomerDecided)
         known = self.payloads.get(decided.decision_id)
         assert known in (None, list(lines)), "told again, it is told byte by byte as it was"
@@ -100,9 +106,31 @@ def versions_are_sound(rows: Rows) -> None:
     given = [(one.customer_id, one.version) for one in rows.decisions.values() if one.version]
     assert len(given) == len(set(given))
     for customer_id, version in given:
-        assert version <= rows.customers[customer_id].version
+        if customer_id in rows.customers:
+            assert version <= rows.customers[customer_id].version
     for event_id in rows.facts:
         assert event_id in rows.decisions, "a fact was never decided"
+
+
+def nothing_came_back(rows: Rows, forgotten: Collection[UUID], unsaid: Collection[UUID]) -> None:
+    """Check that of people forgotten neither an id nor anything said up to then is there.
+
+    `unsaid` are the events that were theirs.
+    """
+    assert not rows.facts.keys() & unsaid
+    assert not rows.customers.keys() & forgotten
+    assert not set(rows.keys.values()) & set(forgotten)
+    assert not {timer.customer_id for timer in rows.timers.values()} & set(forgotten)
+    for owner, fact in rows.facts.values():
+        assert owner not in forgotten
+        # By her addresses alone: who has none, and shares a ticket with her, is asked to be
+        # forgotten by a request of its own.
+        named = replace(erasure.named(fact, ROUTE_KEY), things=())
+        gone, _ = erasure.dropped([named], rows.stones)
+        assert not gone, fact
+    for decision in rows.decisions.values():
+        if decision.customer_id in forgotten and decision.version:
+            assert (decision.payload, decision.note) == (None, erasure.ERASED)
 
 
 def newest_is_true(folds: Mapping[UUID, Profile], published: Published, rulebook: Rulebook) -> None:

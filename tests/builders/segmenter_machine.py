@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, get_args
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
@@ -24,11 +24,13 @@ from hypothesis.stateful import (
 )
 
 from services.segmenter.decide import Rulebook
+from services.segmenter.facts import PERSONAL
 from services.segmenter.rows import Customer
 from services.segmenter.state import Profile
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
-from tests.builders.facts import event
+from shared.identifiers import hashed_name
+from tests.builders.facts import ROUTE_KEY, event
 from tests.builders.segmenter_checks import (
     Published,
     consent_is_never_wider,
@@ -37,12 +39,15 @@ from tests.builders.segmenter_checks import (
     has_its_cause,
     holds_end,
     newest_is_true,
+    nothing_came_back,
     rebuilt_is_stored,
     timers_are_set,
     versions_are_sound,
     windows_end,
 )
-from tests.builders.segmenter_rows import Rows, Segmenter
+from tests.builders.segmenter_forgetting import group
+from tests.builders.segmenter_rows import Segmenter, due_of_policy
+from tests.builders.segmenter_tables import Rows
 from tests.builders.segmenter_telling import MINUTE, NOBODY, STEPS, Telling
 
 #: More, and other ones on each run, where somebody looks for faults.
@@ -73,6 +78,9 @@ class About:
     folds_only: bool = False
 
 
+_NO_FACTS: Final = (feedback.TimerDue, *get_args(feedback.MergeCommand), feedback.ErasureRequested)
+
+
 class SegmenterMachine(Telling):
     """Tells a segmenter everything."""
 
@@ -93,6 +101,13 @@ class SegmenterMachine(Telling):
         self.sound: dict[UUID, int] = {}
         #: Whether a person parted somebody: then the order in which keys came to somebody counts.
         self.parted = False
+        #: Every id that stood for somebody forgotten, and every event that was theirs.
+        self.forgotten: set[UUID] = set()
+        self.unsaid: set[UUID] = set()
+        #: The policies in force by turns, by their version; and of each customer the one by which
+        #: she was decided about last.
+        self.books = {one.version: one for one in (self.rulebook, other_policy(self.rulebook))}
+        self.under: dict[UUID, str] = {}
         self.refuses = self.rulebook.policy.merges.consent == "refuse"
 
     @initialize(size=st.integers(1, 5))
@@ -131,6 +146,43 @@ class SegmenterMachine(Telling):
         if other is None:
             return event(feedback.UnmergeRequested(**asked), self.asked)
         return event(feedback.MergeRequested(**asked, other_id=other), self.asked)
+
+    @rule(one=st.integers(0, 7), at_once=st.booleans())
+    def forget(self, one: int, at_once: bool) -> None:
+        """A person asks to be forgotten; what she says from now on makes somebody new."""
+        known = self.customers()
+        if not known or self.about.folds_only:
+            return
+        found = group(self.rows(), [known[one % len(known)]])
+        self.asked += 1
+        data = feedback.ErasureRequested(
+            erasure_id=UUID(int=10**12 + self.asked),
+            customer_ids=found.customer_ids,
+            people=tuple(hashed_name(ROUTE_KEY, *key) for key in found.keys if key[0] in PERSONAL),
+            erased_before=self.now,
+            asked_by="operator",
+        )
+        asked = event(data, self.asked)
+        if at_once:
+            self.run([asked])
+        else:
+            self.tell(asked)
+
+    @rule()
+    def another_policy(self) -> None:
+        """The operator rolls out the other policy, and has everybody decided about anew."""
+        version = next(one for one in self.books if one != self.rulebook.version)
+        self.rulebook = self.books[version]
+        self.segmenter.use(self.rulebook)
+        for row in self.rows().roots():
+            told = self.published.newest.get(row.customer_id)
+            if row.profile.known and (told is None or told.policy != version):
+                self.waiting.append(due_of_policy(row, self.rulebook, self.now))
+
+    @rule()
+    def prune(self) -> None:
+        """The broom goes round: bodies of decisions go, and nobody is another because of it."""
+        self.segmenter.prune(self.now)
 
     @precondition(lambda self: not self.waiting)
     @rule(one=st.integers(0, 7), other=st.integers(0, 7))
@@ -195,8 +247,12 @@ class SegmenterMachine(Telling):
     def run(self, batch: list[Event], *, again: bool = False) -> None:
         """Handle a batch, and check what is published."""
         undone = len(self.rows().aliases)
+        before, said = dict(self.rows().customers), set(self.rows().facts)
         for lines in self.segmenter.handle(batch, self.now):
             self.waiting += self.published.add(lines, again=again)
+        for one, row in self.rows().customers.items():
+            if one not in before or before[one].version != row.version:
+                self.under[one] = self.rulebook.version
         self.handled += [one for one in batch if not again]
         for told in batch:
             self.first.setdefault(told.id, told)
@@ -206,6 +262,13 @@ class SegmenterMachine(Telling):
         self.parted = self.parted or any(
             isinstance(one.data, feedback.UnmergeRequested) for one in batch
         ) or len(self.rows().aliases) < undone  # fmt: skip
+
+        if any(isinstance(one.data, feedback.ErasureRequested) for one in batch):
+            # Who was made and forgotten within one batch is in no list, and is nobody's.
+            self.forgotten |= before.keys() - self.rows().customers.keys()
+            self.unsaid |= said - set(self.rows().facts)
+        if self.forgotten:
+            nothing_came_back(self.rows(), self.forgotten, self.unsaid)
 
     @invariant()
     def all_is_sound(self) -> None:
@@ -223,8 +286,11 @@ class SegmenterMachine(Telling):
         folds = rebuilt_is_stored(rows, of)
         if self.about.folds_only:
             return folds
-        newest_is_true(folds, self.published, self.rulebook)
-        timers_are_set(rows, folds, self.rulebook.policy)
+        for version, book in self.books.items():
+            told = {one for one, said in self.published.newest.items() if said.policy == version}
+            newest_is_true(_of(folds, told), self.published, book)
+            last = {one for one, known in self.under.items() if known == version}
+            timers_are_set(rows, _of(folds, last), book.policy)
         consent_is_never_wider(folds, rows)
         return folds
 
@@ -257,6 +323,11 @@ class SegmenterMachine(Telling):
                 folds = rebuilt_is_stored(self.rows(), self.rows().roots())
                 for at in (self.now, coming - timedelta(microseconds=1)):
                     holds_end(folds, self.published, self.rulebook, at)
+                assert {
+                    self.published.newest[one].policy
+                    for one, profile in folds.items()
+                    if profile.known
+                } <= {self.rulebook.version}, "everybody is decided about by the policy in force"
             if not due:
                 return
             self.now = max(self.now, min(due))
@@ -271,6 +342,8 @@ class SegmenterMachine(Telling):
         self.now += timedelta(days=1)
         for at in range(0, len(shuffled), 3):
             self.run(shuffled[at : at + 3], again=True)
+        # A copy may name what was somebody else's when it came first.
+        before.stones = self.rows().stones
         assert self.rows() == before, "told again, nothing changes"
         assert self.published.payloads == told
 
@@ -279,7 +352,7 @@ class SegmenterMachine(Telling):
         facts = [
             _of_nobody(one)
             for one in self.handled
-            if not isinstance(one.data, feedback.TimerDue | feedback.MergeCommand)
+            if not isinstance(one.data, _NO_FACTS) and one.id in self.rows().facts
         ]
         # Whom a ticket's number links depends on who was known by it when it came.
         tickets = any(getattr(one.data, "reference", None) for one in facts)
@@ -295,6 +368,19 @@ class SegmenterMachine(Telling):
             other.handle(batch, self.now)
         wanted = expected(facts)
         assert found(other.rows()) == wanted
+
+
+def _of(folds: dict[UUID, Profile], some: set[UUID]) -> dict[UUID, Profile]:
+    return {one: profile for one, profile in folds.items() if one in some}
+
+
+def other_policy(rulebook: Rulebook) -> Rulebook:
+    """Another policy: other clocks and ages, so other holds, dates and timers."""
+    policy = rulebook.policy
+    clocks = policy.clocks.model_copy(update={"new_customer_days": 40})
+    lifecycle = policy.lifecycle.model_copy(update={"active_days": 100, "sleeping_days": 300})
+    other = policy.model_copy(update={"clocks": clocks, "lifecycle": lifecycle})
+    return replace(rulebook, policy=other, version="another policy")
 
 
 def _of_nobody(told: Event) -> Event:

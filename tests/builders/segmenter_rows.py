@@ -1,4 +1,4 @@
-"""The segmenter's tables as values, and a segmenter that keeps them in memory.
+"""A segmenter that keeps its tables in memory.
 
 Around the pure core it gathers and writes as the store does, so that thousands of histories can be
 tried in a minute; `tests/contracts/test_segmenter_machine.py` shows that both end in the same rows.
@@ -11,47 +11,24 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID
 
+from services.segmenter import erasure
 from services.segmenter.batch import decide_batch, in_order
 from services.segmenter.decide import Due, Rulebook
+from services.segmenter.erasure import Erasure
 from services.segmenter.facts import Fact, Key, fact_of, make
 from services.segmenter.identity import Assignment, Subject, assign
+from services.segmenter.looking import policy_due
 from services.segmenter.merges import Apart, Command, Reason, Undoing, own, reply_id
 from services.segmenter.profile import trim
-from services.segmenter.rows import Changes, Customer, Decision, Gathered, Timer, TimerKey
+from services.segmenter.pruning import KEPT
+from services.segmenter.rows import PRUNED, Changes, Customer, Gathered, Timer, TimerKey
 from services.segmenter.state import Profile, dump, load
 from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event
+from tests.builders.segmenter_forgetting import History, dropped, forget
+from tests.builders.segmenter_tables import Rows
 
-Told = Fact | Due | Command
-
-
-@dataclass
-class Rows:
-    """What the tables hold."""
-
-    customers: dict[UUID, Customer] = field(default_factory=dict)
-    keys: dict[Key, UUID] = field(default_factory=dict)
-    aliases: dict[UUID, UUID] = field(default_factory=dict)
-    facts: dict[UUID, tuple[UUID, Fact]] = field(default_factory=dict)
-    decisions: dict[UUID, Decision] = field(default_factory=dict)
-    timers: dict[TimerKey, Timer] = field(default_factory=dict)
-
-    def root(self, customer_id: UUID) -> UUID:
-        """Lead to the customer whose state counts."""
-        return self.aliases.get(customer_id, customer_id)
-
-    def roots(self) -> list[Customer]:
-        """List the customers that are merged into nobody, the oldest first."""
-        return [row for one, row in self.customers.items() if one not in self.aliases]
-
-    def hers(self, customer_id: UUID) -> list[Fact]:
-        """List the facts of one of them: whose first key is hers, and only her keys of each."""
-        owners = {key: self.root(owner) for key, owner in self.keys.items()}
-        return [
-            own(fact, owners, customer_id)
-            for _, fact in self.facts.values()
-            if owners[fact.keys[0]] == customer_id
-        ]
+Told = Fact | Due | Command | Erasure
 
 
 class Segmenter(Protocol):
@@ -63,6 +40,12 @@ class Segmenter(Protocol):
     def ring(self, now: datetime, *, close: bool) -> list[Event]:
         """Tell what is due at `now`; not `close`: killed before the rows are closed."""
 
+    def prune(self, now: datetime) -> None:
+        """Let go of what is past its time."""
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Decide by another policy from now on."""
+
     def rows(self) -> Rows:
         """Read what is kept."""
 
@@ -73,6 +56,8 @@ def told_of(event: Event) -> Told:
         return Due(event.id, event.data)
     if isinstance(event.data, feedback.MergeCommand):
         return Command(event.id, event.data)
+    if isinstance(event.data, feedback.ErasureRequested):
+        return Erasure(event.id, event.data)
     return fact_of(event)
 
 
@@ -89,6 +74,12 @@ def due_event(timer: Timer, now: datetime) -> Event:
     return Event(id=name, source="nps/segmenter", time=now, data=data)
 
 
+def due_of_policy(row: Customer, rulebook: Rulebook, now: datetime) -> Event:
+    """Make the event that asks to decide about her by this policy, as the recomputing does."""
+    due = policy_due(rulebook, now, customer_id=row.customer_id, version=row.version)
+    return Event(id=due.event_id, source="nps/segmenter", time=now, data=due.data)
+
+
 @dataclass
 class Memory:
     """A segmenter in memory."""
@@ -100,6 +91,7 @@ class Memory:
     apart: dict[tuple[UUID, UUID], Reason] = field(default_factory=dict)
     into: dict[UUID, UUID] = field(default_factory=dict)
     merged: dict[UUID, datetime] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def rows(self) -> Rows:
@@ -109,13 +101,13 @@ class Memory:
     def handle(self, events: Sequence[Event], now: datetime) -> list[list[str]]:
         """Handle one batch: facts and timers together, then each command alone."""
         told = [told_of(event) for event in events]
-        commands = {one.event_id: one for one in told if isinstance(one, Command)}
-        together = in_order(one for one in told if not isinstance(one, Command))
+        commands = {one.event_id: one for one in told if isinstance(one, Command | Erasure)}
+        together = in_order(one for one in told if not isinstance(one, Command | Erasure))
         groups: list[Sequence[Told]] = [together] if together else []
         published = []
         for group in (*groups, *([command] for command in commands.values())):
             changes = self._decided(group, now)
-            self._save(changes)
+            self._save(changes, group[0].event_id)
             ordered = sorted(changes.answers.values(), key=lambda one: one.version)
             published += [one.payload.split("\n") for one in ordered if one.payload]
         return published
@@ -127,7 +119,51 @@ class Memory:
             self.kept.timers.update((one.key, replace(one, open=False)) for one in due)
         return [due_event(one, now) for one in sorted(due, key=lambda one: (one.due_at, one.key))]
 
+    def prune(self, now: datetime) -> None:
+        """Empty and delete as the broom does."""
+        before = now - KEPT
+        rows = self.kept
+        for one in list(rows.decisions.values()):
+            if one.payload is not None and one.decided_at < before:
+                rows.decisions[one.event_id] = replace(one, payload=None, note=PRUNED)
+        rows.timers = {
+            key: one
+            for key, one in rows.timers.items()
+            if one.open or one.kind != "settle" or one.due_at >= before
+        }
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Decide by another policy from now on."""
+        self.rulebook = rulebook
+
+    def _erased(self, command: Erasure, now: datetime) -> Changes:
+        changes = Changes(merged_at=now)
+        told = forget(self.kept, self.history, self.apart, command, now)
+        changes.answers[command.event_id] = told
+        known = self.kept.customers
+        gone = {one for pair in self.apart for one in pair if one not in known}
+        self.apart = {pair: why for pair, why in self.apart.items() if not gone & set(pair)}
+        self.into = {one: kept for one, kept in self.into.items() if one in known}
+        self.merged = {one: at for one, at in self.merged.items() if one in known}
+        return changes
+
     def _decided(self, events: Sequence[Told], now: datetime) -> Changes:
+        first = events[0]
+        if isinstance(first, Erasure):
+            return self._erased(first, now)
+        facts = [one for one in events if isinstance(one, Fact)]
+        gone = dropped(self.kept, facts)
+        kept = [one for one in events if not isinstance(one, Erasure) and one.event_id not in gone]
+        changes = self._kept(kept, now) if kept else Changes(merged_at=now)
+        for fact in facts:
+            if fact.event_id in gone:
+                known = self.kept.decisions.get(fact.event_id)
+                changes.answers[fact.event_id] = known or erasure.note(fact, now)
+                if known is None:
+                    changes.decisions.append(changes.answers[fact.event_id])
+        return changes
+
+    def _kept(self, events: Sequence[Fact | Due | Command], now: datetime) -> Changes:
         if isinstance(events[0], Command):
             return decide_batch(
                 events, Assignment(), self._for_command(events[0]), self.rulebook, now
@@ -135,7 +171,9 @@ class Memory:
         assigned, gathered = self._for_batch(events, now)
         return decide_batch(events, assigned, gathered, self.rulebook, now)
 
-    def _for_batch(self, events: Sequence[Told], now: datetime) -> tuple[Assignment, Gathered]:
+    def _for_batch(
+        self, events: Sequence[Fact | Due | Command], now: datetime
+    ) -> tuple[Assignment, Gathered]:
         rows = self.kept
         named = {one for event in events if (one := _named(event)) is not None}
         existing = named & rows.customers.keys()
@@ -242,7 +280,7 @@ class Memory:
     def _latest(self, customers: Iterable[UUID]) -> datetime | None:
         return max((self.merged[one] for one in customers if one in self.merged), default=None)
 
-    def _save(self, changes: Changes) -> None:
+    def _save(self, changes: Changes, event_id: UUID) -> None:
         rows = self.kept
         for owner, fact in changes.facts:
             first = rows.facts[fact.event_id][0] if fact.event_id in rows.facts else owner
@@ -252,6 +290,7 @@ class Memory:
             rows.aliases = {one: kept if to == gone else to for one, to in rows.aliases.items()}
             rows.aliases[gone] = self.into[gone] = kept
             self.merged[gone] = changes.merged_at
+            self.history.merged(gone, kept, changes.merged_at)
             self.apart = {
                 pair: reason
                 for pair, reason in self.apart.items()
@@ -259,6 +298,7 @@ class Memory:
             }
         if changes.undone is not None:
             self._undo(changes.undone, changes.merged_at)
+            self.history.undone(changes.undone.customer_id, changes.merged_at, event_id)
         for left in changes.left:
             if left.reason == "consent":
                 self._keep_apart(left.customer_id, left.other_id, "consent")
@@ -287,7 +327,7 @@ class Memory:
                 self.apart[pair] = reason
 
 
-def _named(event: Told) -> UUID | None:
+def _named(event: Fact | Due | Command) -> UUID | None:
     if isinstance(event, Due):
         return event.data.customer_id
     return event.data.customer_id if isinstance(event.data, outcomes.DeliverySettled) else None

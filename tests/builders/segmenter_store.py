@@ -18,18 +18,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.decide import Rulebook
 from services.segmenter.facts import MODELS, make
 from services.segmenter.metrics import Metrics
+from services.segmenter.pruning import Pruning
 from services.segmenter.rows import Customer, Decision, Timer
 from services.segmenter.state import load
 from services.segmenter.timers import Timers
 from shared.bus.port import Message
 from shared.errors import BusAway
-from shared.events.decisions import CustomerDecided
+from shared.events.decisions import CustomerDecided, CustomerErased
 from shared.events.envelope import Event, decode
 from tests.builders.facts import Shelf, handler, received
-from tests.builders.segmenter_rows import Memory, Rows
+from tests.builders.segmenter_rows import Memory
+from tests.builders.segmenter_tables import Rows
 
 T = TypeVar("T")
-_TABLES = "profiles, identifiers, aliases, merges, apart, facts, decisions, timers, answers"
+_TABLES = "profiles, identifiers, aliases, merges, apart, facts, decisions, timers, answers, "
+_TABLES += "erasures, tombstones"
 
 
 class Unclosed(Shelf):
@@ -52,7 +55,7 @@ class Store:
         *,
         handlers: int,
     ) -> None:
-        self._policy = rulebook.policy
+        self._rulebook = rulebook
         self._engine = engine
         self._loop = loop
         self._handlers = handlers
@@ -76,6 +79,16 @@ class Store:
             self._wait(timers.tell_due())
         return shelf.events()
 
+    def prune(self, now: datetime) -> None:
+        """Let go of what is past its time by the broom itself."""
+        self._rows = None
+        metrics = Metrics(CollectorRegistry())
+        self._wait(Pruning(self._engine, clock=lambda: now, metrics=metrics).prune())
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Decide by another policy from now on."""
+        self._rulebook = rulebook
+
     def rows(self) -> Rows:
         """Read all tables, once after each change."""
         if self._rows is None:
@@ -88,7 +101,7 @@ class Store:
     async def _handled(self, shares: Sequence[list[Event]], now: datetime) -> list[list[str]]:
         shelves = [Shelf() for _ in shares]
         handlers = [
-            handler(self._engine, shelf, now=now, policy=self._policy, new_id=self._new_id)
+            handler(self._engine, shelf, now=now, book=self._rulebook, new_id=self._new_id)
             for shelf in shelves
         ]
         pairs = zip(handlers, shares, strict=True)
@@ -127,6 +140,7 @@ class Store:
             )
             keys = await all_of("SELECT kind, value, customer_id FROM identifiers")
             aliases = await all_of("SELECT customer_id, survivor_id FROM aliases")
+            stones = await all_of("SELECT person, erased_before FROM tombstones")
         return Rows(
             customers={c[0]: Customer(c[0], c[1], c[2], load(c[3])) for c in customers},
             keys={(k[0], k[1]): k[2] for k in keys},
@@ -136,6 +150,7 @@ class Store:
                 for f in facts
             },
             decisions={d[0]: Decision(*d) for d in decisions},
+            stones=dict(tuple(s) for s in stones),
             timers={one.key: one for one in (Timer(*t) for t in timers)},
         )
 
@@ -160,6 +175,16 @@ class Both:
         assert {one.id for one in told} == {one.id for one in other}
         return told
 
+    def prune(self, now: datetime) -> None:
+        """Let go of the same twice."""
+        self._store.prune(now)
+        self._memory.prune(now)
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Decide by another policy from now on, both."""
+        self._store.use(rulebook)
+        self._memory.use(rulebook)
+
     def rows(self) -> Rows:
         """Read both."""
         rows = self._store.rows()
@@ -172,7 +197,7 @@ def _decisions(shelf: Shelf) -> Iterator[list[str]]:
     lines: list[str] = []
     for message, told in zip(shelf.messages, shelf.events(), strict=True):
         lines.append(message.value.decode())
-        if isinstance(told.data, CustomerDecided):
+        if isinstance(told.data, CustomerDecided | CustomerErased):
             yield lines
             lines = []
     assert not lines, "something was published without its decision"
@@ -180,5 +205,4 @@ def _decisions(shelf: Shelf) -> Iterator[list[str]]:
 
 def _version(lines: Sequence[str]) -> int:
     decided = decode(lines[-1].encode()).data
-    assert isinstance(decided, CustomerDecided)
-    return decided.version
+    return decided.version if isinstance(decided, CustomerDecided) else 0
