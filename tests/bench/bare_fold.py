@@ -1,6 +1,6 @@
 """The bare limit of a segmenter: read, write one row per customer, publish, commit, with no rules.
 
-`python -m tests.bench.bare_fold IN OUT` reads the topic IN in batches of 100, adds each record to
+`python -m tests.bench.bare_fold IN OUT` reads the topic IN in batches of 200, adds each record to
 its customer's row by one `unnest` upsert in one transaction, publishes as many records to OUT and
 commits the offsets. Beside it on `NPS_PORT`: /readyz, and /metrics with what it has handled.
 """
@@ -24,7 +24,7 @@ from shared.bus.port import Message
 from shared.bus.topics import declared
 from shared.events.envelope import DECISIONS
 
-_BATCH: Final = 100
+_BATCH: Final = 200
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS bare_fold (id uuid PRIMARY KEY, state jsonb NOT NULL)"
 _UPSERT: Final = """
     INSERT INTO bare_fold (id, state)
