@@ -103,7 +103,8 @@ class _Work:
         if after is None:
             after = rebuild(self._facts[customer.customer_id])
         self.changes.facts.append((owner, fact))
-        self._decide(customer, before, after, fact, merged, also=merges.left_lines(left))
+        also = merges.left_lines(left) if left else ()
+        self._decide(customer, before, after, fact, merged, also=also)
 
     def _linked(self, fact: Fact, owner: UUID) -> tuple[UUID, ...]:
         """List the customers that a fact shows to be one, whose it is first."""

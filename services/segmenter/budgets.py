@@ -13,6 +13,7 @@ from services.segmenter.policy.budgets import BudgetRule, CalendarRule
 from services.segmenter.policy.whole import Policy
 from services.segmenter.state import Contact, Profile
 from shared.events.decisions import Budget
+from shared.events.vocabulary import Ready
 
 
 def budgets(profile: Profile, policy: Policy, zone: str, now: datetime) -> tuple[Budget, ...]:
@@ -45,7 +46,7 @@ def _budget(rule: BudgetRule, others: tuple[Contact, ...], zone: str, now: datet
 @lru_cache(maxsize=1024)
 def _untouched(policy: Policy, zone: str) -> tuple[Budget, ...]:
     """State all budgets of who hears of nobody else: nearly all are told the same."""
-    return tuple(_stated(rule, zone, ()) for rule in policy.budgets)
+    return Ready(_stated(rule, zone, ()) for rule in policy.budgets)
 
 
 def _stated(rule: BudgetRule, zone: str, times: tuple[datetime, ...]) -> Budget:

@@ -92,7 +92,8 @@ def _case(fact: Fact, data: feedback.CaseStep, after: Profile, *, merged: bool) 
 def is_late(response: Response, after: Profile) -> bool:
     """Tell whether a newer answer is known, so that nobody should react to this one."""
     scored = after.scored
-    return bool(scored) and response.place < scored[-1].place
+    # The newest itself is asked about most.
+    return bool(scored) and response is not scored[-1] and response.place < scored[-1].place
 
 
 def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy) -> Cause:

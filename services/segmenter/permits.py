@@ -13,7 +13,7 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import ADDRESS
 from services.segmenter.state import Profile
 from shared.events.decisions import Permit
-from shared.events.vocabulary import Channel, ContactClass, Purpose
+from shared.events.vocabulary import Channel, ContactClass, Purpose, Ready
 
 #: Why a channel is open or closed for a class of contact.
 PermitCode = Literal[
@@ -86,7 +86,7 @@ def _permit(
 @lru_cache(maxsize=16)
 def _untold(policy: Policy, asked: bool) -> tuple[Permit, ...]:
     """State all permits of who said neither yes nor no: of nearly everybody, always the same."""
-    return tuple(permit for name in policy.permits for permit in _untold_of(policy, name, asked))
+    return Ready(permit for name in policy.permits for permit in _untold_of(policy, name, asked))
 
 
 @lru_cache(maxsize=64)
@@ -141,5 +141,7 @@ def _unsaid(rule: PermitRule, *, asked: bool) -> tuple[bool, PermitCode]:
 
 
 def _asked_for_contact(profile: Profile) -> bool:
-    newest = max(profile.responses.values(), key=lambda response: response.place, default=None)
-    return newest is not None and newest.said("callback_requested") is True
+    answers = profile.responses.values()
+    if all(answer.said("callback_requested") is not True for answer in answers):
+        return False  # nearly everybody: which one is the newest does not matter then
+    return max(answers, key=lambda answer: answer.place).said("callback_requested") is True

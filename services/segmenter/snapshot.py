@@ -55,7 +55,7 @@ def snapshot(
     comment = latest.said("comment") if latest else None
     told = newest(profile, policy, themes)
     tone = text(profile, policy, "tone")
-    seen = Snapshot(
+    return Snapshot(
         score=latest.score if latest else None,
         segment=segment_of(latest, policy) if latest else None,
         previous_segment=segment_of(previous, policy) if previous else None,
@@ -70,6 +70,7 @@ def snapshot(
         pains=told.pains,
         strengths=told.strengths,
         escalations=told.escalations,
+        maturity=maturity(profile, policy, now, pains=told.pains, escalations=told.escalations),
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
         language=text(profile, policy, "language"),
@@ -81,8 +82,6 @@ def snapshot(
         fatigue_threshold=fatigue_threshold,
         attributes=attributes(profile, policy),
     )
-    ready = maturity(profile, policy, now, pains=seen.pains, escalations=seen.escalations)
-    return seen if ready is None else seen.model_copy(update={"maturity": ready})
 
 
 def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:

@@ -10,6 +10,7 @@ from shared.events.vocabulary import (
     ContactClass,
     Fact,
     Identifier,
+    MaybeReady,
     Moment,
     Segment,
     Tone,
@@ -221,8 +222,8 @@ class CustomerDecided(Fact):
     snapshot: Snapshot
     move: Move | None = None
     case: DecidedCase | None = None
-    permits: tuple[Permit, ...]
-    budgets: tuple[Budget, ...]
+    permits: Annotated[tuple[Permit, ...], MaybeReady]
+    budgets: Annotated[tuple[Budget, ...], MaybeReady]
     holds: tuple[Hold, ...]
     trace: tuple[TraceLine, ...]
     policy: str

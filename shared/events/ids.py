@@ -11,8 +11,11 @@ from shared.times import iso
 
 #: Root of all our name-based identifiers; changing it would make every old event new again.
 _ROOT = UUID("6f0ab2a4-7d0f-5c39-9f0e-3a1d7c55b1e4")
-
-
+#: The hash that every name begins with, copied for each.
+_BEGUN = sha1(_ROOT.bytes, usedforsecurity=False)
+#: The bits of a version 5 UUID that its name fills, and those that say what it is.
+_FIXED = 0x5 << 76 | 0x2 << 62
+_FREE = ~(0xF << 76 | 0x3 << 62)
 _AS_TEXT = (str, UUID)
 
 
@@ -20,27 +23,26 @@ def name_id(*parts: object) -> UUID:
     """Derive an identifier from its parts; JSON keeps `("a", "bc")` apart from `("ab", "c")`."""
     # The writer writes these as `str` would, a UUID in a tenth of the time.
     texts = [part if type(part) in _AS_TEXT else str(part) for part in parts]
-    return UUID(bytes=_name(orjson.dumps(texts)))
+    return UUID(int=_number(orjson.dumps(texts)))
 
 
 def content_id(*parts: object) -> UUID:
     """Derive an identifier from JSON-like parts, whatever the order of their keys."""
     # One text and one hash: every message is named so.
-    return UUID(bytes=_name(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)))
+    return UUID(int=_number(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)))
 
 
 def content_hash(content: object) -> str:
     """Name a JSON-like value by its content, whatever the order of its keys."""
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
-    return _name(orjson.dumps(["content", text])).hex()
+    return f"{_number(orjson.dumps(['content', text])):032x}"
 
 
-def _name(name: bytes) -> bytes:
-    """Make the 16 bytes of a version 5 UUID (RFC 9562): every event needs two, uuid5 is slower."""
-    raw = bytearray(sha1(_ROOT.bytes + name, usedforsecurity=False).digest()[:16])
-    raw[6] = raw[6] & 0x0F | 0x50
-    raw[8] = raw[8] & 0x3F | 0x80
-    return bytes(raw)
+def _number(name: bytes) -> int:
+    """Make the number of a version 5 UUID (RFC 9562), as `uuid5` does in twice the time."""
+    begun = _BEGUN.copy()
+    begun.update(name)
+    return int.from_bytes(begun.digest()[:16], "big") & _FREE | _FIXED
 
 
 # Asked four times for one decision.

@@ -1,8 +1,17 @@
 """The closed words of the product that cross service borders (glossary: README)."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+import orjson
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from shared.times import iso
 
@@ -16,6 +25,27 @@ Tone = Literal["tu", "vous"]
 #: A moment in UTC; on the wire `2026-11-21T20:00:00.000000Z`, always six fraction digits so that
 #: texts sort as times do and equal moments give equal bytes.
 Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str, when_used="json")]
+
+_Item = TypeVar("_Item")
+
+
+class Ready(tuple[_Item, ...]):
+    """A tuple that most decisions hold as it is; its JSON is kept beside it once it was written.
+
+    Nothing of one person belongs in it: it may live as long as the process.
+    """
+
+    json: orjson.Fragment | None = None
+
+
+def _as_is(said: object, read: ValidatorFunctionWrapHandler) -> object:
+    return said if isinstance(said, Ready) else read(said)
+
+
+#: Lets a field of a tuple keep one that is `Ready`, which we alone make: nothing read is one.
+#: A decision with both of its own is written in 25 µs instead of 35.
+MaybeReady: Final = WrapValidator(_as_is)
+
 
 #: One answer or attribute. A key that is absent was not said; an explicit null was cleared.
 Value = str | bool | int | float | list[str] | None

@@ -14,11 +14,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.errors import Unprocessable
 from shared.events import decisions, feedback, outcomes
 from shared.events.envelope import Event, EventData, UnknownEvent, decode, encode
-from shared.events.vocabulary import ConsentStatement, Identifier
+from shared.events.vocabulary import ConsentStatement, Identifier, Ready
 
 GOLDEN = Path(__file__).resolve().parent / "events"
 
@@ -277,6 +278,32 @@ def test_each_golden_file_is_read_as_the_event(data: EventData) -> None:
     read = decode((GOLDEN / f"{data.TYPE}.json").read_bytes())
     assert read == event(data)
     assert encode(read) == encode(event(data))
+
+
+def test_a_tuple_made_ready_is_the_same_decision_and_the_same_bytes() -> None:
+    """What most decisions hold is written once; nobody who reads or compares sees a difference."""
+    plain = next(data for data in EXAMPLES if isinstance(data, decisions.CustomerDecided))
+    permits, budgets = Ready(plain.permits), Ready(plain.budgets)
+    fields = {**plain.__dict__, "permits": permits, "budgets": budgets}
+    ready = decisions.CustomerDecided(**fields)
+    assert ready.permits is permits
+    for _ in range(2):  # before its JSON is kept, and after
+        assert encode(event(ready)) == encode(event(plain))
+        assert permits.json is not None
+        assert budgets.json is not None
+        assert ready == plain
+        assert ready.model_dump() == plain.model_dump()
+        assert ready.model_dump_json() == plain.model_dump_json()
+        assert ready.model_copy() == plain
+        assert (permits, hash(permits)) == (plain.permits, hash(plain.permits))
+    assert type(decode(encode(event(ready))).data.permits) is tuple  # type: ignore[union-attr]
+
+
+def test_what_is_read_of_a_tuple_that_may_be_ready_is_validated() -> None:
+    """Only a tuple that we made ready ourselves is taken as it is."""
+    plain = next(data for data in EXAMPLES if isinstance(data, decisions.CustomerDecided))
+    with pytest.raises(ValidationError):
+        decisions.CustomerDecided.model_validate({**plain.__dict__, "permits": ({"channel": 1},)})
 
 
 def test_every_type_has_an_example_and_every_file_a_type() -> None:
