@@ -1,6 +1,6 @@
 """A canary person, told of by every way there is, and the instance that she is told to.
 
-The whole product in one process on a log in PostgreSQL, with a platform and a survey tool on this
+The whole product in one process on either bus, with a platform and a survey tool on this
 machine; her words are such that no part of them can appear by chance.
 """
 
@@ -21,12 +21,12 @@ from services.ingest.examples import Answer, SignedRequest, shop
 from services.ingest.keep.people import people
 from services.ingest.keep.spool_table import Entry, SpoolTable
 from shared.bus.port import Message
-from shared.bus.postgres import PostgresBus
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
 from shared.identifiers import AS_SAID
 from shared.times import utc_now
+from tests.builders.canary_bus import CanaryBus
 from tests.builders.postgres import run_sql
 from tests.builders.processes import ROOT, Process
 from tests.builders.scanning import found
@@ -45,7 +45,6 @@ PLACES = (
     "dispatcher.recipients.state",
     "ingest.bodies.body",
     "ingest.quarantine.body",
-    "ingest.spool.value",
     "segmenter.decisions.payload",
     "segmenter.facts.body",
     "segmenter.identifiers.value",
@@ -82,17 +81,25 @@ def sources_of(platform: SurveyPlatform) -> Callable[[dict[str, Any]], None]:
 
 
 class Instance:
-    """The whole product in one process, on a log in PostgreSQL, and all that is told to it."""
+    """The whole product in one process, and all that is told to it."""
 
     def __init__(
-        self, database: str, folder: Path, config: Path, sink: Sink, platform: SurveyPlatform
+        self,
+        database: str,
+        bus: CanaryBus,
+        folder: Path,
+        config: Path,
+        sink: Sink,
+        platform: SurveyPlatform,
     ) -> None:
         self.database = database
+        self.bus = bus
         self.sink = sink
         self.platform = platform
         self.process = Process(
             "services",
             {
+                **bus.environ,
                 "NPS_DATABASE_URL": database,
                 "NPS_CONFIG": str(config),
                 "NPS_ROUTE_SECRET": ROUTE_KEY,
@@ -107,12 +114,10 @@ class Instance:
         )
         headers = {"Authorization": f"Bearer {OPERATOR}"}
         self.client = httpx.AsyncClient(base_url=self.process.url, headers=headers, timeout=15)
-        self.log_engine = connect(database, "bus", connections=2)
 
     async def close(self) -> None:
         """Stop it."""
         await self.client.aclose()
-        await self.log_engine.dispose()
         await self.process.stop()
 
     async def post(self, request: SignedRequest) -> None:
@@ -143,7 +148,7 @@ class Instance:
         return await found(self.database, schemas or SERVICES, WORDS)
 
     async def caught_up(self) -> None:
-        """Wait until all that was told before is handled: one log, in order, up to a new person."""
+        """Wait until all that was told before is handled: in order, up to a new person."""
         email = f"{uuid.uuid4().hex[:12]}@example.net"
         await self.post(shop(Answer(uuid.uuid4().hex, score=10, email=email), secret=SECRET))
 
@@ -153,12 +158,9 @@ class Instance:
         await eventually(arrived, what="a later answer at the platform")
 
     async def publish_unreadable(self) -> None:
-        """Put a record on the log that no consumer can read, and that names her."""
-        log = PostgresBus(self.log_engine, member="an-old-release")
-        await log.start()
+        """Put a record on the bus that no consumer can read, and that names her."""
         broken = b'{"told": "' + EMAIL.encode() + b' said plumage-hors-de-prix"'
-        await log.publisher.publish([Message(FEEDBACK, "some-key", broken)])
-        await log.close()
+        await self.bus.publish(Message(FEEDBACK, "some-key", broken))
 
     async def leave_in_the_spool(self) -> None:
         """Leave an event in the spool, as an installation does that came from Kafka."""
