@@ -112,10 +112,11 @@ def _email(raw: str) -> Identifier | None:
     """Normalise an address: NFC, lower case, IDN domain as A-labels; None if it is no address."""
     if len(raw) > _LONGEST_RAW:
         return None
-    local, at, domain = unicodedata.normalize("NFC", raw.strip()).rpartition("@")
+    text = unicodedata.normalize("NFC", raw.strip())
+    local, at, domain = text.rpartition("@")
     if not (local and at and "." in domain) or len(domain) > _LONGEST_DOMAIN:
         return None
-    if _BLANK.search(local) or _BLANK.search(domain):
+    if _BLANK.search(text):
         return None
     ascii_domain = _ascii(domain.lower())
     if ascii_domain is None:
@@ -160,12 +161,15 @@ def route(key: bytes, identifiers: Sequence[Identifier]) -> str:
     `key` is a secret all instances share, so the route tells nothing about the person.
     Raises ValueError without any identifier.
     """
-    first = (
-        identifiers[0]
-        if len(identifiers) == 1
-        else min(identifiers, key=lambda i: (ORDER.index(i.kind), i.value))
-    )
-    return hashed(key, first)
+    for kind in ORDER:
+        of_kind = [each for each in identifiers if each.kind == kind]
+        if of_kind:
+            return hashed(key, min(of_kind, key=_value) if len(of_kind) > 1 else of_kind[0])
+    raise ValueError("nobody is named, so there is no route")
+
+
+def _value(identifier: Identifier) -> str:
+    return identifier.value
 
 
 def hashed(key: bytes, identifier: Identifier) -> str:

@@ -3,6 +3,8 @@
 Labels are bounded: a source that is not configured is `unknown`. Nothing personal enters here.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry
 
 from services.ingest.told import Receipt
@@ -59,28 +61,26 @@ class Sight:
         if receipt.quarantined:
             self._quarantined.add((source,), receipt.quarantined)
         ids = receipt.event_ids
-        self.told(
-            route="webhooks",
-            source=source,
-            outcome=outcome,
-            status=status,
-            seconds=seconds,
-            event_id=ids[0] if len(ids) == 1 else None,
-            event_ids=ids[:_MOST_IDS] if len(ids) > 1 else (),
-            quarantine_id=receipt.quarantine_id,
-            reasons=receipt.reasons,
-            unread=receipt.unread,
-        )
+        more: dict[str, object] = {}
+        if len(ids) == 1:
+            more["event_id"] = ids[0]
+        elif ids:
+            more["event_ids"] = ids[:_MOST_IDS]
+        if receipt.quarantine_id is not None or receipt.reasons or receipt.unread:
+            more["quarantine_id"] = receipt.quarantine_id
+            more["reasons"] = receipt.reasons
+            more["unread"] = receipt.unread
+        self.told("webhooks", source, outcome=outcome, status=status, seconds=seconds, more=more)
 
     def told(
         self,
-        *,
         route: str,
         source: str,
+        *,
         outcome: str,
         status: int,
         seconds: float,
-        **more: object,
+        more: Mapping[str, object],
     ) -> None:
         """Count and log one request. `more` holds ids and words of ours, never of the payload."""
         self._requests.add((source, outcome))

@@ -25,6 +25,10 @@ from aiokafka.errors import KafkaConnectionError
 _LINGER_S: Final = 0.002
 
 
+#: Nearly every record has no headers; aiokafka changes no list that it is given.
+_NONE: Final[list[tuple[str, bytes]]] = []
+
+
 class Batch:
     """Records of one partition that travel together."""
 
@@ -97,7 +101,7 @@ class Batches:
         """
         lanes = self._lanes[topic]
         lane = lanes[crc32(key) % len(lanes)]
-        batches, listed = lane.batches, list(headers)
+        batches, listed = lane.batches, list(headers) if headers else _NONE
         if not batches or not _took(batches[-1], key, value, listed):
             batches.append(Batch(self.producer.create_batch()))
             _took(batches[-1], key, value, listed)  # a batch takes its first, however large

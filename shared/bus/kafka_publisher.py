@@ -54,22 +54,25 @@ class KafkaPublisher:
         batches: Batches | None = None
         waiters: dict[Batch, asyncio.Future[None]] = {}
         errors: list[KafkaError] = []
+        acknowledged = False
         try:
             with self._deadlines.start():
-                batches = await self._connected()
+                batches = self._batches or await self._connected()
                 await self._add(batches, batch, waiters)
                 for waiter in waiters.values():
                     try:
                         await waiter
                     except KafkaError as error:
                         errors.append(error)
+            acknowledged = not errors
         except TimeoutError:
             raise BusAway("Kafka did not acknowledge in time") from None
         except KafkaError as error:
             self._discard(batches)
             raise BusAway(f"Kafka: {type(error).__name__}") from None
         finally:
-            _give_up(batches, waiters.values())
+            if not acknowledged:
+                _give_up(batches, waiters.values())
         if errors:
             self._discard(batches)
             self._judge(batch, errors[0])

@@ -62,6 +62,7 @@ def refuse_too_large(messages: tuple[Message, ...], topics: dict[str, Topic]) ->
     for message in messages:
         limit = max_record_bytes(topics[message.topic])
         size = len(message.value) + len(message.key.encode())
-        size += sum(len(name.encode()) + len(value) for name, value in message.headers)
+        if message.headers:
+            size += sum(len(name.encode()) + len(value) for name, value in message.headers)
         if size > limit:
             raise RecordTooLarge(f"{message.topic} takes records up to {limit} bytes, not {size}")

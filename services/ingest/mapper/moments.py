@@ -24,6 +24,7 @@ AHEAD: Final = timedelta(minutes=10)
 DateOrder = Literal["day_first", "month_first"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 #: As seconds this is the year 5138, as milliseconds March 1973: nobody answered before.
 _MILLISECONDS_FROM: Final = 100_000_000_000
@@ -86,10 +87,6 @@ def parse(
     are cut. A local time that an autumn clock change gives twice is the first of the two. `dates`
     adds those written in figures, such as 02/03/2026. Raises `Unreadable` for anything else.
     """
-    if isinstance(value, bool):
-        raise Unreadable("a time cannot be true or false")
-    if isinstance(value, int | float):
-        return _unix(value)
     if isinstance(value, str):
         text = value.strip()
         if _USUAL.fullmatch(text):
@@ -101,6 +98,10 @@ def parse(
         if match := _MAIL.fullmatch(text):
             return _moment(_date(match), match["clock"], match, zone, zones)
         return _by_hand(text, zone, zones, dates)
+    if isinstance(value, bool):
+        raise Unreadable("a time cannot be true or false")
+    if isinstance(value, int | float):
+        return _unix(value)
     raise Unreadable(_NO_TIME)
 
 
@@ -136,7 +137,7 @@ def placed(
 
 def milliseconds(moment: datetime) -> int:
     """Count the whole milliseconds since 1970."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // _MILLISECOND
 
 
 def _date(match: re.Match[str]) -> str:

@@ -7,13 +7,13 @@ In: a kind's readers and one payload. Out: wire values, or `Failed` naming the p
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import orjson
 
+from services.ingest.decode.payload import MISSING, Payload, says
 from services.ingest.mapper import moments, values
 from services.ingest.mapper.mapping import ConsentReader, HashReader, Kind, Reader, Reading, Test
-from services.ingest.mapper.paths import MISSING, Payload
 from shared.events.feedback import TimeOrigin
 from shared.events.vocabulary import Channel, ConsentStatement, Identifier, Value
 
@@ -44,8 +44,10 @@ def picked(reader: Reader | None, payload: Payload) -> object:
 
 def said(reader: Reader | None, payload: Payload) -> object:
     """Return the raw value; "" and null are `MISSING` too, for fields that cannot be cleared."""
+    if reader is None:
+        return MISSING
     raw = picked(reader, payload)
-    return MISSING if says_nothing(raw) else raw
+    return raw if says(raw) else MISSING
 
 
 def holds(test: Test, payload: Payload) -> bool:
@@ -58,7 +60,7 @@ def holds(test: Test, payload: Payload) -> bool:
 
 def says_nothing(raw: object) -> bool:
     """Tell whether a raw value is absent, null or blank."""
-    return raw is MISSING or raw is None or (isinstance(raw, str) and not raw.strip())
+    return not says(raw)
 
 
 def key(reader: Reader | HashReader | None, payload: Payload, most: int) -> str:
@@ -156,7 +158,7 @@ def unread_marks(unread: Sequence[str]) -> dict[str, Value]:
 
 def fields(readers: Sequence[tuple[str, Reader, Reading]], payload: Payload) -> dict[str, Value]:
     """Read answers or attributes: absent and "" are not said, an explicit null is cleared."""
-    found: dict[str, Value] = {}
+    found: dict[str, Any] = {}
     for name, reader, read in readers:
         try:
             raw = reader.pick(payload)
@@ -166,7 +168,7 @@ def fields(readers: Sequence[tuple[str, Reader, Reading]], payload: Payload) -> 
         except values.Unreadable as error:
             raise Failed(reader.path, str(error)) from None
         if value is not MISSING:
-            found[name] = values.as_value(value)
+            found[name] = value
     return found
 
 
@@ -180,9 +182,12 @@ def consents(
     statements: list[ConsentStatement] = []
     for field in kind.consents:
         try:
-            word = values.word(field.pick(payload))
+            raw = field.pick(payload)
         except values.Unreadable as error:
             raise Failed(field.path, str(error)) from None
+        if raw is MISSING:  # most messages say nothing of most consents
+            continue
+        word = values.word(raw)
         if word in field.granted or word in field.refused:
             statements.append(
                 ConsentStatement(

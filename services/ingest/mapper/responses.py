@@ -27,6 +27,7 @@ from shared import identifiers
 from shared.events import ids
 from shared.events.envelope import Event
 from shared.events.feedback import Given, ResponseReceived
+from shared.events.made import made
 from shared.events.vocabulary import Value
 from shared.times import iso
 
@@ -49,22 +50,31 @@ def response(
     given = None
     if not kind.score.plain:
         answers, given = _scored(kind, answers, payload)
-    data = ResponseReceived(
-        source=source,
-        survey=survey,
-        response_id=response_id,
-        revision=revision(kind, payload, received_at),
-        metric=kind.score.metric,
-        given=given,
-        provenance=kind.provenance,
-        answered_at=answered_at,
-        answered_at_origin=origin,
-        received_at=received_at,
-        complete=_complete(kind, payload),
-        identifiers=everyone,
-        answers=answers,
-        attributes={**fields(kind.attributes, payload), **unread_marks(unread)},
-        consents=consents(kind, payload, answered_at, f"{source}/{survey}/{response_id}"),
+    attributes = fields(kind.attributes, payload)
+    if unread:
+        attributes |= unread_marks(unread)
+    proof = f"{source}/{survey}/{response_id}"
+    # Whatever is in it was read by our readers, or made by a model.
+    data = made(
+        ResponseReceived,
+        {
+            "source": source,
+            "survey": survey,
+            "response_id": response_id,
+            "revision": revision(kind, payload, received_at),
+            "metric": kind.score.metric,
+            "given": given,
+            "answered_at": answered_at,
+            "answered_at_origin": origin,
+            "received_at": received_at,
+            "complete": _complete(kind, payload),
+            "identifiers": everyone,
+            "answers": answers,
+            "attributes": attributes,
+            "consents": consents(kind, payload, answered_at, proof),
+            "history": False,
+            "provenance": kind.provenance,
+        },
     )
     event = Event(_event_id(kind, payload, data), source, answered_at, data)
     return Translated(Told(event, everyone), unread)

@@ -37,13 +37,15 @@ _FLAGS: Final = {
 
 def clean(text: str, most: int) -> str:
     """Trim, cut, and drop NUL characters, which PostgreSQL's texts cannot hold."""
+    if len(text) <= most and "\x00" not in text:  # nearly every text
+        return text.strip()
     return text.replace("\x00", "").strip()[:most].rstrip()
 
 
 def score(value: object) -> object:
     """Read an NPS score: a whole number from 0 to 10, also as text. "" is not said."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value <= 10):
+        return value
     if isinstance(value, str):
         text = value.strip()
         if not text:
@@ -112,7 +114,7 @@ def attribute(value: object) -> object:
 
 def key_text(value: object, most: int) -> str:
     """Read an id (of a survey, a response): text or whole number, and short enough to index."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if type(value) is not str and (isinstance(value, bool) or not isinstance(value, str | int)):
         raise Unreadable("missing, or neither a text nor a whole number")
     text = str(value).replace("\x00", "").strip()
     if not text:
@@ -124,19 +126,25 @@ def key_text(value: object, most: int) -> str:
 
 def identifier(kind: IdentifierKind, value: object, rules: Rules) -> Identifier | None:
     """Normalise an identifier; None for what is none (a mistyped address, a wrong type)."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if type(value) is not str and (isinstance(value, bool) or not isinstance(value, str | int)):
         return None
     return rules.identifier(kind, str(value).replace("\x00", ""))
 
 
 def word(value: object) -> str | None:
     """Fold a value for comparing with configured ones: `true` and "TRUE" are one word."""
+    if type(value) is str:  # as most are; a union of types is slow to ask
+        return value.strip().casefold()
+    if value is None or value is MISSING:
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value).strip().casefold() if isinstance(value, str | int | float) else None
 
 
 def _text(value: object, most: int) -> object:
+    if type(value) is str:
+        return clean(value, most) or MISSING
     if isinstance(value, list):
         value = "\n".join(item for item in value if isinstance(item, str))
     if value is None:
@@ -147,6 +155,8 @@ def _text(value: object, most: int) -> object:
 
 
 def _plain(value: object, most: int) -> object:
+    if type(value) is str:
+        return clean(value, most) or MISSING
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

@@ -48,14 +48,16 @@ def events_router(access: Access, intake: Intake, sight: Sight, rules: Rules) ->
         finally:
             event_ids = [str(item.event.id) for item in told]
             sight.told(
-                route="events",
-                source="events",
+                "events",
+                "events",
                 outcome=outcome,
                 status=status,
                 seconds=time.perf_counter() - started,
-                event_id=event_ids[0] if len(event_ids) == 1 else None,
-                event_ids=event_ids if len(event_ids) > 1 else None,
-                types=sorted({item.event.type for item in told}),
+                more={
+                    "event_id": event_ids[0] if len(event_ids) == 1 else None,
+                    "event_ids": event_ids if len(event_ids) > 1 else None,
+                    "types": sorted({item.event.type for item in told}),
+                },
             )
         return _accepted(event_ids)
 

@@ -195,8 +195,15 @@ class Receiver:
 
     def _body(self, source: Source, inbound: Inbound, told: Sequence[Told], now: datetime) -> Body:
         headers, query = _needed(source, inbound)
-        only = told[0].event.data if len(told) == 1 else None
-        response = only if isinstance(only, ResponseReceived) else None
+        only = told[0] if len(told) == 1 else None
+        response: ResponseReceived | None = None
+        if only is not None and isinstance(only.event.data, ResponseReceived):
+            response = only.event.data
+        marks = (
+            people(self._route_key, only.identifiers)
+            if only is not None
+            else tuple({p for one in told for p in people(self._route_key, one.identifiers)})
+        )
         return Body(
             source=source.name,
             received_at=now,
@@ -207,19 +214,18 @@ class Receiver:
             query=query,
             survey=response.survey if response else None,
             response_id=response.response_id if response else None,
-            event_ids=tuple(one.event.id for one in told),
-            people=tuple({p for one in told for p in people(self._route_key, one.identifiers)}),
-            said_at=min(one.event.time for one in told),
+            event_ids=tuple([one.event.id for one in told]),
+            people=marks,
+            said_at=min([one.event.time for one in told]),
             secrets=source.secrets,
         )
 
 
 def _needed(source: Source, inbound: Inbound) -> tuple[dict[str, str], str]:
     """Take what beside the body decoder and mapping read: no more of a request is ever kept."""
+    sent = inbound.headers
     headers = {
-        name: value
-        for name in source.headers_of(inbound.headers)
-        if (value := inbound.headers.get(name)) is not None
+        name: value for name in source.headers_of(sent) if (value := sent.get(name)) is not None
     }
     return headers, inbound.query.decode("latin-1") if source.mapping.reads_query else ""
 

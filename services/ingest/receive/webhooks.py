@@ -97,16 +97,16 @@ def _permission(headers: SentHeaders) -> dict[str, str]:
 
 def _told(receipt: Receipt) -> dict[str, Any]:
     said: dict[str, Any] = {"status": receipt.outcome}
-    many = len(receipt.event_ids) + receipt.fetching + receipt.ignored + receipt.quarantined > 1
-    if many:
-        said["event_ids"] = [str(one) for one in receipt.event_ids]
+    ids = receipt.event_ids
+    if len(ids) + receipt.fetching + receipt.ignored + receipt.quarantined > 1:
+        said["event_ids"] = ids
         said["fetching"] = receipt.fetching
         said["ignored"] = receipt.ignored
         said["quarantined"] = receipt.quarantined
     else:
-        said["event_id"] = str(receipt.event_ids[0]) if receipt.event_ids else None
+        said["event_id"] = ids[0] if ids else None
     if receipt.quarantine_id is not None:
-        said["quarantine_id"] = str(receipt.quarantine_id)
+        said["quarantine_id"] = receipt.quarantine_id
     return said
 
 

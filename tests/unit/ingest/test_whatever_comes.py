@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.verify.signatures import Scheme, sign
+from shared.events.envelope import decode
 from tests.builders.receiving import Answered, Reception, reception
 
 SECRET = "a-secret.of-the_tests~1"
@@ -183,6 +184,8 @@ def right(answer: Answered, kept: int, desk: Reception) -> None:
         rows = 1 if said.get("quarantined") else 0
         added = many - said.get("quarantined", 0) + rows if "event_ids" in said else one
         assert desk.kept.count == kept + added
+        for message in desk.kept.messages[-max(1, added) :]:
+            decode(message.value)  # what is told without asking its model is what readers take
         return
     assert desk.kept.count == kept
     assert answer.headers[b"content-type"] == b"application/problem+json"

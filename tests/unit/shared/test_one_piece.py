@@ -69,6 +69,68 @@ async def test_head_and_body_are_one_write() -> None:
     assert cycle.transport is transport
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "keep_alive"),
+    [
+        pytest.param([(b"content-length", b"2")], b"ok", True, id="a small answer"),
+        pytest.param([(b"Content-Length", b"2"), (b"x-b", b"1")], b"ok", True, id="written large"),
+        pytest.param([(b"content-length", b"0")], b"", True, id="an empty one"),
+        pytest.param([(b"content-length", b"2")], b"ok", False, id="the last of a connection"),
+        pytest.param([], b"ok", True, id="without a length"),
+        pytest.param([(b"transfer-encoding", b"chunked")], b"ok", True, id="chunked"),
+        pytest.param(
+            [(b"connection", b"close"), (b"content-length", b"2")], b"ok", True, id="closing"
+        ),
+    ],
+)
+async def test_an_answer_is_what_uvicorn_would_have_written(
+    headers: list[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool
+) -> None:
+    """Byte for byte, and the cycle ends in the same state."""
+    ours, theirs = Writes(), Writes()
+    both = _cycle(ours, keep_alive=keep_alive), _cycle(theirs, keep_alive=keep_alive)
+    del both[1].send
+    for cycle in both:
+        cycle.default_headers = [(b"date", b"today")]
+        await cycle.send({"type": "http.response.start", "status": 202, "headers": headers})
+        await cycle.send(_body(body))
+
+    assert _written(ours) == _written(theirs)
+    assert ours.is_closing() == theirs.is_closing()
+    assert len(ours.done) - ours.is_closing() == 1
+    states = [
+        (
+            each.response_started,
+            each.response_complete,
+            each.keep_alive,
+            each.message_event.is_set(),
+        )
+        for each in both
+    ]
+    assert states[0] == states[1]
+
+
+def _written(transport: Writes) -> bytes:
+    return b"".join(piece for piece in transport.done if isinstance(piece, bytes))
+
+
+@pytest.mark.parametrize(
+    "header", [(b"x-a", b"one\r\nx-b: two"), (b"x a", b"one")], ids=["a value", "a name"]
+)
+async def test_a_header_that_would_split_the_answer_is_refused(header: tuple[bytes, bytes]) -> None:
+    """As without us, and nothing of it leaves."""
+    transport = Writes()
+    cycle = _cycle(transport)
+    begin = _start()
+    begin["headers"].append(header)
+
+    await cycle.send(begin)
+    with pytest.raises(RuntimeError, match="Invalid HTTP header"):
+        await cycle.send(_body(b"ok"))
+
+    assert transport.done == []
+
+
 async def test_the_pieces_of_a_stream_leave_as_they_come() -> None:
     """The head goes with the first of them."""
     transport = Writes()
