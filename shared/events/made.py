@@ -2,8 +2,8 @@
 
 In: the fields of a model, all of them and in their order. Out: the value that the model's own
 constructor makes of them. For what is made on every message and whose makers have checked more than
-the model does: asking pydantic again takes 10 µs of the 180 of a web-hook's own work, this 3. Every
-reader validates what it decodes. Pure.
+the model does: of an answer's 16 fields pydantic takes 5.7 µs, this 1.4 (of a model of two fields
+this takes longer than pydantic). Every reader validates what it decodes. Pure.
 """
 
 from typing import Any, TypeVar
