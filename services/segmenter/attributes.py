@@ -69,8 +69,6 @@ def believed(profile: Profile, policy: Policy, name: str) -> Value:
 
 def text(profile: Profile, policy: Policy, name: str) -> str | None:
     """Read one attribute as a text that is not empty."""
-    if name not in profile.attributes:
-        return None
     value = believed(profile, policy, name)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -79,8 +77,6 @@ def text(profile: Profile, policy: Policy, name: str) -> str | None:
 
 def number(profile: Profile, policy: Policy, name: str) -> int | float | None:
     """Read one attribute as a number, even where it is not declared as one."""
-    if name not in profile.attributes:
-        return None
     declared = policy.attributes.get(name, _PLAIN)
     found = fitting(said(profile, policy, name), declared).value
     return None if isinstance(found, bool | str | list) else found

@@ -4,9 +4,10 @@ In: events in order, and the rows they touch. Out: the rows to write and the eve
 event gets one decision; each customer is written once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from services.segmenter import merges, moments, opening
@@ -50,6 +51,22 @@ def decide_batch(
     now: datetime,
 ) -> Changes:
     """Decide every event of a batch that `in_order` sorted; a command comes alone."""
+    steps = deciding(events, assigned, gathered, rulebook, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(Changes, end.value)
+
+
+def deciding(
+    events: Sequence[Fact | Due | Command],
+    assigned: Assignment,
+    gathered: Gathered,
+    rulebook: Rulebook,
+    now: datetime,
+) -> Generator[None, None, Changes]:
+    """Decide a batch event by event: whoever drives it may let others have a turn between two."""
     work = _Work(assigned, gathered, rulebook, now)
     for event in events:
         if isinstance(event, Due):
@@ -58,6 +75,7 @@ def decide_batch(
             work.command(event)
         else:
             work.fact(event)
+        yield
     work.set_timers()
     return work.changes
 

@@ -5,11 +5,14 @@ an event is decided once; told again, its stored decision is published again, by
 is published before it is durable.
 """
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
+from typing import cast
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DBAPIError
@@ -24,7 +27,7 @@ from services.segmenter import (
     store,
     tombstones,
 )
-from services.segmenter.batch import decide_batch, in_order
+from services.segmenter.batch import deciding, in_order
 from services.segmenter.decide import Due, Rulebook
 from services.segmenter.erasure import ERASED, Erasure
 from services.segmenter.facts import Fact, fact_of
@@ -47,6 +50,9 @@ Told = Fact | Due | Command | Erasure
 
 _log = Lines(__name__)
 
+#: After so many events, some milliseconds, everything else in the process has its turn: who asks
+#: "may she be asked?" must not wait for a whole batch.
+_BREATH = 8
 #: How often a batch is repeated at once because identities moved under it; each time somebody else
 #: got ahead, so more than a few in a row mean that something else is wrong.
 _TRIES = 20
@@ -155,7 +161,7 @@ class Handler:
         changes = Changes(merged_at=now)
         if kept:
             assigned, gathered = await self._gathered(connection, kept, now)
-            changes = decide_batch(kept, assigned, gathered, self._rulebook, now)
+            changes = await _decide(deciding(kept, assigned, gathered, self._rulebook, now))
         if gone:
             await tombstones.note(connection, gone.values(), changes, now)
         return changes
@@ -248,6 +254,18 @@ class Handler:
                 },
             )
         self._metrics.decided(counts)
+
+
+async def _decide(steps: Generator[None, None, Changes]) -> Changes:
+    """Drive a batch to its end, and let the rest of the process have its turns meanwhile."""
+    for number in count(1):
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(Changes, end.value)
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+    raise AssertionError("counting ends with the batch")
 
 
 def _named(event: Told) -> UUID | None:

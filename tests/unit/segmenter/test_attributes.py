@@ -126,6 +126,9 @@ def test_of_all_names_of_an_attribute_the_newest_word_counts() -> None:
     assert snapshot.attributes(found, POLICY) == {"country": "GB", "aov": 1, "revenue": 2}
     assert snapshot.zone(found, POLICY) == ("America/New_York", "attribute")
     assert found.attribute("timezone") == "America/New_York"
+    by_other_names = profile_of(RENAMED[1])
+    assert attributes.text(by_other_names, POLICY, "country") == "GB"
+    assert attributes.number(profile_of(RENAMED[0]), POLICY, "aov") == 1
     cleared = updated(at=day(2), attributes={"country_code": None})
     assert attributes.said(profile_of(*RENAMED, cleared), POLICY, "country") is None
 
