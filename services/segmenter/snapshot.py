@@ -74,7 +74,7 @@ def snapshot(
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
         language=text(profile, policy, "language"),
-        tone=tone if tone in _TONES else None,
+        tone=cast(Tone, tone) if tone in _TONES else None,
         title=text(profile, policy, "title"),
         first_name=text(profile, policy, "first_name"),
         last_name=text(profile, policy, "last_name"),

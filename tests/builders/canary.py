@@ -24,6 +24,7 @@ from shared.bus.port import Message
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.feedback import CustomerUpdated
+from shared.events.vocabulary import Value
 from shared.identifiers import AS_SAID
 from shared.times import utc_now
 from tests.builders.canary_bus import CanaryBus
@@ -166,7 +167,7 @@ class Instance:
         """Leave an event in the spool, as an installation does that came from Kafka."""
         email = AS_SAID.email(EMAIL)
         assert email is not None
-        said = {"city": "plumage-hors-de-prix"}
+        said: dict[str, Value] = {"city": "plumage-hors-de-prix"}
         data = CustomerUpdated(identifiers=(email,), attributes=said, occurred_at=STORY_BEGAN)
         event = Event(uuid.uuid5(uuid.NAMESPACE_DNS, "spooled"), "crm", STORY_BEGAN, data)
         engine = connect(self.database, "ingest", connections=1)

@@ -143,11 +143,12 @@ def _case(
         if model is feedback.CaseOpened and data.identifiers is None and data.response is None:
             raise Refused("data: give identifiers, or the response it is about, or both")
         known = _known(data.identifiers, of.rules) if data.identifiers else ()
-        link = data.response and feedback.ResponseLink(
-            source=data.response.source,
-            survey=data.response.survey,
-            response_id=data.response.response_id,
-        )
+        about = data.response
+        link = None
+        if about is not None:
+            link = feedback.ResponseLink(
+                source=about.source, survey=about.survey, response_id=about.response_id
+            )
         step = model(
             case_id=data.case_id, identifiers=known, occurred_at=of.occurred_at, response=link
         )
