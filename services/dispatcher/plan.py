@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
-from services.dispatcher.playbook import Delay, Do, Play, Playbook, When
+from services.dispatcher.playbook import Delay, Do, Play, Playbook
 from shared.events.decisions import CustomerDecided, Permit
 from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
@@ -79,44 +80,6 @@ def plan(
         refused = refused or too_soon(delivery, play, history, delivery.send_at)
         planned.append(refused or delivery)
     return planned
-
-
-def matches(when: When, decision: CustomerDecided) -> bool:
-    """Tell whether a decision shows everything that `when` asks for."""
-    snapshot, cause = decision.snapshot, decision.cause
-    move = decision.move.kind if decision.move else None
-    language = (snapshot.language or "").lower().partition("-")[0]
-    one_of: tuple[tuple[Sequence[object], object], ...] = (
-        (when.segment, snapshot.segment),
-        (when.theme, snapshot.theme),
-        (when.move, move),
-        (when.survey, cause.survey),
-        (when.source, cause.source),
-        (when.language, language),
-        (when.tone, snapshot.tone),
-        (when.lifecycle, snapshot.lifecycle),
-        *((wanted, snapshot.attributes.get(name)) for name, wanted in when.attributes.items()),
-    )
-    if when.trigger not in cause.triggers:
-        return False
-    if any(wanted and value not in wanted for wanted, value in one_of):
-        return False
-    if when.escalations and set(when.escalations).isdisjoint(snapshot.escalations):
-        return False
-    if when.has_comment is not None and when.has_comment != bool(snapshot.comment):
-        return False
-    mature = snapshot.maturity is not None and snapshot.maturity.ready
-    if when.mature is not None and when.mature != mature:
-        return False
-    return _score_between(snapshot.score, when.score_from, when.score_to)
-
-
-def _score_between(score: int | None, least: int | None, most: int | None) -> bool:
-    if least is None and most is None:
-        return True
-    if score is None:
-        return False
-    return (0 if least is None else least) <= score <= (10 if most is None else most)
 
 
 def _losers(matching: Iterable[Play]) -> dict[str, str]:

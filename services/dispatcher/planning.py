@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.dispatcher import deletions, forgetting, ledger, pushes, store
 from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
+from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.gates import release, standing
-from services.dispatcher.plan import Rulebook, matches, plan
+from services.dispatcher.plan import Rulebook, plan
 from services.dispatcher.recipients import Recipient, decided
 from services.dispatcher.slots import take
 from shared.events.decisions import CustomerDecided

@@ -29,6 +29,10 @@ def _as_clock(raw: object) -> object:
     return raw
 
 
+#: As a report of it is named: `review_left`, `referral`, `purchase`.
+_What = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+#: A bound of a numeric attribute: an average basket, a monthly revenue, a count of orders.
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 _ClockTime = Annotated[time, BeforeValidator(_as_clock, json_schema_input_type=str)]
 
 
@@ -49,19 +53,43 @@ class When(Strict):
     has_comment: bool | None = None
     lifecycle: tuple[Lifecycle, ...] = ()
     mature: bool | None = None
+    callback_requested: bool | None = None
+    panel_opt_in: bool | None = None
+    recovered: bool | None = None
+    previous_segment: tuple[Segment, ...] = ()
+    pains: tuple[str, ...] = ()
+    strengths: tuple[str, ...] = ()
+    streak_from: Annotated[int, Field(ge=1)] | None = None
+    answers_from: Annotated[int, Field(ge=1)] | None = None
+    answers_to: Annotated[int, Field(ge=1)] | None = None
+    what: tuple[_What, ...] = ()
     attributes: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    attributes_from: dict[str, _Number] = Field(default_factory=dict)
+    attributes_to: dict[str, _Number] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _scores_in_order(self) -> "When":
-        least, most = self.score_from, self.score_to
-        if least is not None and most is not None and most < least:
-            raise ValueError("score_to must not be below score_from: no score is between them")
+    def _possible(self) -> "When":
+        bounds: list[tuple[str, float | None, float | None]] = [
+            ("score_{}", self.score_from, self.score_to),
+            ("answers_{}", self.answers_from, self.answers_to),
+        ]
+        bounds += [
+            (f"attributes_{{}}.{name}", least, self.attributes_to.get(name))
+            for name, least in self.attributes_from.items()
+        ]
+        for name, least, most in bounds:
+            if least is not None and most is not None and most < least:
+                low, high = name.format("from"), name.format("to")
+                raise ValueError(f"{high} must not be below {low}: nothing is between them")
+        if self.what and self.trigger != "action_completed":
+            raise ValueError("what names a completed action: give trigger action_completed")
         return self
 
     @property
     def specificity(self) -> int:
         """Count the conditions: of equals in priority, the more particular play wins."""
-        return len(self.model_fields_set) - 1 + max(0, len(self.attributes) - 1)
+        by_name = (self.attributes, self.attributes_from, self.attributes_to)
+        return len(self.model_fields_set) - 1 + sum(max(0, len(names) - 1) for names in by_name)
 
 
 def _as_lookup(raw: object) -> object:

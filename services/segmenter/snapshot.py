@@ -80,6 +80,8 @@ def snapshot(
         last_name=text(profile, policy, "last_name"),
         next_survey_at=next_survey_at,
         fatigue_threshold=fatigue_threshold,
+        callback_requested=latest is not None and latest.said("callback_requested") is True,
+        panel_opt_in=latest is not None and latest.said("panel_opt_in") is True,
         attributes=attributes(profile, policy),
     )
 

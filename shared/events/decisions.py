@@ -65,7 +65,8 @@ class Snapshot(Fact):
     with their polarity, `escalations` the topics that beat the band. `streak` counts the newest
     answers in a row in the present segment. `recovered_from` is the score before a case of hers,
     while `score` is the one she gave after it was resolved. `fatigue_threshold` is how many
-    marketing messages a week she bears at most now (0: none).
+    marketing messages a week she bears at most now (0: none). `callback_requested` and
+    `panel_opt_in` are what she ticked in the newest answer.
     """
 
     score: int | None = None
@@ -86,6 +87,8 @@ class Snapshot(Fact):
     lifecycle: Lifecycle | None = None
     called_by: str | None = None
     fatigue_threshold: int | None = None
+    callback_requested: bool = False
+    panel_opt_in: bool = False
     language: str | None = None
     tone: Tone | None = None
     title: str | None = None
@@ -209,7 +212,7 @@ class CustomerDecided(Fact):
     """
 
     TYPE: ClassVar[str] = "customer.decided"
-    VERSION: ClassVar[str] = "1.3"
+    VERSION: ClassVar[str] = "1.4"
 
     decision_id: UUID
     customer_id: UUID

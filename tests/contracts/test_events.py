@@ -150,6 +150,8 @@ EXAMPLES: tuple[EventData, ...] = (
             first_name="Camille",
             last_name="Durand",
             recovered_from=2,
+            callback_requested=True,
+            panel_opt_in=True,
             next_survey_at=LATER,
             attributes={"plan": "premium", "orders": 3},
         ),

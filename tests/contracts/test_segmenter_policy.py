@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as nps
-from services.dispatcher.plan import matches
+from services.dispatcher.conditions import matches
 from services.dispatcher.playbook import When
 from services.segmenter.policy_api import make_policy_router
 from shared.events.decisions import Trigger

@@ -7,18 +7,12 @@ from typing import Any
 import pytest
 
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
-from services.dispatcher.plan import Rulebook, matches, plan
-from services.dispatcher.playbook import When
-from shared.events.decisions import CustomerDecided, DecidedCase, Maturity, Move, Permit, Snapshot
+from services.dispatcher.plan import Rulebook, plan
+from shared.events.decisions import CustomerDecided, DecidedCase, Permit, Snapshot
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.deliveries import CUSTOMER, contact
 from tests.builders.dispatching import play, rules
 
-MATURE = Snapshot(
-    score=10, segment="promoter", lifecycle="active", maturity=Maturity(points=60, ready=True)
-)
-GREEN = Snapshot(score=10, segment="promoter", maturity=Maturity(points=30, ready=False))
-RAISED = Snapshot(score=10, segment="promoter", escalations=("safety", "call_me"))
 SLOW = TargetRules("sandbox", 8)
 
 
@@ -28,68 +22,6 @@ def planned(
     """Plan a decision under some plays."""
     book: Rulebook = more.pop("book", None) or rules(*plays, **more)
     return plan(told, book, history, customer_id=CUSTOMER, event_id=uuid.UUID(int=9), now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("when", "told", "expected"),
-    [
-        pytest.param({}, {}, True, id="any-settled"),
-        pytest.param({}, {"triggers": ("received",)}, False, id="another-trigger"),
-        pytest.param({}, {"triggers": ()}, False, id="nobody-may-react"),
-        pytest.param(
-            {"trigger": "case_resolved"}, {"triggers": ("case_resolved",)}, True, id="case-step"
-        ),
-        pytest.param({"segment": ["detractor"]}, {}, True, id="segment"),
-        pytest.param({"segment": ["promoter"]}, {}, False, id="another-segment"),
-        pytest.param({"segment": ["promoter", "detractor"]}, {}, True, id="one-of-segments"),
-        pytest.param({"segment": ["detractor"]}, {"segment": None}, False, id="no-segment"),
-        pytest.param({"theme": ["price"]}, {"theme": "price"}, True, id="theme"),
-        pytest.param({"theme": ["price"]}, {}, False, id="no-theme"),
-        pytest.param(
-            {"move": ["down"]},
-            {"move": Move(kind="down", before="promoter", after="detractor")},
-            True,
-            id="move",
-        ),
-        pytest.param({"move": ["down"]}, {}, False, id="no-move"),
-        pytest.param({"survey": ["nps"], "source": ["tests"]}, {}, True, id="survey-and-source"),
-        pytest.param({"survey": ["other"]}, {}, False, id="another-survey"),
-        pytest.param({"language": ["fr"]}, {"language": "fr-CA"}, True, id="language-of-a-region"),
-        pytest.param({"lifecycle": ["active"]}, {"snapshot": MATURE}, True, id="lifecycle"),
-        pytest.param({"lifecycle": ["churned"]}, {"snapshot": MATURE}, False, id="another-one"),
-        pytest.param({"lifecycle": ["active"]}, {}, False, id="no-lifecycle"),
-        pytest.param({"mature": True}, {"snapshot": MATURE}, True, id="mature"),
-        pytest.param({"escalations": ["legal", "safety"]}, {"snapshot": RAISED}, True, id="raised"),
-        pytest.param({"escalations": ["legal"]}, {"snapshot": RAISED}, False, id="another-topic"),
-        pytest.param({"escalations": ["legal"]}, {}, False, id="nothing-raised"),
-        pytest.param({"mature": True}, {"snapshot": GREEN}, False, id="not-mature-yet"),
-        pytest.param({"mature": True}, {}, False, id="no-promoter-is-mature"),
-        pytest.param({"mature": False}, {"snapshot": GREEN}, True, id="not-mature-is-asked-for"),
-        pytest.param({"score_from": 3, "score_to": 3}, {}, True, id="score-in-bounds"),
-        pytest.param({"score_to": 2}, {}, False, id="score-above"),
-        pytest.param({"score_from": 4}, {}, False, id="score-below"),
-        pytest.param({"score_from": 0}, {"segment": None}, False, id="no-score"),
-        pytest.param(
-            {"score_to": 0},
-            {"snapshot": Snapshot(score=0, segment="detractor")},
-            True,
-            id="zero-is-a-score",
-        ),
-        pytest.param({"has_comment": True}, {}, False, id="no-comment"),
-        pytest.param({"has_comment": False}, {}, True, id="silent"),
-        pytest.param(
-            {"attributes": {"tier": ["gold"]}},
-            {"attributes": {"tier": "gold"}},
-            True,
-            id="attribute",
-        ),
-        pytest.param({"attributes": {"tier": ["gold"]}}, {}, False, id="no-attribute"),
-    ],
-)
-def test_when_matches(when: dict[str, Any], told: dict[str, Any], expected: bool) -> None:
-    """Every condition must hold; an absent one means any."""
-    condition = When.model_validate({"trigger": "settled", **when})
-    assert matches(condition, decision(CUSTOMER, **told)) is expected
 
 
 def test_a_play_that_does_not_match_leaves_nothing() -> None:

@@ -93,7 +93,17 @@ def _when(**conditions: Any) -> dict[str, Any]:
             {"plays": [_when(language=["fr-FR"])]}, "should match pattern", id="language-and-region"
         ),
         pytest.param(
-            {"plays": [_when(score_from=7, score_to=6)]}, "no score is between", id="no-such-score"
+            {"plays": [_when(score_from=7, score_to=6)]},
+            "score_to must not be below",
+            id="no-such-score",
+        ),
+        pytest.param(
+            {"plays": [_when(attributes_from={"mrr": 9}, attributes_to={"mrr": 8})]},
+            "attributes_to.mrr must not be below attributes_from.mrr",
+            id="no-such-value",
+        ),
+        pytest.param(
+            {"plays": [_when(what=["referral"])]}, "give trigger action_completed", id="never-told"
         ),
     ],
 )

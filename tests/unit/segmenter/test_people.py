@@ -1,5 +1,6 @@
 """What a decision says of the person: how she is called, what she is to the house, how mature."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -86,3 +87,13 @@ def test_who_is_a_test_respondent_is_so_by_a_rule_in_the_trace() -> None:
     assert found.test
     assert reasons(found, "test_respondent") == [("sandbox only", "attribute test_respondent")]
     assert not decided(answered("r1", 9)).test
+
+
+def test_what_she_ticked_is_told_of_the_newest_answer_alone() -> None:
+    """A call she asked for last spring is no wish of today; a text in the box is no tick."""
+    asked: dict[str, Any] = {"callback_requested": True, "panel_opt_in": True}
+    found = decided(answered("r1", 3, **asked)).snapshot
+    assert (found.callback_requested, found.panel_opt_in) == (True, True)
+    found = decided(answered("r1", 3, **asked), answered("r2", 9, at=day(1))).snapshot
+    assert (found.callback_requested, found.panel_opt_in) == (False, False)
+    assert not decided(answered("r1", 3, callback_requested="perhaps")).snapshot.callback_requested
