@@ -27,6 +27,8 @@ from shared.events.vocabulary import Segment, Value
 #: The answers that may say why, in the order asked.
 TEXTS: Final = ("liked_least", "improve", "liked_most", "why", "comment")
 DECLARED: Final = "reasons"
+#: Who has a reason, even where nothing names it.
+_FAR_FROM_INDIFFERENT: Final = frozenset({"promoter", "detractor"})
 _PAINFUL: Final = frozenset({"liked_least", "improve"})
 _STRONG: Final = frozenset({"liked_most"})
 _OPPOSITE: Final[dict[Sign, Sign]] = {-1: 1, 0: 0, 1: -1}
@@ -41,8 +43,9 @@ _EACH_FURTHER: Final = 0.15
 _MOST_FURTHER: Final = 2
 _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
-#: A text of fewer words hints at nothing.
-_SHORTEST: Final = 4
+#: One weak word hints at nothing: on comments that no rule was made for, every third such hint was
+#: wrong (the product: 0.82 of what was found was right with it, 0.87 without).
+_FEWEST_HINTS: Final = 2
 
 
 class Mention(NamedTuple):
@@ -112,7 +115,7 @@ class ThemeFinder:
             seen = look(text, self._phrases)
             raised |= seen.escalations
             found = _mentions(seen.parts, source, by_score)
-            if not found and _may_hint(text, segment) and not seen.escalations:
+            if not found and segment in _FAR_FROM_INDIFFERENT and not seen.escalations:
                 found = _hinted(seen.parts, source, by_score)
             mentions += _asked(source, found)
         pains = self._in_order(m for m in mentions if m.sign < 0)
@@ -217,15 +220,12 @@ def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Ment
     return [mention for mention in found if mention.clear or mention.theme not in clear]
 
 
-def _may_hint(text: str, segment: Segment | None) -> bool:
-    """Whoever is far from indifferent and says more than a word or two has a reason."""
-    return segment in {"promoter", "detractor"} and len(text.split()) >= _SHORTEST
-
-
 def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """Take what weak words hint at where nothing names a theme: most of them, else the first."""
+    """Take what weak words hint at together where nothing names a theme: most, else the first."""
     weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
     counts = Counter(sight.phrase.name for _, sight in weak)
+    if max(counts.values(), default=0) < _FEWEST_HINTS:
+        return []
     return [
         Mention(sight.phrase.name or "", felt or by_score, bool(felt), sight.phrase.number, source)
         for place, sight in weak

@@ -179,6 +179,13 @@ def _sign(phrase: Phrase, words: Sequence[Word], place: int, start: int) -> Sign
     return 0
 
 
+def _only(negation: str, following: Word, between: Sequence[Word]) -> bool:
+    """Tell whether a negation takes nothing away: "not only", and "ne … que", which is "only"."""
+    return following.text in _ONLY or (
+        negation == "ne" and any(word.text == "que" for word in between)
+    )
+
+
 def _negated(words: Sequence[Word], place: int, start: int, *, good: bool = False) -> bool:
     """Tell whether a word before it turns it round; `good`: a lack of it does, too."""
     for back in range(place - 1, max(start, place - _REACH) - 1, -1):
@@ -191,7 +198,8 @@ def _negated(words: Sequence[Word], place: int, start: int, *, good: bool = Fals
             return True
         if good and text in _LACKS:
             return True
-        if text in NEGATIONS and words[back + 1].text not in _ONLY:
-            so = any(word.text in _SO for word in words[back + 1 : place])
+        between = words[back + 1 : place]
+        if text in NEGATIONS and not _only(text, words[back + 1], between):
+            so = any(word.text in _SO for word in between)
             return not (text in _NEVER and so)
     return False

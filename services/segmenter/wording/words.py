@@ -17,12 +17,15 @@ import snowballstemmer
 #: between words joins them ("rapport qualité-prix").
 _TOKENS: Final = re.compile(r"[^\W_]+|[.!?;…]|[,:()\"«»]|\s[-–—]\s")  # noqa: RUF001
 _ENDS: Final = frozenset(".!?;…")
-#: What is left of an elided word says nothing, but for "ne" and "me" ("m'appeler").
-_ELIDED: Final = re.compile(r"\b(?:[cdjlst]|qu|jusqu|lorsqu|puisqu)'(?=\w)")
-_SPELT_OUT: Final = re.compile(r"\b([mn])'(?=\w)")
+#: What is left of an elided word says nothing, but for "ne", "me" ("m'appeler") and "que" ("il ne
+#: reste qu'une caisse").
+_ELIDED: Final = re.compile(r"\b(?:[cdjlst]|jusqu|lorsqu|puisqu)'(?=\w)")
+_SPELT_OUT: Final = re.compile(r"\b([mn]|qu)'(?=\w)")
 _LENGTHENED: Final = re.compile(r"([^\W\d_])\1{2,}")
 #: Signs that are words: "49 €".
 _SIGNS: Final = (("€", " euros "), ("£", " pounds "), ("$", " dollars "))
+#: How an entry writes "some number": whoever means nought writes it to the letter.
+ANY_NUMBER: Final = "0"
 _STEMMERS: Final = ("french", "english")
 
 
@@ -82,6 +85,8 @@ class Stems:
 
     def forms(self, word: str) -> frozenset[str]:
         """List the stems of a word, and with `=` before it the word to the letter."""
+        if word.isdecimal():  # "4 euros" and "12 euros" are one phrase
+            return frozenset({ANY_NUMBER, f"={word}"})
         # French endings are found with their accents, then folded: "livrée" and "livree" both.
         spelt = {word, fold(word)}
         stems = {fold(s.stemWord(form)) for s in self._stemmers for form in spelt}

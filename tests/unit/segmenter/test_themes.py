@@ -163,6 +163,10 @@ def test_how_sure_a_theme_is(answers: dict[str, Value], confidence: float) -> No
     ("entry", "comment", "found"),
     [
         pytest.param("livré", "les livres", True, id="a stem takes the whole family"),
+        pytest.param("0 euros", "pour 49 euros", True, id="any number"),
+        pytest.param("0 euros", "49,90 €", True, id="also with cents, and a sign"),
+        pytest.param("0 euros", "des euros", False, id="no number"),
+        pytest.param("=0 euros", "pour 49 euros", False, id="nought to the letter"),
         pytest.param("=livré", "Livré hier", True, id="to the letter, in any case"),
         pytest.param("=livré", "les livres", False, id="not its family"),
         pytest.param("=livré", "un livre", False, id="not without its accent"),
@@ -171,7 +175,7 @@ def test_how_sure_a_theme_is(answers: dict[str, Value], confidence: float) -> No
         pytest.param("paie * plus", "je paie plus", True, id="a gap of none"),
         pytest.param("paie * plus", "je paie dix euros de plus", True, id="a gap of three words"),
         pytest.param("paie * plus", "je paie dix euros et cinq de plus", False, id="not of more"),
-        pytest.param("~lent", "lent", True, id="weak, alone"),
+        pytest.param("~lent", "lent", True, id="weak, alone and feeling something"),
         pytest.param("~lent", "caisse lente", False, id="weak, beside another theme"),
         pytest.param("livraison", "livrasion", True, id="two letters swapped"),
         pytest.param("livraison", "livraizon", True, id="a letter that sounds alike"),
@@ -191,11 +195,14 @@ def test_how_an_entry_is_meant(entry: str, comment: str, found: bool) -> None:
 @pytest.mark.parametrize(
     ("segment", "comment", "pains", "strengths"),
     [
-        pytest.param("detractor", "le lent est là", ("one",), (), id="a detractor means it"),
-        pytest.param("promoter", "le lent est là", (), ("one",), id="a promoter, too"),
-        pytest.param("passive", "le lent est là", (), (), id="who is indifferent may not"),
-        pytest.param("detractor", "lent", (), (), id="one word is no reason"),
-        pytest.param("detractor", "le lent, puis le vide", ("one",), (), id="the first of as many"),
+        pytest.param("detractor", "lent, puis lent", ("one",), (), id="a detractor means it"),
+        pytest.param("promoter", "lent, puis lent", (), ("one",), id="a promoter, too"),
+        pytest.param("passive", "lent, puis lent", (), (), id="who is indifferent may not"),
+        pytest.param("detractor", "le lent est là", (), (), id="one word is no reason"),
+        pytest.param("detractor", "le lent, puis le vide", (), (), id="nor are two of two themes"),
+        pytest.param(
+            "detractor", "lent et vide, lent et vide", ("one",), (), id="the first of as many"
+        ),
         pytest.param(
             "detractor", "le lent, le vide et le vide", ("two",), (), id="the one hinted most"
         ),
@@ -203,7 +210,7 @@ def test_how_an_entry_is_meant(entry: str, comment: str, found: bool) -> None:
         pytest.param("detractor", "un lent bureau", (), (), id="words meaning something else"),
     ],
 )
-def test_a_weak_word_hints_at_a_theme_where_nothing_names_one(
+def test_weak_words_hint_together_at_a_theme_where_nothing_names_one(
     segment: Segment, comment: str, pains: tuple[str, ...], strengths: tuple[str, ...]
 ) -> None:
     """Of whoever is far from indifferent; and how it feels the score says."""
