@@ -48,7 +48,7 @@ class Request(Strict):
 class Select(Strict):
     """Which of the found items are really hers: platforms search by prefix and ignore case."""
 
-    items: Path
+    items: Path = Field(description="a list, or an object whose values are the items")
     page: int | None = Field(
         None, ge=1, description="as many items are a full page: hers may be on the next; null: all"
     )

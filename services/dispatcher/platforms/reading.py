@@ -24,6 +24,8 @@ def onward(
     found: list[Any] = [body]
     if step.select is not None:
         items = pick(body, step.select.items)
+        if isinstance(items, dict):
+            items = list(items.values())
         if not isinstance(items, list):
             return Verdict("retry", f"{step.id}: the answer has no {step.select.items}")
         if step.select.page is not None and len(items) >= step.select.page:

@@ -105,6 +105,25 @@ def test_consent_is_read_in_the_platforms_own_words(
 
 
 @pytest.mark.parametrize(
+    ("contacts", "led"),
+    [
+        pytest.param({"7": {"email": "jane@example.com"}}, "send", id="by number"),
+        pytest.param([{"email": "jane@example.com"}], "send", id="a list"),
+        pytest.param({"7": {"email": "joe@example.com"}}, None, id="somebody else"),
+        pytest.param([], None, id="nobody"),
+    ],
+)
+def test_found_items_may_stand_under_their_numbers(contacts: object, led: str | None) -> None:
+    """PHP writes a list with gaps as an object, and an empty one as a list."""
+    select = {"items": "$.contacts", "field": "$.email", "equal": "email"}
+    made = preset(select=select, branch={"none": "done", "one": "send", "many": "park"})
+    assert made.act is not None
+    whom = deal(made)
+    answer = httpx.Response(200, json={"contacts": contacts})
+    assert onward(whom, made.act.steps[0], answer, dict(whom.names)) == led
+
+
+@pytest.mark.parametrize(
     ("channel", "asked"),
     [
         (
