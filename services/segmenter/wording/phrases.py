@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Final, Literal
 
 from services.segmenter.wording.words import (
+    ANY_NUMBER,
     Spelling,
     Stems,
     fold,
@@ -209,6 +210,11 @@ class Phrases:
         return Word(fold(word), forms, others or None, raised or None)
 
 
+def _one_number(word: str) -> bool:
+    """Tell whether an entry means this very number: "5 étoiles" are not three."""
+    return word.isdecimal() and word != ANY_NUMBER
+
+
 def _read(
     entry: Entry, number: int, forms_of: Callable[[str], frozenset[str]]
 ) -> tuple[Phrase, list[str]]:
@@ -220,7 +226,11 @@ def _read(
         said = [unlengthened(w) for lines in sentences(part) for line in lines for w in line]
         words += [None] if words else []
         words += [
-            frozenset(form for form in forms_of(word) if form.startswith("=") is exact)
+            frozenset(
+                form
+                for form in forms_of(word)
+                if form.startswith("=") is (exact or _one_number(word))
+            )
             for word in said
         ]
         spelt += said

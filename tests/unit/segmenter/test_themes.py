@@ -166,6 +166,8 @@ def test_how_sure_a_theme_is(answers: dict[str, Value], confidence: float) -> No
         pytest.param("0 euros", "pour 49 euros", True, id="any number"),
         pytest.param("0 euros", "49,90 €", True, id="also with cents, and a sign"),
         pytest.param("0 euros", "des euros", False, id="no number"),
+        pytest.param("5 étoiles", "5 étoiles", True, id="one number"),
+        pytest.param("5 étoiles", "2 étoiles", False, id="another number"),
         pytest.param("=0 euros", "pour 49 euros", False, id="nought to the letter"),
         pytest.param("=livré", "Livré hier", True, id="to the letter, in any case"),
         pytest.param("=livré", "les livres", False, id="not its family"),
