@@ -108,12 +108,11 @@ def action_deal(
         return Verdict("reject", f"this target does not carry the class {call.contact_class}")
     common = _common(account, call.customer_id, call.identifiers, now)
     served = preset.act.channels
-    address: str | None = None
     if served is not None:
-        address = served.get(call.channel)
-        if address is None:
+        if call.channel not in served:
             return Verdict("reject", f"this target does not serve the channel {call.channel}")
-        if not common[address]:
+        address = served[call.channel]
+        if address is not None and not common[address]:
             return Verdict(
                 "reject", f"the customer has no {address} for the channel {call.channel}"
             )

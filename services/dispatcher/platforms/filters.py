@@ -24,6 +24,16 @@ def _plain(value: object) -> str:
     return str(value)
 
 
+def _cut(most: int) -> Callable[[object], str]:
+    """Make texts no longer than a platform takes: a long alert cut short is better than none."""
+
+    def cut(value: object) -> str:
+        plain = _plain(value)
+        return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+    return cut
+
+
 def _lower(value: object) -> str:
     return _plain(value).lower()
 
@@ -97,6 +107,8 @@ FILTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "unix_ms": _unix_ms,
     "date": _date,
     "ulid": _ulid,
+    "cut_150": _cut(150),
+    "cut_2900": _cut(2900),
 }
 
 

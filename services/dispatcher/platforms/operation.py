@@ -153,8 +153,10 @@ class Operation(Strict):
     repeatable: Annotated[Key | Look | NoKey, Field(discriminator="kind")] | None = Field(
         None, description="actions only: whether a repeat is harmless"
     )
-    channels: dict[Channel, IdentifierKind] | None = Field(
-        None, description="actions only: channels served and the address each needs; null: all"
+    channels: dict[Channel, IdentifierKind | None] | None = Field(
+        None,
+        description="actions only: channels served and the address each needs (null: none of "
+        "hers, as a chat of the staff); null: all channels",
     )
     classes: tuple[ContactClass, ...] | None = Field(
         None, description="actions only: classes of contact it may carry; null: all"

@@ -168,3 +168,16 @@ def test_a_step_for_one_channel_says_where_the_others_go(
     """Found when the preset is read, not with the first customer."""
     with pytest.raises(ValueError, match=told):
         preset("$.flag", channels=["email"], **changes)
+
+
+@pytest.mark.parametrize(
+    ("channel", "served"), [pytest.param("chat", True, id="chat"), pytest.param("sms", False)]
+)
+def test_a_chat_of_the_staff_needs_no_address_of_hers(channel: Channel, served: bool) -> None:
+    """A channel without address is served for a person we know nothing of; others still are not."""
+    said = {**preset().model_dump(exclude_none=True)}
+    said["act"]["channels"] = {"chat": None}
+    made = Preset.model_validate(said)
+    account = Account(preset=made, base_url=made.base_url, vars={})
+    call = platforms.action(channel=channel, identifiers=())
+    assert isinstance(action_deal(account, Names(), call, keyed=False, now=NOW), Deal) is served
