@@ -12,6 +12,7 @@ from services.dispatcher import watch
 from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
+from services.dispatcher.breaker import BreakerRule
 from services.dispatcher.confirm import confirm_erasures
 from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
@@ -61,6 +62,12 @@ def target_rules(target: Target) -> TargetRules:
         channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
         rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
+        breaker=BreakerRule(
+            share=settings.breaker.share,
+            least=settings.breaker.least,
+            over=timedelta(seconds=settings.breaker.over_s),
+            probe=timedelta(seconds=settings.breaker.probe_s),
+        ),
     )
 
 
@@ -133,7 +140,7 @@ async def _part(
 
     async def measure(stopping: asyncio.Event) -> None:
         await watch.repeat(
-            stopping, lambda: watch.measure(engine, metrics, list(targets), context.clock)
+            stopping, lambda: watch.measure(engine, metrics, rules.targets, context.clock)
         )
 
     async def confirm_once() -> None:

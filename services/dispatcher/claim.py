@@ -95,9 +95,12 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
     name = desk.rules.name
     lost = await take_back(desk.engine, name, desk.idempotency, now) if brake.lapsed else ()
     if brake.holds(now):
-        return Claim(lost=lost, paused=brake.paused(now))
-    most = 1 if brake.probing else free
-    found = Claim(lost=lost, probing=brake.probing)
+        return Claim(lost=lost, paused=brake.hold.state(now) == "account")
+    if brake.drain is not None and brake.idle:
+        await brakes.drained(desk, now)
+    most = 1 if brake.hold.probing else free
+    rates = brake.rates(desk.rules.rates)
+    found = Claim(lost=lost, probing=brake.hold.probing, next_due=brake.next_due)
     due = {"deletion": brake.deletions, "push": brake.pushes, "delivery": brake.deliveries}
     rest_of_them = ("push", "delivery") if pushes_first else ("delivery", "push")
     for kind in ("deletion", *rest_of_them):
@@ -106,12 +109,13 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
             continue
         async with desk.engine.begin() as connection:
             windows = await rate_store.grant(
-                connection, name, desk.rules.rates, "act" if kind == "delivery" else "push", now
+                connection, name, rates, "act" if kind == "delivery" else "push", now
             )
             granted = least(windows, rest, now)
             if granted == 0:
+                found = replace(found, left=True)
                 continue
-            before = found.calls
+            before, seen = found.calls, found.seen
             if kind == "deletion":
                 found = replace(
                     found, deletions=await _claim_deletions(connection, desk, granted, now)
@@ -122,6 +126,8 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
                 sent, turned, put_off = await _claim_deliveries(connection, desk, granted, now)
                 found = replace(found, deliveries=sent, turned=turned, put_off=put_off)
             await rate_store.spend(connection, name, windows, found.calls - before)
+            if found.seen == seen:
+                found = replace(found, left=True)
     return found
 
 

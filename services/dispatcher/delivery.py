@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from services.dispatcher.breaker import BreakerRule
 from services.dispatcher.rates import Rate
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Segment, Value
@@ -136,3 +137,4 @@ class TargetRules:
     erased_by: tuple[IdentifierKind, ...] | None = None
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
+    breaker: BreakerRule = field(default_factory=BreakerRule)

@@ -61,7 +61,8 @@ class Claim:
     """What one round brought.
 
     `turned`: deliveries that a gate kept from being sent; `put_off`: how many wait on for the same
-    reason; `lost`: deliveries whose worker was lost during the call.
+    reason; `lost`: deliveries whose worker was lost during the call; `left`: something is due that
+    a rate or another's lock left for soon; `next_due`: when the next comes that is not due yet.
     """
 
     deletions: tuple[ClaimedDeletion, ...] = ()
@@ -72,6 +73,13 @@ class Claim:
     lost: tuple[Delivery, ...] = ()
     paused: bool = False
     probing: bool = False
+    left: bool = False
+    next_due: datetime | None = None
+
+    @property
+    def seen(self) -> int:
+        """How many rows it found, also those that are not called now."""
+        return self.calls + len(self.turned) + self.put_off
 
     @property
     def calls(self) -> int:

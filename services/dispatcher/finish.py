@@ -5,12 +5,14 @@ Both remove the row in `calls` first; whoever finds it gone has lost the lease a
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import deletions, ledger, pushes
+from services.dispatcher import deletions, ledger, pushes, tallies
+from services.dispatcher.breaker import Tally
 from services.dispatcher.calls import Idempotency, Verdict
 from services.dispatcher.deletion import DeletionNext
 from services.dispatcher.delivery import Delivery
@@ -26,17 +28,31 @@ _LAPSED = text("""
 """)
 
 
+class Finished(NamedTuple):
+    """What was written.
+
+    `seconds` that each recorded push took since it was wanted, by customer; ids of the recorded
+    deliveries; tokens that were still ours; why the breaker opened, if it did.
+    """
+
+    seconds: dict[UUID, float]
+    moved: set[UUID]
+    ours: set[UUID]
+    opened: str | None
+
+
 async def finish(
     desk: Desk,
     pushed: Sequence[tuple[ClaimedPush, PushNext, datetime]],
     acted: Sequence[tuple[ClaimedDelivery, Delivery]],
     deleted: Sequence[tuple[ClaimedDeletion, DeletionNext]],
     now: datetime,
-) -> tuple[dict[UUID, float], set[UUID], set[UUID]]:
+    *,
+    heard: Tally,
+) -> Finished:
     """Record how calls ended, in one transaction; what lost its lease is left out.
 
-    Returns the seconds that each recorded push took since it was wanted, by customer, the ids of
-    the recorded deliveries, and the tokens that were still ours.
+    `heard` counts them for the breaker, lease or no lease: the target failed us all the same.
     """
     tokens = [claimed.token for claimed, _, _ in pushed]
     tokens += [claimed.token for claimed, _ in acted] + [claimed.token for claimed, _ in deleted]
@@ -49,7 +65,9 @@ async def finish(
             connection, [(c.wanted, after, at) for c, after, at in pushed if c.token in ours]
         )
         after = [after for claimed, after in acted if claimed.token in ours]
-        return seconds, await ledger.move(connection, after, by="lane", now=now), ours
+        moved = await ledger.move(connection, after, by="lane", now=now)
+        opened = await tallies.count(connection, desk.rules.name, desk.rules.breaker, heard, now)
+        return Finished(seconds, moved, ours, opened)
 
 
 async def take_back(

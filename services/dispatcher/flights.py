@@ -15,8 +15,9 @@ import structlog
 
 from services.dispatcher.attributes import chosen
 from services.dispatcher.bell import Bell
-from services.dispatcher.brakes import pause, resume, slow
-from services.dispatcher.calls import ActionCall, Carrier, ProfilePush, Verdict
+from services.dispatcher.brakes import pause, probe_failed, resume, slow
+from services.dispatcher.breaker import failed
+from services.dispatcher.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
 from services.dispatcher.deletion import judge_deletion
 from services.dispatcher.desk import Claim, ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.judge import judge, judge_push
@@ -86,8 +87,9 @@ class Flights:
 
     async def _erase(self, claimed: ClaimedDeletion, probing: bool, latest: float) -> None:
         budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
         verdict = await self._asked(
-            _too_late(latest),
+            late,
             lambda: self._carrier.erase(claimed.call, budget=budget, now=now),
             probing,
         )
@@ -98,7 +100,8 @@ class Flights:
             asked_at=claimed.asked_at,
             now=self._around.clock(),
         )
-        ours = await self._recorder.record(EndedDeletion(claimed, after)) is not None
+        result = EndedDeletion(claimed, after, _outcome(verdict, late))
+        ours = await self._recorder.record(result) is not None
         self._around.metrics.attempts.labels(self._target, "deletion", verdict.outcome).inc()
         _log.info(
             "dispatcher.deletion_asked",
@@ -119,14 +122,17 @@ class Flights:
             attributes=wanted.attributes,
         )
         budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
         verdict = await self._asked(
-            _too_late(latest),
+            late,
             lambda: self._carrier.push_profile(push, budget=budget, now=now),
             probing,
         )
         ended = self._around.clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
-        seconds = await self._recorder.record(EndedPush(claimed, after, ended))
+        seconds = await self._recorder.record(
+            EndedPush(claimed, after, ended, _outcome(verdict, late))
+        )
         if seconds is not None and after.state == "reached":
             self._around.metrics.push_seconds.labels(self._target).observe(max(0.0, seconds))
         self._around.metrics.attempts.labels(self._target, "push", verdict.outcome).inc()
@@ -158,14 +164,16 @@ class Flights:
             context=delivery.context,
         )
         budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest, now >= delivery.deadline)
         verdict = await self._asked(
-            _too_late(latest, now >= delivery.deadline),
+            late,
             lambda: self._carrier.act(call, budget=budget, now=now),
             probing,
         )
         ended = self._around.clock()
         after = judge(delivery, verdict, self._desk.idempotency, ended)
-        ours = await self._recorder.record(EndedDelivery(claimed, after)) is not None
+        result = EndedDelivery(claimed, after, _outcome(verdict, late))
+        ours = await self._recorder.record(result) is not None
         self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
         if ours:
             self._around.metrics.changed([after])
@@ -188,7 +196,9 @@ class Flights:
     ) -> Verdict:
         """Make one call. Its slot is free once all is done that the answer says of the target."""
         try:
-            verdict = late or await ask()
+            if late is not None:
+                return late
+            verdict = await ask()
             await self._heed(verdict, probing, self._around.clock())
             return verdict
         finally:
@@ -205,10 +215,17 @@ class Flights:
                     await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
                 elif verdict.outcome == "throttle":
                     await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
+                elif probing and failed(verdict.outcome):
+                    await probe_failed(self._desk, now)
                 elif probing:
-                    await resume(self._desk)
+                    await resume(self._desk, now)
         except DependencyAway as error:
             _log.debug("dispatcher.not_heeded", target=self._target, reason=str(error))
+
+
+def _outcome(verdict: Verdict, late: Verdict | None) -> Outcome | None:
+    """Return what a call came to; None where nothing was called."""
+    return verdict.outcome if late is None else None
 
 
 def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:

@@ -5,7 +5,7 @@ once; what becomes of a call is the business of `flights`.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,8 +19,12 @@ from shared.errors import DependencyAway
 
 _log = structlog.get_logger(__name__)
 
-#: How soon due times, and work inserted by other replicas, are seen.
-POLL_S: Final = 0.2
+#: How soon work inserted by other replicas is seen. This process's own wakes its lane at once, and
+#: a due time is slept to: an idle lane of many asks once a second, no oftener.
+POLL_S: Final = 1.0
+#: How soon to look again at what is due and was left: a rate's window opens bit by bit, and a row
+#: that another has locked is free in milliseconds.
+AGAIN_S: Final = 0.2
 #: A lease outlives the budget by far, so only a lost worker lets it lapse.
 LEASE: Final = timedelta(seconds=30)
 _SLOWEST_RETRY_S: Final = 2.0
@@ -34,6 +38,7 @@ class Lane:
         self._around = around
         self.flights = Flights(desk, carrier, around)
         self._pushes_first = False
+        self._pause_s = POLL_S
         #: What the lane waits for, in words; None while it works.
         self.waiting_for: str | None = None
         self.moved_at = around.clock()
@@ -58,7 +63,7 @@ class Lane:
                     continue
                 self.waiting_for, tries = None, 0
                 if not worked:
-                    await self._rest(stopping, POLL_S)
+                    await self._rest(stopping, self._pause_s)
         finally:
             await asyncio.gather(*self.flights.tasks)
 
@@ -67,6 +72,7 @@ class Lane:
         await self.flights.land()
         now = self._around.clock()
         free = self.flights.free
+        self._pause_s = POLL_S
         if free <= 0:
             return False
         with away_as_dependency():
@@ -75,6 +81,7 @@ class Lane:
             taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
         self._tell(taken)
         self.flights.start(taken, began)
+        self._pause_s = rest_after(taken, now)
         began_calls = taken.deletions or taken.pushes or taken.deliveries
         return bool(began_calls or taken.turned or taken.put_off or taken.lost)
 
@@ -115,3 +122,12 @@ class Lane:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+def rest_after(taken: Claim, now: datetime) -> float:
+    """Return how many seconds to rest after a round that brought nothing. Pure."""
+    if taken.left:
+        return AGAIN_S
+    if taken.next_due is None:
+        return POLL_S
+    return min(POLL_S, max(0.0, (taken.next_due - now).total_seconds()))

@@ -50,6 +50,26 @@ class Metrics:
             ["target"],
             registry=registry,
         )
+        self.target_state = Gauge(
+            "nps_dispatcher_target_state",
+            "1 for how a target stands (working, paused, draining, account, slowed, broken, "
+            "probing), 0 for the others",
+            ["target", "state"],
+            registry=registry,
+        )
+        self.failed_share = Gauge(
+            "nps_dispatcher_target_failed_share",
+            "Part of the calls of the breaker's time that failed, over all replicas",
+            ["target"],
+            registry=registry,
+        )
+        self._failing = Gauge(
+            "nps_dispatcher_target_failing",
+            "Level of failed calls that is reached (50, 70, 90, 100 percent), 0 below: alert on it",
+            ["target"],
+            registry=registry,
+        )
+        self._levels: dict[str, int] = {}
         self.refused = Counter(
             "nps_dispatcher_slots_refused",
             "Deliveries that a budget delayed or suppressed",
@@ -63,6 +83,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def failing(self, target: str, level: int) -> bool:
+        """Set the level of failed calls; True if it is higher than it was."""
+        rose = level > self._levels.get(target, 0)
+        self._levels[target] = level
+        self._failing.labels(target).set(level)
+        return rose
 
     def changed(self, deliveries: Iterable[Delivery]) -> None:
         """Count deliveries that entered a state."""

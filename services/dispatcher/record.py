@@ -12,6 +12,8 @@ from uuid import UUID
 
 import structlog
 
+from services.dispatcher.breaker import tally
+from services.dispatcher.calls import Outcome
 from services.dispatcher.deletion import DeletionNext
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
@@ -27,11 +29,12 @@ _RETRY_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EndedPush:
-    """A profile push whose call has ended."""
+    """A profile push whose call has ended. `outcome`: of the call (None: nothing was called)."""
 
     claimed: ClaimedPush
     after: PushNext
     at: datetime
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class EndedDelivery:
 
     claimed: ClaimedDelivery
     after: Delivery
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class EndedDeletion:
 
     claimed: ClaimedDeletion
     after: DeletionNext
+    outcome: Outcome | None
 
 
 Ended = EndedPush | EndedDelivery | EndedDeletion
@@ -93,13 +98,14 @@ class Recorder:
         pushed = [(e.claimed, e.after, e.at) for e in batch if isinstance(e, EndedPush)]
         acted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDelivery)]
         deleted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDeletion)]
+        heard = tally([ended.outcome for ended in batch])
         loop = asyncio.get_running_loop()
         last = loop.time() + self._patience
         while True:
             try:
                 with away_as_dependency():
-                    seconds, moved, ours = await finish(
-                        self._desk, pushed, acted, deleted, self._clock()
+                    done = await finish(
+                        self._desk, pushed, acted, deleted, self._clock(), heard=heard
                     )
             except DependencyAway:
                 if loop.time() >= last:
@@ -107,7 +113,11 @@ class Recorder:
                     return [None] * len(batch)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            return [_written(e, seconds, moved, ours) for e in batch]
+            if done.opened is not None:
+                _log.warning(
+                    "dispatcher.target_broken", target=self._desk.rules.name, reason=done.opened
+                )
+            return [_written(e, done.seconds, done.moved, done.ours) for e in batch]
 
 
 def _written(

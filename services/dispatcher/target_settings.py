@@ -45,6 +45,15 @@ Fields = dict[
 ]
 
 
+class Breaker(Strict):
+    """When a target is left alone because its calls fail; counted over all replicas."""
+
+    share: float = Field(0.7, gt=0, le=1, description="part of the calls that must have failed")
+    least: int = Field(10, ge=1, le=10_000, description="of so many calls at least")
+    over_s: int = Field(300, ge=30, le=3600, description="in so many seconds")
+    probe_s: int = Field(30, ge=1, le=3600, description="how often one call tries again")
+
+
 class TargetSettings(Strict):
     """One account on one campaign platform."""
 
@@ -72,6 +81,7 @@ class TargetSettings(Strict):
     windows: tuple[Window, ...] | None = Field(
         None, description="rates that this account is granted, instead of the preset's"
     )
+    breaker: Breaker = Field(default_factory=Breaker, description="when it is left alone")
     idempotency: Literal["preset", "none"] = Field(
         "preset", description="none: this account does not recognise a repeated key"
     )

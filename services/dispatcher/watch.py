@@ -1,7 +1,7 @@
 """Slow loops: telling how far we are on `nps.decisions`, measuring what is open, and others."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -9,7 +9,10 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import progress
+from services.dispatcher import progress, tallies
+from services.dispatcher.brakes import TARGET_STATES, Hold
+from services.dispatcher.breaker import level
+from services.dispatcher.delivery import TargetRules
 from services.dispatcher.metrics import Metrics
 from shared.bus.port import Consumer
 from shared.database import away_as_dependency
@@ -42,6 +45,9 @@ _DELETIONS = text("""
 """)
 
 
+_HOLDS = text("SELECT name, paused_until, slow_until, broken_until, held FROM targets")
+
+
 async def report_own_reach(
     engine: AsyncEngine, consumer: Consumer, clock: Callable[[], datetime]
 ) -> None:
@@ -58,7 +64,10 @@ async def report_own_reach(
 
 
 async def measure(
-    engine: AsyncEngine, metrics: Metrics, targets: Collection[str], clock: Callable[[], datetime]
+    engine: AsyncEngine,
+    metrics: Metrics,
+    targets: Mapping[str, TargetRules],
+    clock: Callable[[], datetime],
 ) -> None:
     """Set the gauges that rows tell best. Raises `DependencyAway`."""
     now = clock()
@@ -67,7 +76,28 @@ async def measure(
             oldest = {row.target: row.since for row in await connection.execute(_OLDEST)}
             attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
             deletions = {r.target: r.n for r in await connection.execute(_DELETIONS)}
-    for target in targets:
+            holds = {
+                row.name: Hold(row.paused_until, row.slow_until, row.broken_until, row.held)
+                for row in await connection.execute(_HOLDS)
+            }
+            lately = {
+                name: await tallies.read(connection, name, rules.breaker, now)
+                for name, rules in targets.items()
+            }
+    for target, rules in targets.items():
+        hold, found = holds[target], lately[target]
+        for stands in TARGET_STATES:
+            metrics.target_state.labels(target, stands).set(int(hold.state(now) == stands))
+        metrics.failed_share.labels(target).set(found.share)
+        reached = level(rules.breaker, found, is_open=hold.broken_until is not None)
+        if metrics.failing(target, reached):
+            _log.warning(
+                "dispatcher.target_failing",
+                target=target,
+                level=reached,
+                calls=found.calls,
+                failed=found.failed,
+            )
         since = oldest.get(target, now)
         metrics.oldest.labels(target).set(max(0.0, (now - since).total_seconds()))
         metrics.deletions.labels(target).set(deletions.get(target, 0))

@@ -287,7 +287,7 @@ async def test_open_deletions_are_measured_by_target(database: str) -> None:
         await d.run()
         await d.tell(erased(SHE))
         await d.run()
-        await measure(d.engine, d.metrics, list(d.lanes), lambda: d.now)
+        await measure(d.engine, d.metrics, d.rulebook.targets, lambda: d.now)
 
         def open_at(target: str) -> float | None:
             labels = {"target": target}
