@@ -1,7 +1,7 @@
-"""Lengths of time as people write them in the playbook: `30 s`, `10 min`, `72 h`, `30 d`."""
+"""Times as people write them: lengths (`30 s`, `10 min`, `72 h`, `30 d`), clocks (`"20:00"`)."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator
@@ -27,3 +27,13 @@ def parse(raw: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse, json_schema_input_type=str)]
+
+
+def _as_clock(raw: object) -> object:
+    """Refuse what is no plain text: YAML reads an unquoted 20:00 as the number 1200."""
+    if not isinstance(raw, str) or not re.fullmatch(r"\d\d:\d\d", raw):
+        raise ValueError('write hours and minutes in quotes, for example "20:00"')
+    return raw
+
+
+ClockTime = Annotated[time, BeforeValidator(_as_clock, json_schema_input_type=str)]

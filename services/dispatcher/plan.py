@@ -174,11 +174,15 @@ def _variant(play: Play, decision: CustomerDecided) -> tuple[str, str]:
 
 
 def _case(play: Play, decision: CustomerDecided) -> dict[str, Value]:
-    """Name the case to whoever in the company hears of it; the customer is told no such number."""
-    case = decision.case
-    if case is None or play.do.contact_class != "internal":
+    """Tell the company what it is about: case, topics raised; the customer is told none of it."""
+    if play.do.contact_class != "internal":
         return {}
-    return {"case_id": case.case_id, "case_due_at": iso(case.due_at)}
+    told: dict[str, Value] = {}
+    if decision.snapshot.escalations:
+        told["escalations"] = list(decision.snapshot.escalations)
+    if decision.case is not None:
+        told |= {"case_id": decision.case.case_id, "case_due_at": iso(decision.case.due_at)}
+    return told
 
 
 def _context(play: Play) -> dict[str, Value]:

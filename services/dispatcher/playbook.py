@@ -4,13 +4,13 @@ The shipped file is the reference of every key. Matching and planning are in `pl
 """
 
 import re
-from datetime import time, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from services.dispatcher.delivery import OnUnknown, ProfileLate
-from services.dispatcher.durations import Duration
+from services.dispatcher.durations import ClockTime, Duration
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
 from shared.settings import Strict
@@ -22,18 +22,10 @@ _NAME = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 _Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
-def _as_clock(raw: object) -> object:
-    """Refuse what is no plain text: YAML reads an unquoted 20:00 as the number 1200."""
-    if not isinstance(raw, str) or not re.fullmatch(r"\d\d:\d\d", raw):
-        raise ValueError('write hours and minutes in quotes, for example "20:00"')
-    return raw
-
-
 #: As a report of it is named: `review_left`, `referral`, `purchase`.
 _What = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 #: A bound of a numeric attribute: an average basket, a monthly revenue, a count of orders.
 _Number = Annotated[float, Field(allow_inf_nan=False)]
-_ClockTime = Annotated[time, BeforeValidator(_as_clock, json_schema_input_type=str)]
 
 
 class When(Strict):
@@ -179,8 +171,8 @@ class Play(Strict):
 class QuietHours(Strict):
     """When the classes are left alone, by the customer's own clock."""
 
-    start: _ClockTime
-    end: _ClockTime
+    start: ClockTime
+    end: ClockTime
     classes: tuple[ContactClass, ...]
 
     @model_validator(mode="after")

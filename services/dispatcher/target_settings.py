@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import BeforeValidator, Field
 
+from services.dispatcher.alert_settings import AlertSettings
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.platforms import render
-from services.dispatcher.platforms.deals import Account
+from services.dispatcher.platforms.deals import Account, Names
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.operation import Key, Look
 from services.dispatcher.platforms.preset import (
@@ -28,6 +29,7 @@ from services.dispatcher.platforms.preset import (
     preset_names,
 )
 from services.dispatcher.platforms.signing import webhook_key
+from services.dispatcher.platforms.words import Voice
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
 
@@ -92,6 +94,9 @@ class TargetSettings(Strict):
     sandbox: bool = Field(
         False, description="reaches nobody: takes all that test respondents lead to"
     )
+    alerts: AlertSettings | None = Field(
+        None, description="how its readers are alerted; null: the defaults, where only staff reads"
+    )
     allow_private: bool = Field(False, description="addresses of this machine and network")
     allow_http: bool = Field(False, description="without TLS")
 
@@ -128,6 +133,26 @@ def check(settings: TargetSettings) -> Preset:
     if "event" in preset.used_by_actions and settings.enabled and not settings.events:
         raise ConfigError("events: missing: name the platform's event for each action")
     return preset
+
+
+def alerts_of(preset: Preset, settings: TargetSettings) -> AlertSettings | None:
+    """Return how the readers of a target are alerted; None: it is no target for the staff alone."""
+    if settings.alerts is not None:
+        return settings.alerts
+    read_by_staff = preset.act is not None and preset.act.classes == ("internal",)
+    return AlertSettings() if read_by_staff else None
+
+
+def names_of(preset: Preset, settings: TargetSettings) -> Names:
+    """Return how a target names things, and how its readers like what they read."""
+    alerts = alerts_of(preset, settings)
+    return Names(
+        settings.attributes,
+        settings.message,
+        settings.events,
+        settings.templates,
+        Voice(alerts.language, alerts.zone, alerts.link_base) if alerts else Voice(),
+    )
 
 
 def _check_fields(preset: Preset, label: str, mapped: Fields) -> None:

@@ -14,7 +14,7 @@ import httpx
 
 from services.dispatcher.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.dispatcher.platforms.deals import Account, Names
+from services.dispatcher.platforms.deals import Account
 from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.target_settings import (
     TargetsConfig,
@@ -22,6 +22,7 @@ from services.dispatcher.target_settings import (
     check,
     idempotency,
     make_account,
+    names_of,
 )
 from shared.errors import ConfigError
 from shared.http.outward import Outward
@@ -96,7 +97,7 @@ async def open_targets(
         carrier = PlatformCarrier(
             name,
             account,
-            Names(settings.attributes, settings.message, settings.events, settings.templates),
+            names_of(account.preset, settings),
             transport=(
                 transport_factory(name, settings)
                 if transport_factory

@@ -20,8 +20,13 @@ import httpx
 
 from services.dispatcher.calls import ActionCall, Deletion, ProfilePush
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.dispatcher.platforms.deals import Names
-from services.dispatcher.target_settings import TargetsConfig, check, idempotency, make_account
+from services.dispatcher.target_settings import (
+    TargetsConfig,
+    check,
+    idempotency,
+    make_account,
+    names_of,
+)
 from shared.events.vocabulary import Identifier, IdentifierKind
 from shared.settings import Secrets, load_yaml
 
@@ -284,7 +289,7 @@ def carrier(
     return PlatformCarrier(
         target,
         make_account(preset, settings, Secrets(ENVIRON)),
-        Names(settings.attributes, settings.message, settings.events, settings.templates),
+        names_of(preset, settings),
         transport=transport,
         idempotency=idempotency(preset, settings),
         clock=clock,

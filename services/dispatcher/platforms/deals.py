@@ -13,7 +13,7 @@ from services.dispatcher.calls import ActionCall, Deletion, ProfilePush, Verdict
 from services.dispatcher.platforms.fields import Written, in_message, listed, moment, written
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.platforms.preset import Formats, Preset
-from services.dispatcher.platforms.words import lines, title
+from services.dispatcher.platforms.words import Voice, text, title
 from shared.events.vocabulary import Channel, Identifier, Value
 from shared.times import iso
 
@@ -58,6 +58,7 @@ class Names:
     message: Mapping[str, Written] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
+    voice: Voice = field(default_factory=Voice)
 
 
 def push_deal(
@@ -136,7 +137,8 @@ def action_deal(
         "contact_class": call.contact_class,
         "deadline": moment(call.deadline, preset.formats.deadline),
         **_attributes(call.attributes, names, preset.formats),
-        **_context(call, in_message(context, preset.formats), preset.formats),
+        **_context(in_message(context, preset.formats), preset.formats),
+        **_words(call, names, preset),
         "to.email": common["email"] if call.channel == "email" else None,
         "to.sms": common["phone"] if call.channel == "sms" else None,
     }
@@ -164,14 +166,17 @@ def _attributes(
     return {"attributes": said, "attribute_list": listed(said, formats)}
 
 
-def _context(call: ActionCall, said: dict[str, Any], formats: Formats) -> dict[str, Any]:
-    """Say what a message is about: as values, as a list of them, and in words for a reader."""
-    return {
-        "context": said,
-        "context_list": listed(said, formats),
-        "title": title(call.action, call.variant),
-        "text": lines(said),
-    }
+def _context(said: dict[str, Any], formats: Formats) -> dict[str, Any]:
+    """Say what a message is about: as values, and as a list of them."""
+    return {"context": said, "context_list": listed(said, formats)}
+
+
+def _words(call: ActionCall, names: Names, preset: Preset) -> dict[str, str]:
+    """Say it for a reader, where one reads: of her no more than the target lists for messages."""
+    if preset.used_by_actions.isdisjoint({"title", "text"}):
+        return {}
+    said = {name: call.attributes[name] for name in names.message if name in call.attributes}
+    return {"title": title(call, said, names.voice), "text": text(call, said, names.voice)}
 
 
 def _common(

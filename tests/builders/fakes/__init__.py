@@ -16,12 +16,12 @@ import httpx
 
 from services.dispatcher.calls import Outcome
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.dispatcher.platforms.deals import Names
 from services.dispatcher.target_settings import (
     TargetSettings,
     check,
     idempotency,
     make_account,
+    names_of,
 )
 from shared.events.vocabulary import Channel, ContactClass
 from shared.settings import Secrets
@@ -98,7 +98,7 @@ def carrier_of(
     return PlatformCarrier(
         case.preset,
         make_account(preset, settings, Secrets(dict(case.environ))),
-        Names(settings.attributes, settings.message, settings.events, settings.templates),
+        names_of(preset, settings),
         transport=transport,
         idempotency=idempotency(preset, settings),
         clock=clock,

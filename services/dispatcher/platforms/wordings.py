@@ -1,0 +1,112 @@
+"""The phrases of alerts, by language. Pure data; `words` composes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Language = Literal["en", "fr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language. `terms` are our closed words; whatever is not there is the operator's own."""
+
+    colon: str
+    months: tuple[str, ...]
+    moment: str
+    before: str
+    by: str
+    corrected: str
+    labels: Mapping[str, str]
+    terms: Mapping[str, str]
+
+    def of(self, term: object) -> str:
+        """Say a word of ours; another one as it is, its underscores as blanks."""
+        if term is None:
+            return ""
+        known = str(term)
+        return self.terms.get(known) or " ".join(known.replace("_", " ").split())
+
+    def line(self, label: str, said: str | None) -> str | None:
+        """Write one line, its label before it; None where nothing is to be said."""
+        if not said:
+            return None
+        named = self.labels.get(label, label)
+        return f"{named[:1].upper()}{named[1:]}{self.colon}{said}"
+
+
+WORDINGS: Final[Mapping[Language, Wording]] = {
+    "en": Wording(
+        colon=": ",
+        months=(
+            *("January", "February", "March", "April", "May", "June"),
+            *("July", "August", "September", "October", "November", "December"),
+        ),
+        moment="{day} {month}, {clock}",
+        before="{segment} before",
+        by="{case}, to be called by {moment}",
+        corrected="was {before}, is {now}",
+        labels={
+            "theme": "reason",
+            "raised": "raised",
+            "who": "customer",
+            "comment": "comment",
+            "case": "case",
+            "page": "her page",
+            "corrected": "corrected",
+        },
+        terms={
+            "move_first": "first answer",
+            "move_up": "up",
+            "move_down": "down",
+            "move_same": "as before",
+            "move_lapsed": "silent for long",
+            "move_churned": "she left",
+            "call_me": "wants to be called",
+            "none": "nothing",
+        },
+    ),
+    "fr": Wording(
+        colon=" : ",
+        months=(
+            *("janvier", "février", "mars", "avril", "mai", "juin"),
+            *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
+        ),
+        moment="{day} {month} à {clock}",
+        before="{segment} avant",
+        by="{case}, à rappeler avant le {moment}",
+        corrected="était {before}, est {now}",
+        labels={
+            "theme": "motif",
+            "raised": "à noter",
+            "who": "client",
+            "comment": "commentaire",
+            "case": "dossier",
+            "page": "sa fiche",
+            "corrected": "correction",
+        },
+        terms={
+            "detractor": "détracteur",
+            "passive": "neutre",
+            "promoter": "promoteur",
+            "price": "prix",
+            "delivery": "livraison",
+            "product": "produit",
+            "other": "autre",
+            "legal": "juridique",
+            "safety": "sécurité",
+            "abuse": "propos violents",
+            "churn": "départ",
+            "call_me": "demande à être rappelé",
+            "move_first": "première réponse",
+            "move_up": "en hausse",
+            "move_down": "en baisse",
+            "move_same": "stable",
+            "move_lapsed": "sans réponse depuis longtemps",
+            "move_churned": "parti",
+            "internal_alert": "alerte interne",
+            "escalation_alert": "alerte prioritaire",
+            "none": "rien",
+        },
+    ),
+}
