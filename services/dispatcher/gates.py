@@ -12,10 +12,11 @@ from typing import Final
 
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
-from services.dispatcher.hours import quiet_until, zone_of
 from services.dispatcher.judge import repeatable
+from services.dispatcher.opening import FARTHEST
 from services.dispatcher.plan import permit_of, too_soon, withheld
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.quiet import quiet_of
 from services.dispatcher.recipients import PushState, Recipient
 from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
 from shared.times import iso
@@ -41,30 +42,39 @@ class Scene:
 def release(
     delivery: Delivery, recipient: Recipient, playbook: Playbook, rules: TargetRules
 ) -> Release:
-    """Make the function that moves a moment past her holds and quiet hours, with the reason."""
+    """Make the function that moves a moment past her holds and quiet times, with the reason."""
     state = recipient.state
     holds = [h for h in (state.holds if state else ()) if delivery.contact_class in h.classes]
-    quiet = playbook.quiet_hours
-    if rules.skip_delay_and_quiet_hours or (
-        quiet is not None and delivery.contact_class not in quiet.classes
-    ):
-        quiet = None
-    zone = zone_of(state.zone if state else "UTC")
+    quiet = quiet_of(delivery, recipient, playbook, rules)
 
     def released(at: datetime) -> tuple[datetime, str | None]:
         reason: str | None = None
+        last = at + FARTHEST
         while True:
             open_holds = [hold for hold in holds if at < hold.until]
             if open_holds:
                 hold = max(open_holds, key=lambda h: h.until)
                 at, reason = hold.until, reason or f"hold {hold.rule}: {hold.reason}"
-            until = quiet_until(at, zone, quiet.start, quiet.end) if quiet else None
-            if until is not None:
-                at, reason = until, reason or "quiet hours"
-            elif not open_holds:
+            at, why = quiet(at)
+            reason = reason or why
+            # What no calendar opens is asked again then, which is after any deadline.
+            if (why is None and not open_holds) or at >= last:
                 return at, reason
 
     return released
+
+
+def dropped(
+    delivery: Delivery, recipient: Recipient, playbook: Playbook, rules: TargetRules, at: datetime
+) -> Delivery | None:
+    """Refuse at a quiet time what its play would rather not send than send later; None: it may."""
+    play = playbook.named(delivery.play)
+    if play is None or play.do.quiet == "queue":
+        return None
+    _, why = quiet_of(delivery, recipient, playbook, rules)(at)
+    if why is None:
+        return None
+    return _ended(delivery, delivery.to("suppressed", f"{why}: this play drops what comes then"))
 
 
 def standing(
@@ -152,7 +162,10 @@ def _stale(delivery: Delivery, scene: Scene) -> Delivery | None:
 
 
 def _hours(delivery: Delivery, scene: Scene) -> Delivery | None:
-    """Wait for holds and quiet hours; past the deadline there is nothing to wait for."""
+    """Wait for holds and quiet times; past the deadline there is nothing to wait for."""
+    gone = dropped(delivery, scene.recipient, scene.playbook, scene.rules, scene.now)
+    if gone is not None:
+        return gone
     moved = release(delivery, scene.recipient, scene.playbook, scene.rules)
     at, reason = moved(scene.now)
     return None if reason is None else _later(delivery, reason, at)

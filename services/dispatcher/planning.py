@@ -12,7 +12,7 @@ from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import SLOT_STATES, Delivery
-from services.dispatcher.gates import release, standing
+from services.dispatcher.gates import dropped, release, standing
 from services.dispatcher.plan import Rulebook, plan
 from services.dispatcher.recipients import Recipient, decided
 from services.dispatcher.slots import take
@@ -88,6 +88,9 @@ def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleb
     target = rules.targets[delivery.target]
     if delivery.state == "planned":
         delivery = standing(delivery, recipient, target) or delivery
+    if delivery.state == "planned":
+        moment = delivery.moment
+        delivery = dropped(delivery, recipient, rules.playbook, target, moment) or delivery
     if delivery.state == "planned":
         budgets = recipient.state.budgets if recipient.state else ()
         released = release(delivery, recipient, rules.playbook, target)

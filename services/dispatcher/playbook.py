@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from services.dispatcher.calendars import Calendar
 from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.durations import ClockTime, Duration
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
@@ -146,6 +147,7 @@ class Do(Strict):
     once_per: Literal["cause", "customer"] = "cause"
     on_unknown: OnUnknown | None = None
     profile_late: ProfileLate = "send"
+    quiet: Literal["queue", "drop"] = "queue"
 
     @model_validator(mode="after")
     def _complete(self) -> "Do":
@@ -191,6 +193,8 @@ class Playbook(Strict):
     profile_wait: Duration = timedelta(minutes=10)
     max_staleness: Duration = timedelta(seconds=60)
     quiet_hours: QuietHours | None = None
+    calendars: tuple[Calendar, ...] = ()
+    opening_jitter: Duration = timedelta(0)
     plays: tuple[Play, ...]
 
     @model_validator(mode="after")
@@ -198,6 +202,9 @@ class Playbook(Strict):
         names = [play.name for play in self.plays]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two plays are named {sorted(twice)[0]}: a name makes delivery ids")
+        packs = [pack.name for pack in self.calendars]
+        if twice := {name for name in packs if packs.count(name) > 1}:
+            raise ValueError(f"two calendars are named {sorted(twice)[0]}: reasons name them")
         return self
 
     def named(self, name: str) -> Play | None:

@@ -134,7 +134,15 @@ def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
     country = (text(profile, policy, "country") or "").strip().upper()
     if found := policy.zones.countries.get(country):
         return found, "country"
+    if policy.zones.sources and (found := _zone_of_source(profile, policy)):
+        return found, "source"
     return policy.zones.default, "default"
+
+
+def _zone_of_source(profile: Profile, policy: Policy) -> str | None:
+    """Look where the tool is that she answered last."""
+    newest = profile.scored[-1] if profile.scored else None
+    return policy.zones.sources.get(newest.source) if newest else None
 
 
 def identifiers(profile: Profile) -> tuple[Identifier, ...]:

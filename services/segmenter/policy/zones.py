@@ -20,3 +20,4 @@ class Zones(Strict):
 
     default: Zone
     countries: dict[Annotated[str, AfterValidator(_country)], Zone] = Field(default_factory=dict)
+    sources: dict[str, Zone] = Field(default_factory=dict)

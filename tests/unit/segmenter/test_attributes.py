@@ -10,7 +10,7 @@ from services.segmenter.profile import rebuild
 from services.segmenter.state import Profile
 from shared.events.envelope import Event
 from shared.events.vocabulary import Value
-from tests.builders.facts import day, fact, shipped_policy, updated
+from tests.builders.facts import answered, day, fact, shipped_policy, updated
 
 POLICY = shipped_policy().value
 DEFAULT_ZONE = ("Europe/Paris", "default")
@@ -190,3 +190,20 @@ def test_a_declaration_that_means_nothing_is_refused(declared: dict[str, object]
 def of(kind: str) -> AttributeType:
     values = ("tu", "vous") if kind == "choice" else ()
     return AttributeType.model_validate({"type": kind, "values": values})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param({}, ("America/Toronto", "source"), id="the tool she answered last"),
+        pytest.param({"country": "BE"}, ("Europe/Brussels", "country"), id="her country first"),
+    ],
+)
+def test_where_nothing_says_her_zone_the_source_does(
+    said: dict[str, Value], expected: tuple[str, str]
+) -> None:
+    """A shop's survey tool tells where its customers are; the decision says that it guessed so."""
+    zones = POLICY.zones.model_copy(update={"sources": {"demo": "America/Toronto"}})
+    policy = POLICY.model_copy(update={"zones": zones})
+    profile = profile_of(updated(attributes=said), answered("r1", 9))
+    assert snapshot.zone(profile, policy) == expected
