@@ -1,4 +1,4 @@
-"""Journey Optimizer as documented: an inlet, campaigns that know repeats, a suppression list."""
+"""Journey Optimizer as documented: an inlet, one campaign, a suppression list."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ class FakeJourneyOptimizer(FakeBehindIms):
         super().__init__()
         self.profiles: dict[str, dict[str, Any]] = {"jane@example.com": {}, "joe@example.com": {}}
         self.suppressed = {"joe@example.com"}
-        self.executed: set[str] = set()
+        self.executed: list[str] = []
 
     def served(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["x-gw-ims-org-id"] == "EXAMPLE0123@AdobeOrg"
@@ -32,7 +32,7 @@ class FakeJourneyOptimizer(FakeBehindIms):
         if path == _INLET:
             return self._streamed(said)
         if path == _TRIGGER:
-            return self._executed(request, said)
+            return self._executed(said)
         if path == "/data/core/privacy/jobs":
             for user in said["users"]:
                 self.profiles.pop(user["userIDs"][0]["value"], None)
@@ -42,7 +42,7 @@ class FakeJourneyOptimizer(FakeBehindIms):
     def _listed(self, email: str) -> httpx.Response:
         if email not in self.suppressed:
             return httpx.Response(404)
-        return httpx.Response(200, json={"address": email, "type": "client"})
+        return listed(email)
 
     def _streamed(self, said: dict[str, Any]) -> httpx.Response:
         entity = said["body"]["xdmEntity"]
@@ -51,10 +51,10 @@ class FakeJourneyOptimizer(FakeBehindIms):
         said = {"inletId": "example-inlet", "xactionId": "1:1:0", "receivedTimeMs": 1795291200000}
         return httpx.Response(200, json=said)
 
-    def _executed(self, request: httpx.Request, said: dict[str, Any]) -> httpx.Response:
+    def _executed(self, said: dict[str, Any]) -> httpx.Response:
         if said["campaignId"] != _CAMPAIGN or len(said["recipients"]) != 1:
             return refused(400)
-        self.executed.add(request.headers["x-request-id"])
+        self.executed.append(said["requestId"])
         answer = {"executionId": "HUMA-00859153", "requestId": said["requestId"]}
         return httpx.Response(202, json=answer)
 
@@ -67,6 +67,13 @@ class FakeJourneyOptimizer(FakeBehindIms):
     @property
     def effects(self) -> int:
         return len(self.executed)
+
+
+def listed(email: str, status: str = "active") -> httpx.Response:
+    """Answer with an entry of the suppression list."""
+    entity = {"type": "email", "entityValue": email}
+    said = {"entity": entity, "suppressed": {"type": "HARD"}, "listType": "client"}
+    return httpx.Response(200, json={"id": "91acd0b4", **said, "status": status})
 
 
 def refused(status: int) -> httpx.Response:
@@ -112,7 +119,6 @@ CASE = Case(
     fake=FakeJourneyOptimizer,
     acting=_TRIGGER,
     pushing=_INLET,
-    repeat="key",
     sees_opt_out=True,
     errors=(
         Error("token refused", "act", _TRIGGER, _EXPIRED, "disable_target"),
@@ -123,7 +129,10 @@ CASE = Case(
         Error("failed within", "act", _TRIGGER, refused(500), "in_doubt"),
         Error("list unheard", "act", _LIST, httpx.Response(500), "retry"),
         Error("no permission on the list", "act", _LIST, httpx.Response(403), "disable_target"),
-        Error("an empty list", "act", _LIST, httpx.Response(200, json={"items": []}), "accepted"),
+        Error("on the list", "act", _LIST, listed("jane@example.com"), "suppressed"),
+        Error("off the list", "act", _LIST, listed("jane@example.com", "deleted"), "accepted"),
+        Error("an empty answer", "act", _LIST, httpx.Response(200, json={}), "accepted"),
+        Error("gateway unheard", "act", _TRIGGER, httpx.Response(504), "in_doubt"),
         Error("unknown format", "push", _INLET, httpx.Response(400), "reject"),
         Error("record too large", "push", _INLET, httpx.Response(413), "reject"),
         Error("no such inlet", "push", _INLET, httpx.Response(404), "disable_target"),
