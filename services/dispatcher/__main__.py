@@ -27,6 +27,7 @@ from services.dispatcher.rate_store import add_rates
 from services.dispatcher.rates import Rate
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
+from services.dispatcher.target_api import build_target_router
 from services.dispatcher.targets import Target, Targets, open_targets
 from services.dispatcher.tell import Teller
 from shared.bus.consume import ConsumeLoop
@@ -177,6 +178,7 @@ async def _part(
         routers=[
             build_router(engine, context.access, bell, metrics, context.clock),
             build_subject_router(engine, context.access),
+            build_target_router(engine, context.access, rules.targets, bell, context.clock),
         ],
         tasks={
             "consume": loop.run,

@@ -22,6 +22,7 @@ _LOCK = text("""
     SELECT of, per_s, started, used, before FROM rates
     WHERE target = :target AND of = ANY(CAST(:ofs AS text[])) ORDER BY of, per_s FOR UPDATE
 """)
+_ALL = text("SELECT target, of, per_s, started, used, before FROM rates")
 _SPEND = text("""
     UPDATE rates r SET started = x.started, used = x.used, before = x.before
     FROM unnest(CAST(:ofs AS text[]), CAST(:spans AS int[]), CAST(:starts AS timestamptz[]),
@@ -38,6 +39,16 @@ async def add_rates(
         for target, each in sorted(rates.items()):
             values = {"ofs": [r.of for r in each], "spans": [r.per_s for r in each]}
             await connection.execute(_ADD, {"target": target, "now": now, **values})
+
+
+async def windows(connection: AsyncConnection, now: datetime) -> dict[str, list[Window]]:
+    """Read all windows as they are now, by target."""
+    found: dict[str, list[Window]] = {}
+    for row in await connection.execute(_ALL):
+        rate = Rate(row.per_s, 0, row.of)
+        window = Window(rate, row.started, row.used, row.before).at(now)
+        found.setdefault(row.target, []).append(window)
+    return found
 
 
 async def grant(

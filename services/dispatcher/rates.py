@@ -4,14 +4,18 @@ A window glides: what was used in the span before counts by the part of it that 
 so no stretch of its length holds twice the number.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Literal
+from typing import Final, Literal
 
 #: What calls are counted: profile pushes (deletions are of their kind), actions, or both.
 Counted = Literal["all", "push", "act"]
+
+_SAID: Final = re.compile(r"(?P<most>[1-9][0-9]{0,5})/(?P<per>s|min|h)")
+_SPANS: Final = {"s": 1, "min": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,17 @@ class Window:
 def least(windows: Sequence[Window], wanted: int, now: datetime) -> int:
     """Tell how many of the calls wanted every window grants."""
     return min([wanted, *(window.left(now) for window in windows)])
+
+
+def rate_of(said: str) -> Rate:
+    """Read a rate as a person says it: `5/s`, `30/min`, `200/h`. Raises `ValueError`."""
+    found = _SAID.fullmatch(said.strip())
+    if found is None:
+        raise ValueError("a rate is a number per s, min or h, such as 5/s")
+    return Rate(_SPANS[found["per"]], int(found["most"]))
+
+
+def said(rate: Rate) -> str:
+    """Say a rate as `rate_of` reads it."""
+    per = {seconds: name for name, seconds in _SPANS.items()}[rate.per_s]
+    return f"{rate.most}/{per}"

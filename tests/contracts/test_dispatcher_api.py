@@ -4,46 +4,18 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
-from services.dispatcher.api import build_router
 from services.dispatcher.calls import Idempotency, Verdict
 from shared.events.envelope import DECISIONS, OUTCOMES, TYPES, Event
 from shared.events.ids import name_id
 from shared.events.outcomes import ActionCompleted, MessageOpened, MessageReport, MessageSent
 from shared.events.vocabulary import Identifier
-from shared.hosting import Part, make_app
-from shared.http.auth import Access, AccessConfig
-from shared.settings import Secrets
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later
+from tests.builders.dispatcher_api import OPS, VIEWER, client
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 from tests.contracts.test_events import EXAMPLES, event
-
-ACCESS = Access(
-    AccessConfig.model_validate(
-        {
-            "tokens": [
-                {"name": "ops", "scopes": ["read", "operate"], "token": "env:NPS_TOKEN_OPS"},
-                {"name": "viewer", "scopes": ["read"], "token": "env:NPS_TOKEN_VIEWER"},
-            ]
-        }
-    ),
-    Secrets({"NPS_TOKEN_OPS": "ops-token", "NPS_TOKEN_VIEWER": "viewer-token"}),
-)
-OPS = {"Authorization": "Bearer ops-token"}
-VIEWER = {"Authorization": "Bearer viewer-token"}
-
-
-@asynccontextmanager
-async def client(d: Dispatching) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller of the dispatcher's routes."""
-    router = build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now)
-    app = make_app([Part("dispatcher", routers=[router])], d.registry)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as caller:
-        yield caller
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.rates import Rate, Window, least
+from services.dispatcher.rates import Rate, Window, least, rate_of, said
 from tests.builders.decisions import NOW
 
 
@@ -57,3 +57,24 @@ def test_no_stretch_of_its_length_holds_twice_the_number(asks: list[tuple[int, i
     for place, first in enumerate(taken):
         span = [at for at in taken[place:] if at - first < timedelta(seconds=10)]
         assert len(span) < 2 * row.rate.most
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"),
+    [
+        pytest.param("5/s", Rate(1, 5), id="a-second"),
+        pytest.param(" 30/min ", Rate(60, 30), id="a-minute"),
+        pytest.param("200/h", Rate(3600, 200), id="an-hour"),
+    ],
+)
+def test_a_rate_is_read_as_a_person_says_it(words: str, rate: Rate) -> None:
+    """And said again in the same words."""
+    assert rate_of(words) == rate
+    assert said(rate) == words.strip()
+
+
+@pytest.mark.parametrize("words", ["", "5", "0/s", "-1/s", "5/day", "1.5/s", "5 / s", "1234567/s"])
+def test_what_is_no_rate_is_refused(words: str) -> None:
+    """The message says how one looks."""
+    with pytest.raises(ValueError, match="such as 5/s"):
+        rate_of(words)

@@ -1,0 +1,47 @@
+"""Callers of a dispatcher's routes: one that may operate, one that may look."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from services.dispatcher.api import build_router
+from services.dispatcher.target_api import build_target_router
+from shared.hosting import Part, make_app
+from shared.http.auth import Access, AccessConfig
+from shared.settings import Secrets
+from tests.builders.dispatching import Dispatching
+
+ACCESS = Access(
+    AccessConfig.model_validate(
+        {
+            "tokens": [
+                {"name": "ops", "scopes": ["read", "operate"], "token": "env:NPS_TOKEN_OPS"},
+                {"name": "viewer", "scopes": ["read"], "token": "env:NPS_TOKEN_VIEWER"},
+            ]
+        }
+    ),
+    Secrets({"NPS_TOKEN_OPS": "ops-token", "NPS_TOKEN_VIEWER": "viewer-token"}),
+)
+OPS = {"Authorization": "Bearer ops-token"}
+VIEWER = {"Authorization": "Bearer viewer-token"}
+#: For commands.
+ENVIRON = {"NPS_TOKEN": "ops-token"}
+
+
+def app_of(d: Dispatching) -> FastAPI:
+    """The dispatcher's routes."""
+    routers = [
+        build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now),
+        build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
+    ]
+    return make_app([Part("dispatcher", routers=routers)], d.registry)
+
+
+@asynccontextmanager
+async def client(d: Dispatching) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of the dispatcher's routes."""
+    transport = httpx.ASGITransport(app_of(d))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as caller:
+        yield caller
