@@ -5,7 +5,8 @@ and of actions completed and the segmenter's progress at the end (their order do
 redelivery changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -75,6 +76,15 @@ def _reason(report: MessageReport | ActionCompleted) -> str:
     return "the platform reported the message"
 
 
+def _alert(created: Iterable[Delivery]) -> None:
+    """Write one line for each play whose deliveries wait for a person now."""
+    parked = Counter((d.play, d.target, d.reason) for d in created if d.state == "parked")
+    for (play, target, reason), count in parked.items():
+        _log.warning(
+            "dispatcher.parked_at_planning", play=play, target=target, count=count, reason=reason
+        )
+
+
 class Handler:
     """Handles events with one engine; builds nothing, keeps nothing."""
 
@@ -136,6 +146,7 @@ class Handler:
         if plans is None:
             return
         self._metrics.changed([*plans.created.values(), *plans.ended.values()])
+        _alert(plans.created.values())
         for target in self._rules.targets:
             self._bell.ring(target)
         self._bell.ring("teller")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.dispatcher.delivery import Delivery
+from services.dispatcher.parking import SURGE, TRIAL
 
 #: From 5 ms (a local sink) to an hour (a target that was away).
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
@@ -76,6 +77,12 @@ class Metrics:
             ["play"],
             registry=registry,
         )
+        self.braked = Counter(
+            "nps_dispatcher_braked",
+            "Deliveries parked at planning until a person releases them (surge, trial)",
+            ["play", "target", "brake"],
+            registry=registry,
+        )
         self.push_seconds = Histogram(
             "nps_dispatcher_push_seconds",
             "From the decision that wanted a profile state to its arrival",
@@ -97,3 +104,6 @@ class Metrics:
             self.deliveries.labels(delivery.target, delivery.state).inc()
             if delivery.reason.startswith("budget "):
                 self.refused.labels(delivery.play).inc()
+            for name, begins in (("surge", SURGE), ("trial", TRIAL)):
+                if delivery.state == "parked" and delivery.reason.startswith(begins):
+                    self.braked.labels(delivery.play, delivery.target, name).inc()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import deletions, forgetting, ledger, pushes, store
+from services.dispatcher import deletions, forgetting, ledger, parking_store, pushes, store
 from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.conditions import matches
@@ -187,6 +187,9 @@ async def plan_decisions(
         plans = await gather(connection, recipients, news, rules)
         locked = _groups(recipients, news)
         decide(plans, news, rules, now)
+        parked = await parking_store.park(connection, plans.created.values(), rules, now)
+        # They keep the slot they were given: so whoever releases them breaks no budget.
+        plans.created.update({delivery.id: delivery for delivery in parked})
         left = locked - _groups(plans.recipients, ())
         changed = [plans.recipients[customer] for customer in plans.changed]
         await store.save(connection, changed)

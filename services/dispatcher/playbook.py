@@ -160,6 +160,15 @@ class Do(Strict):
         return self
 
 
+class Surge(Strict):
+    """The brake against a play gone wild: what comes past `most` per target in `per` is parked."""
+
+    most: Annotated[int, Field(ge=1)]
+    per: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(
+        minutes=1
+    )
+
+
 class Play(Strict):
     """One rule of the playbook."""
 
@@ -168,6 +177,8 @@ class Play(Strict):
     do: Do
     only_one_of: _NAME | None = None
     priority: int = 0
+    surge: Surge | None = None
+    approve_first: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class QuietHours(Strict):
@@ -195,6 +206,7 @@ class Playbook(Strict):
     quiet_hours: QuietHours | None = None
     calendars: tuple[Calendar, ...] = ()
     opening_jitter: Duration = timedelta(0)
+    surge: Surge | None = None
     plays: tuple[Play, ...]
 
     @model_validator(mode="after")

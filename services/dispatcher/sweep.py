@@ -27,7 +27,9 @@ _UNKNOWN: Final = Idempotency("none")
 
 _FORGOTTEN = text(f"""
     SELECT {ledger.COLUMNS} FROM deliveries d
-    WHERE d.state IN ('planned', 'waiting') AND (
+    WHERE d.state = 'parked' AND d.deadline <= :now AND d.attempts = 0
+        AND (d.reason LIKE 'surge brake: %' OR d.reason LIKE 'new or changed play: %')
+    OR d.state IN ('planned', 'waiting') AND (
         d.deadline <= :now
         OR NOT d.target = ANY(CAST(:targets AS text[])) AND d.reason <> :reason
     )
