@@ -46,7 +46,10 @@ act:
 
 
 #: What says who somebody is has a place of its own in a request; no attribute may be mapped to it.
-IDENTITY = {"email", "Email", "email_address", "EmailAddress", "ext_id", "identityMap"}
+IDENTITY = {
+    *("email", "Email", "email_address", "EmailAddress", "ext_id", "identityMap"),
+    *("ContactKey", "SubscriberKey"),
+}
 
 
 def test_the_example_is_good() -> None:
