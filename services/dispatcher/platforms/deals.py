@@ -13,7 +13,7 @@ from services.dispatcher.calls import ActionCall, Deletion, ProfilePush, Verdict
 from services.dispatcher.platforms.fields import Written, in_message, listed, moment, written
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.platforms.preset import Formats, Preset
-from services.dispatcher.platforms.words import Voice, text, title
+from services.dispatcher.platforms.words import Voice, person, text, title
 from shared.events.vocabulary import Channel, Identifier, Value
 from shared.times import iso
 
@@ -126,6 +126,7 @@ def action_deal(
         **common,
         "message_id": delivery,
         "delivery_id": delivery,
+        "delivery_hex": call.delivery_id.hex,
         "idempotency_key": delivery if keyed else None,
         "play": call.play,
         "action": call.action,
@@ -136,9 +137,10 @@ def action_deal(
         "channel_code": preset.formats.channels.get(call.channel, call.channel),
         "contact_class": call.contact_class,
         "deadline": moment(call.deadline, preset.formats.deadline),
+        "seconds_left": max(1, int((call.deadline - now).total_seconds())),
         **_attributes(call.attributes, names, preset.formats),
         **_context(in_message(context, preset.formats), preset.formats),
-        **_words(call, names, preset),
+        **_words(call, names, preset, common),
         "to.email": common["email"] if call.channel == "email" else None,
         "to.sms": common["phone"] if call.channel == "sms" else None,
     }
@@ -171,12 +173,18 @@ def _context(said: dict[str, Any], formats: Formats) -> dict[str, Any]:
     return {"context": said, "context_list": listed(said, formats)}
 
 
-def _words(call: ActionCall, names: Names, preset: Preset) -> dict[str, str]:
+def _words(
+    call: ActionCall, names: Names, preset: Preset, known: Mapping[str, Any]
+) -> dict[str, str]:
     """Say it for a reader, where one reads: of her no more than the target lists for messages."""
-    if preset.used_by_actions.isdisjoint({"title", "text"}):
+    if preset.used_by_actions.isdisjoint({"title", "text", "person"}):
         return {}
     said = {name: call.attributes[name] for name in names.message if name in call.attributes}
-    return {"title": title(call, said, names.voice), "text": text(call, said, names.voice)}
+    return {
+        "title": title(call, said, names.voice),
+        "text": text(call, said, names.voice),
+        "person": person(said, known),
+    }
 
 
 def _common(

@@ -48,7 +48,23 @@ def written(
 def listed(said: Mapping[str, Any], formats: Formats) -> list[dict[str, Any]]:
     """Say fields as a list of names and values, where a platform wants them so."""
     pair = formats.pair
-    return [] if pair is None else [{pair.name: name, pair.value: v} for name, v in said.items()]
+    if pair is None:
+        return []
+    made: list[dict[str, Any]] = []
+    for name, value in said.items():
+        one: dict[str, Any] = {}
+        for key, part in ((pair.name, name), (pair.label, name), (pair.value, value)):
+            if key is not None:
+                _put(one, key.split("."), part)
+        made.append(one)
+    return made
+
+
+def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
+    """Place a value at the end of a path, making the objects on the way."""
+    for name in path[:-1]:
+        into = into.setdefault(name, {})
+    into[path[-1]] = value
 
 
 def in_message(context: Mapping[str, Any], formats: Formats) -> dict[str, Any]:

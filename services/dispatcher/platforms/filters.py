@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import md5, sha256
+from html import escape
 from typing import Any, Final
 from uuid import UUID
 
@@ -69,6 +70,16 @@ def _sql(value: object) -> str:
     return _plain(value).replace("'", "''")
 
 
+def _html(value: object) -> str:
+    """Write a text as HTML that shows it, line by line."""
+    return escape(_plain(value)).replace("\n", "<br>")
+
+
+def _most(bound: int) -> Callable[[object], int]:
+    """Bound a number from above, where a platform refuses more."""
+    return lambda value: min(_int(value), bound)
+
+
 def _unix(value: object) -> int:
     """Count seconds since 1970, from the ISO text that every moment of ours is."""
     return (_at(value) - _EPOCH) // timedelta(seconds=1)
@@ -107,6 +118,9 @@ FILTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "unix_ms": _unix_ms,
     "date": _date,
     "ulid": _ulid,
+    "html": _html,
+    "most_14400": _most(14_400),
+    "cut_80": _cut(80),
     "cut_150": _cut(150),
     "cut_2900": _cut(2900),
 }

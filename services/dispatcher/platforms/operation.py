@@ -52,7 +52,7 @@ class Select(Strict):
     page: int | None = Field(
         None, ge=1, description="as many items are a full page: hers may be on the next; null: all"
     )
-    field: Path = Field(description="in each item")
+    field: Path = Field(description="in each item: a text, or a list of them")
     equal: str = Field(description="the name it must equal; `email` compares as addresses")
 
 

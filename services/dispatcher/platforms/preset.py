@@ -28,6 +28,7 @@ ACT = COMMON | {
     *("message_id", "delivery_id", "idempotency_key", "play", "action", "variant", "template"),
     *("event", "channel", "channel_code", "contact_class", "deadline", "context", "attributes"),
     *("to.email", "to.sms", "title", "text", "attribute_list", "context_list"),
+    *("person", "delivery_hex", "seconds_left"),
 }
 
 #: Names of a deletion.
@@ -107,9 +108,10 @@ class Limits(Strict):
 
 
 class Pair(Strict):
-    """One field of a list: the keys under which its name and its value stand."""
+    """One field of a list: the keys under which its name and its value stand (dots go deeper)."""
 
     name: str = "name"
+    label: str | None = Field(None, description="where the name is said again, for a reader")
     value: str = "value"
 
 

@@ -79,10 +79,12 @@ def _texts(said: object, each: str | None) -> list[str]:
 
 
 def _equal(theirs: object, ours: str, *, email: bool) -> bool:
-    """Compare exactly; addresses as every service writes them.
+    """Compare exactly, of a list any; addresses as every service writes them.
 
     Not by the plus policy: a platform's profile of another spelling is another mailbox there.
     """
+    if isinstance(theirs, list):
+        return any(_equal(one, ours, email=email) for one in theirs if isinstance(one, str))
     if not isinstance(theirs, str):
         return False
     if not email:

@@ -22,7 +22,8 @@ _NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010
 #: Our fields have no other letters; a colon would be a namespace nobody declared.
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUOTES = {'"': "&quot;", "'": "&apos;"}
-#: An object's key whose value is a mapping to be poured into that object.
+#: An object's key whose value is a mapping to be poured into that object; alone in an item of a
+#: list, its value is a list to be poured into that one.
 SPREAD = "..."
 
 Names = Mapping[str, Any]
@@ -62,7 +63,14 @@ def value(template: Any, known: Names) -> Any:
                 made[text(key, known)] = rendered
         return made
     if isinstance(template, list | tuple):
-        return [value(part, known) for part in template]
+        made_list: list[Any] = []
+        for part in template:
+            if isinstance(part, Mapping) and set(part) == {SPREAD}:
+                poured = value(part[SPREAD], known)
+                made_list.extend(poured if isinstance(poured, list) else [poured or {}])
+            else:
+                made_list.append(value(part, known))
+        return made_list
     return template
 
 

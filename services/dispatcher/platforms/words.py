@@ -8,7 +8,7 @@ as markup, in which a customer's own words could call everybody.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from services.dispatcher.calls import ActionCall
 from services.dispatcher.hours import zone_of
@@ -96,6 +96,12 @@ def who(said: Mapping[str, Value]) -> str | None:
         return plain(said["called_by"])
     names = [plain(said.get(name)) for name in ("title", "first_name", "last_name")]
     return " ".join(name for name in names if name) or None
+
+
+def person(said: Mapping[str, Value], identifiers: Mapping[str, Any]) -> str:
+    """Name a customer to a helpdesk, which refuses nobody's name: else by what she is known by."""
+    known = (identifiers.get(kind) for kind in ("email", "phone", "external_id"))
+    return who(said) or next((plain(value) for value in known if value), "Customer")
 
 
 def plain(value: object) -> str:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.platforms.fields import Written, in_message, written
-from services.dispatcher.platforms.preset import Formats
+from services.dispatcher.platforms.fields import Written, in_message, listed, written
+from services.dispatcher.platforms.preset import Formats, Pair
 from shared.events.vocabulary import Value
 
 KEEP = Formats(nulls="keep", moment="%Y-%m-%d %H:%M:%SZ")
@@ -74,3 +74,11 @@ def test_a_message_leaves_out_what_is_unknown() -> None:
     said = {"a": None, "b": 3, "c": True}
     assert in_message(said, Formats(context="text")) == {"b": "3", "c": "true"}
     assert in_message(said, Formats()) == {"b": 3, "c": True}
+
+
+def test_a_list_of_fields_is_built_as_the_platform_wants_it() -> None:
+    """Keys may lie deeper, and a name may be said twice."""
+    deep = Formats(pair=Pair(name="key.id", label="key.name", value="value"))
+    assert listed({"a": 1}, deep) == [{"key": {"id": "a", "name": "a"}, "value": 1}]
+    assert listed({"a": 1}, Formats(pair=Pair())) == [{"name": "a", "value": 1}]
+    assert listed({"a": 1}, Formats()) == []

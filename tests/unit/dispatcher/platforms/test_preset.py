@@ -156,4 +156,7 @@ def _keys(body: object) -> set[str]:
 def test_every_preset_sends_the_delivery_id(name: str) -> None:
     """Whatever comes back can be told apart from somebody else's contact."""
     preset = load_preset(name)
-    assert preset.act is None or {"delivery_id", "idempotency_key"} & preset.used_by_actions
+    assert (
+        preset.act is None
+        or {"delivery_id", "delivery_hex", "idempotency_key"} & preset.used_by_actions
+    )

@@ -10,7 +10,7 @@ from services.dispatcher.calls import Verdict
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal
 from services.dispatcher.platforms.exchange import exchange
 from services.dispatcher.platforms.preset import Preset
-from services.dispatcher.platforms.reading import onward
+from services.dispatcher.platforms.reading import _equal, onward
 from shared.events.vocabulary import Channel, ContactClass
 from tests.builders import platforms
 from tests.builders.platforms import NOW
@@ -153,6 +153,20 @@ def test_a_step_for_one_channel_is_passed_over_by_the_others(
     assert urls == asked
     with pytest.raises(StopIteration):
         next(flow)
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        pytest.param(["nps", "5f1d"], True, id="among others"),
+        pytest.param(["5f1d7"], False, id="a longer one"),
+        pytest.param([["5f1d"], None, 7], False, id="nested"),
+        pytest.param([], False, id="none"),
+    ],
+)
+def test_what_is_looked_for_may_be_one_of_a_list(tags: list[object], found: bool) -> None:
+    """A ticket's tags hold the delivery id beside others."""
+    assert _equal(tags, "5f1d", email=False) is found
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ KNOWN: dict[str, Any] = {
     "secret": "hush",
     "map": {"a": 1, "b": None, "email": "other@example.com"},
     "to.email": "jane@example.com",
+    "list": [{"b": 2}, {"c": 3}],
 }
 
 
@@ -35,6 +36,9 @@ KNOWN: dict[str, Any] = {
         ),
         pytest.param({"...": "{{nothing}}"}, {}, id="nothing to pour"),
         pytest.param(["{{score}}", {"x": "{{yes}}"}], [0, {"x": True}], id="nested"),
+        pytest.param(
+            [{"a": 1}, {"...": "{{list}}"}], [{"a": 1}, {"b": 2}, {"c": 3}], id="a list in a list"
+        ),
         pytest.param({"_{{score}}": {"x": 1}}, {"_0": {"x": 1}}, id="a key by name"),
         pytest.param(7, 7, id="a constant"),
         pytest.param("{{ Score }} {score}", "{{ Score }} {score}", id="no template"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.dispatcher.platforms.wordings import WORDINGS
-from services.dispatcher.platforms.words import LONGEST_COMMENT, Voice, text, title
+from services.dispatcher.platforms.words import LONGEST_COMMENT, Voice, person, text, title
 from shared.events.vocabulary import Value
 from tests.builders.platforms import CUSTOMER, action
 
@@ -111,3 +111,20 @@ def test_all_languages_say_the_same_things() -> None:
     """No phrase is missing in one of them."""
     assert len({frozenset(wording.labels) for wording in WORDINGS.values()}) == 1
     assert all(len(wording.months) == 12 for wording in WORDINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("said", "identifiers", "named"),
+    [
+        pytest.param({"first_name": "Zoé", "last_name": "Martin"}, {}, "Zoé Martin", id="names"),
+        pytest.param(
+            {"called_by": None}, {"email": None, "phone": "+33612"}, "+33612", id="number"
+        ),
+        pytest.param({"first_name": ""}, {}, "Customer", id="nothing known"),
+    ],
+)
+def test_a_helpdesk_is_always_given_a_name(
+    said: dict[str, Value], identifiers: dict[str, Any], named: str
+) -> None:
+    """Her own where the target may say it, else what she is known by; never nothing."""
+    assert person(said, identifiers) == named

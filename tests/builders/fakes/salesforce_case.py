@@ -1,0 +1,93 @@
+"""Salesforce as documented: OAuth by client credentials, Cases upserted under an external id."""
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.builders.fakes import Case, Error
+from tests.builders.platforms import Fake
+
+_CASES = "/services/data/v62.0/sobjects/Case/NPS_Delivery_Id__c/"
+
+
+class FakeSalesforce(Fake):
+    """Cases by external id; a token is good until another was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = 0
+        self.tickets: dict[str, dict[str, Any]] = {}
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/services/oauth2/token":
+            self.tokens += 1
+            return httpx.Response(
+                200, json={"access_token": f"token-{self.tokens}", "token_type": "Bearer"}
+            )
+        if request.headers["Authorization"] != f"Bearer token-{self.tokens}":
+            return error(401, "INVALID_SESSION_ID")
+        fields = json.loads(request.content)
+        if "NPS_Delivery_Id__c" in fields or len(fields.get("SuppliedName", "")) > 80:
+            return error(400, "INVALID_FIELD")
+        name = request.url.path.removeprefix(_CASES)
+        known = name in self.tickets
+        self.tickets.setdefault(name, {}).update(fields)
+        said = {"id": "500xx0000000001AAA", "success": True, "errors": [], "created": not known}
+        return httpx.Response(200 if known else 201, json=said)
+
+    def consent(self) -> Any:
+        return {}
+
+    def known(self) -> set[str]:
+        return set()
+
+    @property
+    def effects(self) -> int:
+        return len(self.tickets)
+
+
+def error(status: int, code: str) -> httpx.Response:
+    """Say no as Salesforce does: a list of errors."""
+    return httpx.Response(status, json=[{"message": "no", "errorCode": code}])
+
+
+CASE = Case(
+    preset="salesforce_case",
+    settings={
+        "vars": {
+            "domain": "example",
+            "client_id": "env:NPS_SALESFORCE_CLIENT_ID",
+            "client_secret": "env:NPS_SECRET_SALESFORCE",
+        },
+        "message": {"nps_score": "score", "nps_theme": "reason", "first_name": "first_name"},
+    },
+    environ={
+        "NPS_SALESFORCE_CLIENT_ID": "made-up-consumer",
+        "NPS_SECRET_SALESFORCE": "made-up-salesforce-secret",
+    },
+    fake=FakeSalesforce,
+    acting=_CASES,
+    repeat="key",
+    channel="ticket",
+    contact_class="internal",
+    errors=(
+        Error("bad client", "act", "/oauth2/token", error(400, "x"), "disable_target"),
+        Error("session refused twice", "act", _CASES, error(401, "x"), "disable_target"),
+        Error("no access", "act", _CASES, error(403, "INSUFFICIENT_ACCESS"), "disable_target"),
+        Error("no such field", "act", _CASES, error(404, "NOT_FOUND"), "disable_target"),
+        Error("day's limit", "act", _CASES, error(403, "REQUEST_LIMIT_EXCEEDED"), "throttle"),
+        Error("refused value", "act", _CASES, error(400, "STRING_TOO_LONG"), "reject"),
+        Error("a duplicate just now", "act", _CASES, error(400, "DUPLICATE_VALUE"), "retry"),
+        Error("row locked", "act", _CASES, error(400, "UNABLE_TO_LOCK_ROW"), "retry"),
+        Error("several", "act", _CASES, httpx.Response(300, json=["/a", "/b"]), "park"),
+        Error(
+            "failure inside 200",
+            "act",
+            _CASES,
+            httpx.Response(200, json={"id": None, "success": False, "errors": ["x"]}),
+            "reject",
+        ),
+        Error("away", "act", _CASES, error(503, "SERVER_UNAVAILABLE"), "retry"),
+    ),
+)
