@@ -62,6 +62,7 @@ def target_rules(target: Target) -> TargetRules:
         classes=act.classes if act else (),
         channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
+        updates=target.preset.update is not None,
         rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
         breaker=BreakerRule(
             share=settings.breaker.share,

@@ -51,6 +51,14 @@ class ProfilePush:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What an alert had said that is wrong now; `reference` is the platform's own name of it."""
+
+    reference: str | None
+    was: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionCall:
     """Perform one action towards one customer. `delivery_id` is the idempotency key on the wire.
 
@@ -70,6 +78,8 @@ class ActionCall:
     deadline: datetime
     attributes: Mapping[str, Value]
     context: Mapping[str, Value] = field(default_factory=dict)
+    #: Set where it takes the place of an alert that was sent before.
+    corrects: Correction | None = None
 
 
 @dataclass(frozen=True, slots=True)

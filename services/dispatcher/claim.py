@@ -13,8 +13,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import brakes, deletions, ledger, pushes, rate_store
+from services.dispatcher import alert_store, brakes, deletions, ledger, pushes, rate_store
+from services.dispatcher.alerting import CORRECTS, ready, saying
 from services.dispatcher.book import contact_of
+from services.dispatcher.calls import Correction
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.desk import Claim, ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
 from services.dispatcher.finish import take_back
@@ -199,12 +201,22 @@ async def _claim_deliveries(
     if not due:
         return (), (), 0
     scenes = await gather(connection, desk, recipients, now)
+    followed = await alert_store.followed(
+        connection, [delivery.id for delivery in due.values() if CORRECTS in delivery.context]
+    )
     going: dict[UUID, Delivery] = {}
+    corrects: dict[UUID, Correction] = {}
     refusals: list[Delivery] = []
     for customer, delivery in due.items():
         if not scenes.knows(recipients[customer]):
             continue
         refused = gate(delivery, scenes.of(recipients[customer]))
+        if refused is None and delivery.id in followed:
+            found_first = ready(delivery, followed[delivery.id], now)
+            if isinstance(found_first, Correction):
+                corrects[customer] = found_first
+            else:
+                refused = found_first
         if refused is None:
             going[customer] = sending = _sending(delivery, now)
             # The next one of the same group must see this one.
@@ -222,7 +234,11 @@ async def _claim_deliveries(
     for customer, token in tokens.items():
         state, delivery = recipients[customer].state, going[customer]
         assert state is not None  # noqa: S101 - a gate asks for it
-        claimed.append(ClaimedDelivery(token, replace(delivery, change=delivery.change + 1), state))
+        sending = replace(delivery, change=delivery.change + 1)
+        claimed.append(ClaimedDelivery(token, sending, state, corrects.get(customer)))
+    alerts = [c for c in claimed if not c.delivery.customer_facing]
+    said = {c.delivery.id: saying(c.state.attributes, desk.rules) for c in alerts}
+    await alert_store.tell(connection, said)
     return tuple(claimed), tuple(turned), len(put_off)
 
 

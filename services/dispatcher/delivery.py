@@ -135,6 +135,8 @@ class TargetRules:
     classes: tuple[ContactClass, ...] | None = None
     channels: tuple[Channel, ...] | None = None
     erased_by: tuple[IdentifierKind, ...] | None = None
+    #: Whether a message that was sent can be shown anew; else a correction is another message.
+    updates: bool = False
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
     breaker: BreakerRule = field(default_factory=BreakerRule)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher.calls import Deletion, Idempotency
+from services.dispatcher.calls import Correction, Deletion, Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.pushes import Wanted
@@ -42,6 +42,7 @@ class ClaimedDelivery:
     token: UUID
     delivery: Delivery
     state: State
+    corrects: Correction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Flights:
             deadline=delivery.deadline,
             attributes=chosen(state.attributes, self._desk.rules.in_messages),
             context=delivery.context,
+            corrects=claimed.corrects,
         )
         budget, now = self._around.budget, self._around.clock()
         late = _too_late(latest, now >= delivery.deadline)

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import ledger
+from services.dispatcher import alert_store, ledger
 from services.dispatcher.delivery import ERASED, Delivery
 
 # Its answer may still come, and the deletion must not overtake it.
@@ -112,6 +112,7 @@ async def empty_deliveries(
     rows = await ledger.of_customers(connection, ids)
     after = [delivery for delivery in map(ended, rows) if delivery is not None]
     await ledger.move(connection, after, by="erasure", now=now)
+    await alert_store.forget(connection, ids)
     values = {"ids": sorted(ids), "reason": ERASED}
     await connection.execute(_DELIVERIES, values)
     await connection.execute(_CHANGES, values)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from services.dispatcher.alerting import CORRECTS
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.judge import repeatable
@@ -202,7 +203,7 @@ def _budget(delivery: Delivery, scene: Scene) -> Delivery | None:
 def _cooldown(delivery: Delivery, scene: Scene) -> Delivery | None:
     """Ask again: customers merged in between may both have been about to get the same."""
     play = scene.playbook.named(delivery.play)
-    if play is None:
+    if play is None or CORRECTS in delivery.context:
         return None
     sent = scene.taken.sent().person
     refused = too_soon(delivery, play, sent, scene.now)

@@ -1,13 +1,22 @@
 """Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import deletions, forgetting, ledger, parking_store, pushes, store
+from services.dispatcher import (
+    alert_store,
+    deletions,
+    forgetting,
+    ledger,
+    parking_store,
+    pushes,
+    store,
+)
+from services.dispatcher.alerting import Alert, corrected
 from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.conditions import matches
@@ -39,6 +48,9 @@ class Plans:
     changed: set[UUID] = field(default_factory=set)
     created: dict[UUID, Delivery] = field(default_factory=dict)
     ended: dict[UUID, Delivery] = field(default_factory=dict)
+    #: Of each cause what was told of it, with corrections made here (`corrections` by their id).
+    alerts: dict[UUID, list[Alert]] = field(default_factory=dict)
+    corrections: dict[UUID, Alert] = field(default_factory=dict)
 
 
 def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
@@ -67,6 +79,8 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
             if delivery.id not in plans.existing:
                 plans.existing.add(delivery.id)
                 _create(plans, delivery, seen, rules)
+        if not decision.cause.late:
+            _correct(plans, item, seen, rules, now)
 
 
 def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebook) -> None:
@@ -100,6 +114,34 @@ def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleb
     if delivery.state in SLOT_STATES:
         plans.book.add(contact_of(delivery))
         plans.pending.setdefault(delivery.customer_id, []).append(delivery)
+
+
+def _correct(
+    plans: Plans, item: Told, recipient: Recipient, rules: Rulebook, now: datetime
+) -> None:
+    """Correct what was told of this cause and is wrong now."""
+    alerts = plans.alerts.get(item.decision.cause.id, [])
+    for alert in list(
+        corrected(
+            alerts,
+            recipient.attributes,
+            rules.targets,
+            decision_id=item.decision.decision_id,
+            event_id=item.event_id,
+            max_age=rules.playbook.max_age_internal,
+            now=now,
+        )
+    ):
+        delivery = alert.delivery
+        if delivery.state == "planned":
+            plans.corrections[delivery.id] = alert
+            _create(plans, delivery, recipient, rules)
+            alerts.append(replace(alert, delivery=plans.created[delivery.id]))
+        else:
+            made_here = delivery.id in plans.created
+            (plans.created if made_here else plans.ended)[delivery.id] = delivery
+            plans.book.drop(delivery)
+            alerts[:] = [alert if a.delivery.id == delivery.id else a for a in alerts]
 
 
 def wanted(recipients: Iterable[Recipient], rules: Rulebook) -> list[pushes.Wanted]:
@@ -164,6 +206,7 @@ async def gather(
             connection,
             [identity for item in told for identity in _may_create(item.decision, rules)],
         ),
+        alerts=await alert_store.about(connection, {item.decision.cause.id for item in told}),
     )
 
 
@@ -197,5 +240,6 @@ async def plan_decisions(
         await pushes.want(connection, wanted(changed, rules), now)
         await ledger.insert(connection, list(plans.created.values()), now)
         await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
+        await alert_store.follow(connection, list(plans.corrections.values()))
         await forgetting.leave_groups(connection, left)
         return plans

@@ -144,12 +144,16 @@ def action_deal(
         "to.email": common["email"] if call.channel == "email" else None,
         "to.sms": common["phone"] if call.channel == "sms" else None,
     }
+    shown = call.corrects.reference if call.corrects and preset.update else None
+    if shown:
+        said["reference"] = shown
     return Deal(
-        operation=preset.act,
+        operation=preset.update if preset.update and shown else preset.act,
         names=said,
-        acts=True,
+        # Showing the same anew twice does no harm.
+        acts=not shown,
         deadline=call.deadline,
-        keyed=keyed,
+        keyed=keyed or bool(shown),
         message_id=delivery,
         channel=call.channel,
         contact_class=call.contact_class,

@@ -143,6 +143,9 @@ class Preset(Strict):
     never_written: tuple[str, ...] = Field((), description="fields a target may not map (globs)")
     push_profile: Operation | None = Field(None, description="null: it keeps no profiles for us")
     act: Operation | None = Field(None, description="null: it is only told who somebody is")
+    update: Operation | None = Field(
+        None, description="shows {{reference}} anew; null: a correction is another message"
+    )
     erase: Operation | None = Field(
         None, description="deletes what is kept of a person; null: to be asked there by hand"
     )
@@ -164,6 +167,7 @@ class Preset(Strict):
         named = (
             ("push_profile", self.push_profile, PUSH),
             ("act", self.act, ACT),
+            ("update", self.update, ACT | {"reference"}),
             ("erase", self.erase, ERASE),
         )
         operations = [(label, found, own) for label, found, own in named if found is not None]
@@ -190,7 +194,8 @@ class Preset(Strict):
     @model_validator(mode="after")
     def _hosts_are_bounded(self) -> "Preset":
         """A setting must not lead a secret to another host: what stands in one has a pattern."""
-        operations = [o for o in (self.push_profile, self.act, self.erase) if o is not None]
+        own = (self.push_profile, self.act, self.update, self.erase)
+        operations = [operation for operation in own if operation is not None]
         steps = [step for operation in operations for step in operation.steps]
         addresses = [self.base_url, *(s.request.base_url for s in steps if s.request.base_url)]
         if isinstance(self.auth, ClientCredentials):
@@ -218,7 +223,8 @@ class Preset(Strict):
     @cached_property
     def used_by_actions(self) -> frozenset[str]:
         """The names that an action's requests ask for."""
-        return render.names([step.request.templates for step in self.act.steps] if self.act else [])
+        operations = [operation for operation in (self.act, self.update) if operation is not None]
+        return render.names([s.request.templates for o in operations for s in o.steps])
 
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this field: never one of consent."""

@@ -22,7 +22,7 @@ _TOLD: Final = frozenset(
     {
         *("nps_score", "nps_segment", "nps_previous_segment", "nps_move", "nps_theme"),
         *("nps_comment", "called_by", "first_name", "last_name", "title"),
-        *("escalations", "case_id", "case_due_at", "room"),
+        *("escalations", "case_id", "case_due_at", "room", "corrects"),
     }
 )
 
@@ -62,6 +62,8 @@ def title(call: ActionCall, said: Mapping[str, Value], voice: Voice) -> str:
     theme = said.get("nps_theme") or (None if call.variant == "default" else call.variant)
     what.append(wording.of(theme))
     named = wording.of(call.action)
+    if call.corrects is not None:
+        named = f"{wording.labels['corrected']}{wording.colon}{named}"
     named = named[:1].upper() + named[1:]
     told = ", ".join(part for part in what if part)
     return f"{named}{wording.colon}{told}" if told else named
@@ -74,6 +76,7 @@ def text(call: ActionCall, said: Mapping[str, Value], voice: Voice) -> str:
     """
     wording = voice.wording
     lines = [
+        _corrected(call, said, wording),
         _happened(said, wording),
         wording.line("theme", wording.of(said.get("nps_theme"))),
         wording.line("raised", ", ".join(wording.of(topic) for topic in _topics(call))),
@@ -142,6 +145,23 @@ def _happened(said: Mapping[str, Value], wording: Wording) -> str:
         asides.append(wording.of(f"move_{said['nps_move']}"))
     told = now[:1].upper() + now[1:]
     return f"{told} ({', '.join(asides)})" if told and asides else told
+
+
+def _corrected(call: ActionCall, said: Mapping[str, Value], wording: Wording) -> str | None:
+    """Say what the alert before had said, and what is true: "Corrected: was 3/10, is 9/10"."""
+    if call.corrects is None:
+        return None
+    was, now = (
+        ", ".join(part for part in (_score(of), *_terms(of, wording)) if part)
+        for of in ({k: v for k, v in call.corrects.was.items() if k in said}, said)
+    )
+    nothing = wording.of("none")
+    told = wording.corrected.format(before=was or nothing, now=now or nothing)
+    return wording.line("corrected", told)
+
+
+def _terms(said: Mapping[str, Value], wording: Wording) -> list[str]:
+    return [wording.of(said.get(name)) for name in ("nps_segment", "nps_theme")]
 
 
 def _case(call: ActionCall, voice: Voice) -> str | None:
