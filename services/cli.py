@@ -17,6 +17,7 @@ import typer
 from services import local, schemas
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
+from services.dispatcher.delivery_cli import delivery
 from services.dispatcher.target_cli import target
 from services.ingest.__main__ import build as ingest
 from services.ingest.correct.quarantine_cli import quarantine
@@ -58,6 +59,7 @@ customer.command(name="export")(export_customer)
 app.add_typer(customer)
 app.add_typer(survey)
 app.add_typer(target)
+app.add_typer(delivery)
 app.add_typer(policy)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)

@@ -13,6 +13,7 @@ from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
 from services.dispatcher.breaker import BreakerRule
+from services.dispatcher.bulk_api import build_bulk_router
 from services.dispatcher.confirm import confirm_erasures
 from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
@@ -179,6 +180,14 @@ async def _part(
         routers=[
             build_router(engine, context.access, bell, metrics, context.clock),
             build_subject_router(engine, context.access),
+            build_bulk_router(
+                engine,
+                context.access,
+                rules=rules,
+                bell=bell,
+                metrics=metrics,
+                clock=context.clock,
+            ),
             build_target_router(engine, context.access, rules.targets, bell, context.clock),
         ],
         tasks={

@@ -7,6 +7,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.dispatcher.api import build_router
+from services.dispatcher.bulk_api import build_bulk_router
 from services.dispatcher.target_api import build_target_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
@@ -34,6 +35,14 @@ def app_of(d: Dispatching) -> FastAPI:
     """The dispatcher's routes."""
     routers = [
         build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now),
+        build_bulk_router(
+            d.engine,
+            ACCESS,
+            rules=d.rulebook,
+            bell=d.bell,
+            metrics=d.metrics,
+            clock=lambda: d.now,
+        ),
         build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
     ]
     return make_app([Part("dispatcher", routers=routers)], d.registry)

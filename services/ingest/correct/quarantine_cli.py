@@ -13,10 +13,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from services.ingest.correct.screen import time_of, why
+from services.ingest.correct.screen import why
 from shared.errors import ConfigError
 from shared.instance import HERE, Json, Server, Url, explained, server
 from shared.screen import write_json
+from shared.typed import time_of
 
 quarantine = typer.Typer(
     name="quarantine",

@@ -14,9 +14,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from services.ingest.correct.screen import time_of
 from shared.instance import HERE, Json, Server, Url, explained, server
 from shared.screen import cell, table_of, write_json
+from shared.typed import time_of
 
 _NOT_SAID: Final = "(not said)"
 

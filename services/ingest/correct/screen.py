@@ -1,20 +1,6 @@
-"""What the commands that correct read and write alike: moments, and why a row failed."""
+"""What the commands that correct write alike: why a row failed."""
 
 from rich.text import Text
-
-from services.ingest.correct.ago import moment
-from shared.errors import ConfigError
-from shared.times import iso, utc_now
-
-
-def time_of(text: str | None, option: str = "--since") -> str | None:
-    """Read a moment as typed for an option. Raises `ConfigError`."""
-    if text is None:
-        return None
-    try:
-        return iso(moment(text, utc_now()))
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"{option}: {error}") from None
 
 
 def why(path: object, rule: object) -> Text:

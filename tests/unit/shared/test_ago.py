@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.ingest.correct.ago import moment
+from shared.ago import moment
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
