@@ -7,7 +7,7 @@ the first customer.
 from collections.abc import Iterator, Mapping
 
 from services.dispatcher.platforms.deals import event_for
-from services.dispatcher.playbook import Play, Playbook
+from services.dispatcher.playbook import Do, Play, Playbook
 from services.dispatcher.targets import Target
 from shared.errors import ConfigError
 from shared.settings import Loaded
@@ -27,17 +27,28 @@ def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Target]) -> No
 def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
     """Yield the key that is wrong, and what to do."""
     do = play.do
-    if do.target not in targets:
+    yield from _at(do, do.target, targets)
+    for door in do.route.doors() if do.route else ():
+        for _, fix in _at(do, door.target, targets):
+            yield "route", fix
+        found = targets.get(door.target)
+        if door.room and found and "room" not in found.preset.used_by_actions:
+            yield "route", f"'{door.target}' has no rooms: name a target for each instead"
+
+
+def _at(do: Do, name: str, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
+    """Yield what stands against doing it at one target."""
+    if name not in targets:
         known = ", ".join(targets) or "none"
         yield (
             "target",
             (
-                f"'{do.target}' is no enabled target of targets.yaml ({known}): "
+                f"'{name}' is no enabled target of targets.yaml ({known}): "
                 "add or enable it, or name another"
             ),
         )
         return
-    target = targets[do.target]
+    target = targets[name]
     act = target.preset.act
     if act is None:
         fix = f"'{target.name}' takes profiles only, no actions: name another target"

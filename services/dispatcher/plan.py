@@ -14,6 +14,7 @@ from uuid import UUID
 from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
 from services.dispatcher.playbook import Delay, Do, Play, Playbook
+from services.dispatcher.routing import Door
 from shared.events.decisions import CustomerDecided, Permit
 from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
@@ -30,13 +31,13 @@ class Rulebook:
     version: str
     targets: Mapping[str, TargetRules]
 
-    def target_of(self, play: Play, *, test: bool) -> TargetRules:
+    def target_of(self, play: Play, door: Door | None, *, test: bool) -> TargetRules:
         """Return where a play's delivery goes: a test respondent's to a sandbox that can carry it.
 
-        Of several the play's own, else the first of the configuration; its own target if there is
-        none.
+        `door` is where its route leads (None: to the play's own target). Of several sandboxes that
+        one, else the first of the configuration; where there is none, it too.
         """
-        own = self.targets[play.do.target]
+        own = self.targets[door.target if door else play.do.target]
         if not test or own.sandbox:
             return own
         able = (t for t in self.targets.values() if t.sandbox and _carries(t, play.do))
@@ -106,7 +107,10 @@ def _draft(
 ) -> Delivery:
     """Write the delivery that this play wants, as if nothing stood against it."""
     do, cause = play.do, decision.cause
-    target = rules.target_of(play, test=decision.test)
+    door = do.route.door(decision.snapshot.attributes) if do.route else None
+    wanted = door.target if door else do.target
+    target = rules.target_of(play, door, test=decision.test)
+    room: dict[str, Value] = {"room": door.room} if door and door.room else {}
     identity = delivery_id(cause.id, play.name, do.action)
     variant, template = _variant(play, decision)
     unhurried = do.contact_class == "internal" or target.skip_delay_and_quiet_hours
@@ -125,7 +129,7 @@ def _draft(
         contact_class=do.contact_class,
         legal_basis=do.legal_basis,
         target=target.name,
-        context={**_context(play), **_case(play, decision)},
+        context={**_context(play), **_case(play, decision), **room},
         segments=play.when.segment,
         on_unknown=target.on_unknown or do.on_unknown or _on_unknown(do.contact_class),
         profile_late=do.profile_late,
@@ -135,7 +139,7 @@ def _draft(
         moment=now + delay,
         deadline=cause.deadline_from + rules.playbook.max_age_of(play),
         state="planned",
-        reason="planned" if target.name == do.target else f"{_TEST}: instead of {do.target}",
+        reason="planned" if target.name == wanted else f"{_TEST}: instead of {wanted}",
         due=now + delay,
     )
 

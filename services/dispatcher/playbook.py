@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from services.dispatcher.calendars import Calendar
 from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.durations import ClockTime, Duration
+from services.dispatcher.routing import Route
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
 from shared.settings import Strict
@@ -136,6 +137,7 @@ class Do(Strict):
     action: _NAME
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
     target: _NAME
+    route: Route | None = None
     contact_class: Annotated[ContactClass, Field(alias="class")]
     legal_basis: str | None = None
     variants: dict[str, Templates]
@@ -157,6 +159,8 @@ class Do(Strict):
             raise ValueError("every variant needs a 'default' template for other languages")
         if self.contact_class == "service" and not self.legal_basis:
             raise ValueError("class 'service' goes without consent: name its legal_basis")
+        if self.route is not None and self.contact_class != "internal":
+            raise ValueError("route leads alerts to their owner: class 'internal' only")
         return self
 
 

@@ -1,6 +1,7 @@
 """A correction: the message shown anew where the channel can, another line where it cannot."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -85,3 +86,17 @@ async def test_where_nothing_can_be_changed_a_line_follows() -> None:
     assert first["text"] == "Internal alert: 3/10, price"
     assert second["text"].startswith("Corrected: ")
     assert "was 3/10, price, is 9/10, price" in second["blocks"][1]["text"]["text"]
+
+
+async def test_an_alert_and_its_correction_go_to_the_room_that_its_route_named() -> None:
+    """Who was alarmed is who hears that it was wrong."""
+    fake = slack_bot.FakeSlackBot()
+    chat = carrier_of(slack_bot.CASE, fake)
+    first = replace(alert(), context={"room": "C0NORTH"})
+
+    posted = await chat.act(first, budget=BUDGET, now=NOW)
+    wrong = Correction(posted.reference, WRONG)
+    await chat.act(replace(first, corrects=wrong), budget=BUDGET, now=NOW)
+
+    assert [room for room, _ in fake.messages] == ["C0NORTH"]
+    assert "C0NORTH" not in fake.messages["C0NORTH", posted.reference or ""]["text"]

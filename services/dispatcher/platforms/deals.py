@@ -122,8 +122,10 @@ def action_deal(
         return Verdict("park", f"targets.yaml names no event for the action {call.action}")
     context = {**written(call.attributes, names.message, preset.formats), **call.context}
     delivery = str(call.delivery_id)
+    room = call.context.get("room") or common.get("room")
     said = {
         **common,
+        "room": room,
         "message_id": delivery,
         "delivery_id": delivery,
         "delivery_hex": call.delivery_id.hex,

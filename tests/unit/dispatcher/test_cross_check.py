@@ -64,6 +64,26 @@ def playbook(**do: Any) -> Loaded[Playbook]:
             "add targets.adobe.events.referral to targets.yaml",
             id="an action without event",
         ),
+        pytest.param(
+            {
+                "target": "sandbox",
+                "class": "internal",
+                "route": {"attribute": "owner", "to": {"north": "nowhere"}},
+            },
+            "15: plays.0.do.route: play one: 'nowhere' is no enabled target of targets.yaml "
+            "(sandbox, sandbox_unkeyed, webhook, adobe): add or enable it, or name another",
+            id="a route that leads nowhere",
+        ),
+        pytest.param(
+            {
+                "target": "sandbox",
+                "class": "internal",
+                "route": {"attribute": "owner", "to": {"n": {"target": "webhook", "room": "C1"}}},
+            },
+            "15: plays.0.do.route: play one: 'webhook' has no rooms: "
+            "name a target for each instead",
+            id="a room where there is none",
+        ),
     ],
 )
 async def test_a_play_that_cannot_be_carried_out_is_told(

@@ -239,3 +239,27 @@ def test_where_a_test_respondents_delivery_goes(target: str, test: bool, expecte
     (delivery,) = planned(decision(CUSTOMER, segment="promoter", test=test), book=book)
     assert (delivery.target, delivery.state) == (expected, "planned")
     assert (delivery.send_at == NOW) == (expected != "shop")
+
+
+@pytest.mark.parametrize(
+    ("store", "target", "room"),
+    [
+        pytest.param("Lyon", "alerts", "C01", id="its owner"),
+        pytest.param("Nice", "sandbox", None, id="nobody's: the play's own target"),
+    ],
+)
+def test_an_alert_goes_to_its_owner(store: str, target: str, room: str | None) -> None:
+    """By an attribute of the customer; the room goes along with the message."""
+    alert = play(
+        "alert",
+        "detractor",
+        "internal_alert",
+        trigger="received",
+        channels=["chat"],
+        route={"attribute": "store", "to": {"lyon": {"target": "alerts", "room": "C01"}}},
+        **{"class": "internal"},
+    )
+    (delivery,) = planned(decision(attributes={"store": store}), alert)
+
+    assert (delivery.target, delivery.context.get("room")) == (target, room)
+    assert delivery.reason == "planned"

@@ -1,0 +1,49 @@
+"""Whose alert it is: an attribute of the customer leads to a target, or a room there. Pure.
+
+In: a part of a play, the customer's attributes. Out: the door at which the alert is left.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from shared.events.vocabulary import Value
+from shared.settings import Strict
+
+
+class Door(Strict):
+    """Where somebody is reached: a target, and a channel or queue of it by the platform's id."""
+
+    target: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    room: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@-]{1,100}$")] | None = None
+
+
+def _short(value: object) -> object:
+    """Let `north: slack_north` stand for `north: {target: slack_north}`."""
+    return {"target": value} if isinstance(value, str) else value
+
+
+_Door = Annotated[Door, BeforeValidator(_short, json_schema_input_type=str | Door)]
+
+
+class Route(Strict):
+    """Who hears of whom, by one attribute; values are compared as texts, without their case."""
+
+    attribute: Annotated[str, Field(min_length=1, max_length=100)]
+    #: As many as an organisation has owners; more belong into the attribute itself.
+    to: Annotated[dict[str, _Door], Field(min_length=1, max_length=200)]
+    default: _Door | None = None
+
+    def door(self, attributes: Mapping[str, Value]) -> Door | None:
+        """Return where it goes; None: the play's own target."""
+        said = attributes.get(self.attribute)
+        wanted = "" if said is None else str(said).strip().casefold()
+        known = {value.strip().casefold(): door for value, door in self.to.items()}
+        return known.get(wanted, self.default)
+
+    def doors(self) -> Iterator[Door]:
+        """List every door it may lead to."""
+        yield from self.to.values()
+        if self.default is not None:
+            yield self.default
