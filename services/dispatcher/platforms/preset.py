@@ -228,9 +228,13 @@ class Preset(Strict):
 
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this field: never one of consent."""
-        lower = field.lower()
-        forbidden = (*NEVER_WRITTEN, *(glob.lower() for glob in self.never_written))
-        return not any(fnmatchcase(lower, glob) for glob in forbidden)
+        return may_write(field, self.never_written)
+
+
+def may_write(field: str, never_written: tuple[str, ...]) -> bool:
+    """Tell whether a field is neither one of consent nor among those of a platform's own."""
+    forbidden = (*NEVER_WRITTEN, *(glob.lower() for glob in never_written))
+    return not any(fnmatchcase(field.lower(), glob) for glob in forbidden)
 
 
 def _host(address: str) -> str:

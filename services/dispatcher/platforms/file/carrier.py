@@ -1,0 +1,117 @@
+"""A folder of lists ready to be called: one row for each delivery.
+
+In: `ActionCall` or `Deletion`, a budget. Out: a `Verdict`. The disk is asked in a thread, for it
+may be slow or far away; what it has not said within the budget is in doubt until the next look.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.platforms.deals import Names
+from services.dispatcher.platforms.fields import written
+from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
+from services.dispatcher.platforms.file.rows import Style, row
+from services.dispatcher.platforms.wired import Wired
+
+#: What remains of a budget once the lock is held.
+_FOR_THE_DISK: Final = timedelta(seconds=5)
+
+
+class FileCarrier:
+    """One folder of lists. Implements `calls.Carrier`."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Folder,
+        *,
+        preset: Wired,
+        style: Style,
+        names: Names,
+        zone: ZoneInfo,
+        idempotency: Idempotency,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.name = name
+        self.action_idempotency = idempotency
+        self._folder = folder
+        self._preset = preset
+        self._style = style
+        self._names = names
+        self._zone = zone
+        self._clock = clock
+
+    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
+        """Refuse: a list keeps no profiles."""
+        del push, budget, now
+        return Verdict("reject", "a list keeps no profiles for us")
+
+    async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
+        """Write the delivery's row, unless it is there."""
+        refused = self._refused(call)
+        if refused is not None:
+            return refused
+        if self._clock() >= call.deadline:
+            return Verdict("retry", "the deadline came before the call")
+        said = written(call.attributes, self._names.message, self._preset.formats)
+        line = row(self._style, call, said, now)
+        day = now.astimezone(self._zone).date()
+        within_s = _lock_s(budget)
+        try:
+            async with asyncio.timeout(budget.total_seconds()):
+                done, file = await asyncio.to_thread(
+                    self._folder.add, call.delivery_id, line, day, within_s=within_s
+                )
+        except TimeoutError:
+            return Verdict("in_doubt", "the disk did not answer in time")
+        except Torn:
+            return Verdict("in_doubt", "the disk failed in the middle of a row")
+        except OSError as error:
+            return Verdict("retry", _said(error))
+        if done == "gone":
+            return Verdict("park", f"{file} was taken away before its row was confirmed: look there")
+        return Verdict("accepted", f"{done} in {file}", reference=file)
+
+    async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
+        """Take her rows out of the files that are still here."""
+        del now
+        try:
+            async with asyncio.timeout(budget.total_seconds()):
+                rows, files = await asyncio.to_thread(
+                    self._folder.remove, deletion.customer_id, within_s=_lock_s(budget)
+                )
+        except TimeoutError:
+            return Verdict("retry", "the disk did not answer in time")
+        except OSError as error:
+            return Verdict("retry", _said(error))
+        return Verdict(
+            "ok", f"{rows} rows removed from {files} files; ask who has taken files away before"
+        )
+
+    async def close(self) -> None:
+        """Nothing stays open between rows."""
+
+    def _refused(self, call: ActionCall) -> Verdict | None:
+        """Say what this target cannot carry at all."""
+        act = self._preset.act
+        if call.contact_class not in act.classes:
+            return Verdict("reject", f"this target does not carry the class {call.contact_class}")
+        if call.channel not in act.channels:
+            return Verdict("reject", f"this target does not serve the channel {call.channel}")
+        needed = act.channels[call.channel]
+        if needed is not None and all(one.kind != needed for one in call.identifiers):
+            return Verdict("reject", f"the customer has no {needed} for the channel {call.channel}")
+        return None
+
+
+def _lock_s(budget: timedelta) -> float:
+    return max(0.0, (budget - _FOR_THE_DISK).total_seconds())
+
+
+def _said(error: OSError) -> str:
+    """Tell what the disk said, without a path."""
+    return str(error) if isinstance(error, Busy) else f"the disk refuses: {error.strerror or error}"
