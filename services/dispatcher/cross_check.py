@@ -71,6 +71,8 @@ def _at(do: Do, name: str, targets: Mapping[str, Target]) -> Iterator[tuple[str,
                 f"(only {', '.join(act.channels or ())}): remove it, or name another target"
             ),
         )
+    if target.stock is not None:
+        yield from target.stock.mistakes(do)
     if "event" not in target.preset.used_by_actions:
         return
     events = target.settings.events

@@ -29,6 +29,7 @@ from services.dispatcher.platforms.preset import (
     preset_names,
 )
 from services.dispatcher.platforms.signing import webhook_key
+from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.platforms.words import Voice
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
@@ -110,8 +111,21 @@ class TargetsConfig(Strict):
 def check(settings: TargetSettings) -> Preset:
     """Check one target against its preset, without secrets. Raises `ConfigError`."""
     if settings.preset not in preset_names():
-        raise ConfigError(f"unknown preset {settings.preset}: one of {', '.join(preset_names())}")
+        known = ", ".join(sorted((*preset_names(), *wired_names())))
+        raise ConfigError(f"unknown preset {settings.preset}: one of {known}")
     preset = load_preset(settings.preset)
+    check_names(preset, settings)
+    if preset.push_profile is None and settings.attributes and settings.push_profile:
+        raise ConfigError(
+            "attributes: this platform keeps no profiles: use `message`, remove these"
+        )
+    if "event" in preset.used_by_actions and settings.enabled and not settings.events:
+        raise ConfigError("events: missing: name the platform's event for each action")
+    return preset
+
+
+def check_names(preset: Preset | Wired, settings: TargetSettings) -> None:
+    """Check the vars, fields and events that a target names. Raises `ConfigError`."""
     unknown = sorted(settings.vars.keys() - preset.vars.keys())
     if unknown:
         raise ConfigError(f"vars: unknown {', '.join(unknown)}: remove it")
@@ -126,16 +140,9 @@ def check(settings: TargetSettings) -> Preset:
     for action, event in settings.events.items():
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
-    if preset.push_profile is None and settings.attributes and settings.push_profile:
-        raise ConfigError(
-            "attributes: this platform keeps no profiles: use `message`, remove these"
-        )
-    if "event" in preset.used_by_actions and settings.enabled and not settings.events:
-        raise ConfigError("events: missing: name the platform's event for each action")
-    return preset
 
 
-def alerts_of(preset: Preset, settings: TargetSettings) -> AlertSettings | None:
+def alerts_of(preset: Preset | Wired, settings: TargetSettings) -> AlertSettings | None:
     """Return how the readers of a target are alerted; None: it is no target for the staff alone."""
     if settings.alerts is not None:
         return settings.alerts
@@ -155,7 +162,7 @@ def names_of(preset: Preset, settings: TargetSettings) -> Names:
     )
 
 
-def _check_fields(preset: Preset, label: str, mapped: Fields) -> None:
+def _check_fields(preset: Preset | Wired, label: str, mapped: Fields) -> None:
     for name, written in mapped.items():
         if not preset.may_write(written.field):
             raise ConfigError(
@@ -169,7 +176,7 @@ def _check_fields(preset: Preset, label: str, mapped: Fields) -> None:
 
 def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> Account:
     """Resolve the vars of a checked target. Raises `ConfigError`."""
-    known = {name: _resolve(name, var, settings, secrets) for name, var in preset.vars.items()}
+    known = resolve_vars(preset, settings, secrets)
     keys: tuple[bytes, ...] = ()
     if isinstance(preset.auth, StandardWebhooks):
         keys = tuple(_key(name, known[name]) for name in preset.auth.secrets if known[name])
@@ -182,12 +189,19 @@ def make_account(preset: Preset, settings: TargetSettings, secrets: Secrets) -> 
     )
 
 
+def resolve_vars(
+    preset: Preset | Wired, settings: TargetSettings, secrets: Secrets
+) -> dict[str, str]:
+    """Return the values of a checked target's vars, secrets too. Raises `ConfigError`."""
+    return {name: _resolve(name, var, settings, secrets) for name, var in preset.vars.items()}
+
+
 def _basic(auth: Basic, known: Mapping[str, str]) -> str:
     user, password = render.text(auth.user, known), render.text(auth.password, known)
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def idempotency(preset: Preset, settings: TargetSettings) -> Idempotency:
+def idempotency(preset: Preset | Wired, settings: TargetSettings) -> Idempotency:
     """Say whether a repeat of an action is harmless at this target."""
     repeatable = preset.act.repeatable if preset.act else None
     if settings.idempotency == "preset" and isinstance(repeatable, Look):

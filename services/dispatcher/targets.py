@@ -16,6 +16,7 @@ from services.dispatcher.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.dispatcher.platforms.deals import Account
 from services.dispatcher.platforms.preset import Preset
+from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.target_settings import (
     TargetsConfig,
     TargetSettings,
@@ -23,7 +24,9 @@ from services.dispatcher.target_settings import (
     idempotency,
     make_account,
     names_of,
+    resolve_vars,
 )
+from services.dispatcher.wired_targets import Stock, check_wired, open_wired
 from shared.errors import ConfigError
 from shared.http.outward import Outward
 from shared.settings import Secrets, load_yaml
@@ -34,10 +37,12 @@ class Target:
     """An enabled target: what the playbook may name, and how to call it."""
 
     name: str
-    preset: Preset
+    preset: Preset | Wired
     settings: TargetSettings
     carrier: Carrier
     concurrency: int
+    #: The templates of a target that writes messages itself.
+    stock: Stock | None = None
 
 
 class Targets(Mapping[str, Target]):
@@ -80,9 +85,20 @@ async def open_targets(
     """
     loaded = load_yaml(path, TargetsConfig)
     accounts: dict[str, Account] = {}
+    opened: dict[str, Target] = {}
     mistakes: list[str] = []
     for name, settings in loaded.value.targets.items():
         try:
+            if settings.preset in wired_names():
+                wired = check_wired(settings)
+                if settings.enabled:
+                    known = resolve_vars(wired, settings, secrets)
+                    made = open_wired(name, wired, settings, known, beside=path.parent, clock=clock)
+                    concurrency = settings.concurrency or wired.limits.concurrency
+                    opened[name] = Target(
+                        name, wired, settings, made.carrier, concurrency, made.stock
+                    )
+                continue
             preset = check(settings)
             if settings.enabled:
                 accounts[name] = make_account(preset, settings, secrets)
@@ -90,7 +106,6 @@ async def open_targets(
             mistakes.append(f"{path}: targets.{name}: {error}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    opened: dict[str, Target] = {}
     for name, account in accounts.items():
         settings = loaded.value.targets[name]
         concurrency = settings.concurrency or account.preset.limits.concurrency
@@ -111,4 +126,5 @@ async def open_targets(
             clock=clock,
         )
         opened[name] = Target(name, account.preset, settings, carrier, concurrency)
-    return Targets(opened, loaded.version, loaded.text)
+    in_order = {name: opened[name] for name in loaded.value.targets if name in opened}
+    return Targets(in_order, loaded.version, loaded.text)

@@ -21,9 +21,9 @@ from services.dispatcher.platforms.smtp.account import STOPPABLE, Account, make_
 from services.dispatcher.platforms.smtp.carrier import Desk, SmtpCarrier
 from services.dispatcher.platforms.smtp.conversation import Line
 from services.dispatcher.platforms.smtp.shelf import GIVEN, Shelf
-from services.dispatcher.platforms.wired import Wired
+from services.dispatcher.platforms.wired import Wired, load_wired
 from services.dispatcher.playbook import Do
-from services.dispatcher.target_settings import TargetSettings
+from services.dispatcher.target_settings import TargetSettings, check_names, idempotency
 from shared.errors import ConfigError
 
 
@@ -66,8 +66,10 @@ class Opened:
     stock: Stock | None = None
 
 
-def check_wired(preset: Wired, settings: TargetSettings) -> None:
-    """Check what only this kind of target is asked. Raises `ConfigError`."""
+def check_wired(settings: TargetSettings) -> Wired:
+    """Check one target of `wired_names()`, without secrets. Raises `ConfigError`."""
+    preset = load_wired(settings.preset)
+    check_names(preset, settings)
     if settings.attributes:
         raise ConfigError("attributes: it keeps no profiles: use `message`, remove these")
     if settings.events:
@@ -77,6 +79,7 @@ def check_wired(preset: Wired, settings: TargetSettings) -> None:
         twice = sorted({name for name in own if own.count(name) > 1})
         if twice:
             raise ConfigError(f"message: {', '.join(twice)} is a column of ours: choose another")
+    return preset
 
 
 def open_wired(
@@ -86,13 +89,13 @@ def open_wired(
     known: Mapping[str, str],
     *,
     beside: Path,
-    idempotency: Idempotency,
     clock: Callable[[], datetime],
 ) -> Opened:
     """Make a checked target callable; `known` are its vars, `beside` the folder of the file."""
     names = Names(message=settings.message, templates=settings.templates)
+    repeats = idempotency(preset, settings)
     if preset.wire == "file":
-        return Opened(_file(name, preset, known, names, idempotency=idempotency, clock=clock))
+        return Opened(_file(name, preset, known, names, repeats=repeats, clock=clock))
     account = make_smtp_account(known, allow_plain=settings.allow_http)
     shelf = read_shelf(beside / known["templates"])
     line = Line(
@@ -101,9 +104,7 @@ def open_wired(
         connect_s=preset.limits.connect_s,
         tls=ssl.create_default_context(),
     )
-    carrier = SmtpCarrier(
-        name, line, Desk(preset, shelf, names), idempotency=idempotency, clock=clock
-    )
+    carrier = SmtpCarrier(name, line, Desk(preset, shelf, names), idempotency=repeats, clock=clock)
     return Opened(carrier, Stock(shelf, account, names))
 
 
@@ -126,7 +127,7 @@ def _file(
     known: Mapping[str, str],
     names: Names,
     *,
-    idempotency: Idempotency,
+    repeats: Idempotency,
     clock: Callable[[], datetime],
 ) -> FileCarrier:
     place = Path(known["folder"])
@@ -148,6 +149,6 @@ def _file(
         style=style,
         names=names,
         zone=zone,
-        idempotency=idempotency,
+        idempotency=repeats,
         clock=clock,
     )

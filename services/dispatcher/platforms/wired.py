@@ -48,6 +48,7 @@ class Wired(Strict):
     act: Carried
     erase: Erased | None = Field(None, description="null: to be asked there by hand")
     push_profile: None = None
+    update: None = None
 
     @property
     def used_by_actions(self) -> frozenset[str]:

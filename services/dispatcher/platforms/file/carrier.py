@@ -60,20 +60,17 @@ class FileCarrier:
         said = written(call.attributes, self._names.message, self._preset.formats)
         line = row(self._style, call, said, now)
         day = now.astimezone(self._zone).date()
-        within_s = _lock_s(budget)
         try:
             async with asyncio.timeout(budget.total_seconds()):
                 done, file = await asyncio.to_thread(
-                    self._folder.add, call.delivery_id, line, day, within_s=within_s
+                    self._folder.add, call.delivery_id, line, day, within_s=_lock_s(budget)
                 )
-        except TimeoutError:
-            return Verdict("in_doubt", "the disk did not answer in time")
-        except Torn:
-            return Verdict("in_doubt", "the disk failed in the middle of a row")
         except OSError as error:
-            return Verdict("retry", _said(error))
+            return _failed(error)
         if done == "gone":
-            return Verdict("park", f"{file} was taken away before its row was confirmed: look there")
+            return Verdict(
+                "park", f"{file} was taken away before its row was confirmed: look there"
+            )
         return Verdict("accepted", f"{done} in {file}", reference=file)
 
     async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
@@ -84,16 +81,12 @@ class FileCarrier:
                 rows, files = await asyncio.to_thread(
                     self._folder.remove, deletion.customer_id, within_s=_lock_s(budget)
                 )
-        except TimeoutError:
-            return Verdict("retry", "the disk did not answer in time")
         except OSError as error:
-            return Verdict("retry", _said(error))
+            # Looking again is harmless, so no doubt is left.
+            return Verdict("retry", _failed(error).reason)
         return Verdict(
             "ok", f"{rows} rows removed from {files} files; ask who has taken files away before"
         )
-
-    async def close(self) -> None:
-        """Nothing stays open between rows."""
 
     def _refused(self, call: ActionCall) -> Verdict | None:
         """Say what this target cannot carry at all."""
@@ -112,6 +105,13 @@ def _lock_s(budget: timedelta) -> float:
     return max(0.0, (budget - _FOR_THE_DISK).total_seconds())
 
 
-def _said(error: OSError) -> str:
-    """Tell what the disk said, without a path."""
-    return str(error) if isinstance(error, Busy) else f"the disk refuses: {error.strerror or error}"
+def _failed(error: OSError) -> Verdict:
+    """Say what a disk that refuses means; no path is told."""
+    match error:
+        case TimeoutError():
+            return Verdict("in_doubt", "the disk did not answer in time")
+        case Torn():
+            return Verdict("in_doubt", "the disk failed in the middle of a row")
+        case Busy():
+            return Verdict("retry", "another process holds the folder")
+    return Verdict("retry", f"the disk refuses: {error.strerror or 'no reason given'}")

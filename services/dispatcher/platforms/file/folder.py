@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from errno import ENOSPC
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
@@ -52,7 +53,7 @@ class Folder:
     def add(self, delivery_id: UUID, line: bytes, day: date, *, within_s: float) -> Added:
         """Write a row unless it is there. Raises `OSError`; `Torn` if it may stand there."""
         name = str(delivery_id)
-        with self._alone(within_s):
+        with self.alone(within_s):
             self._read_on()
             noted = self._noted.get(name)
             if noted is not None:
@@ -71,7 +72,7 @@ class Folder:
     def remove(self, customer_id: UUID, *, within_s: float) -> tuple[int, int]:
         """Take a customer's rows out; returns rows removed, files looked at."""
         hers, removed, looked = str(customer_id), 0, 0
-        with self._alone(within_s):
+        with self.alone(within_s):
             for left in self._place.glob(f".{self._stem}-*.tmp"):
                 left.unlink()
             for name in self._present():
@@ -85,8 +86,8 @@ class Folder:
         return removed, looked
 
     @contextmanager
-    def _alone(self, within_s: float) -> Iterator[None]:
-        """Hold the folder's lock; raises `Busy` when it is not free in time."""
+    def alone(self, within_s: float) -> Iterator[None]:
+        """Hold the folder alone, of all processes; raises `Busy` when it is not free in time."""
         until = time.monotonic() + within_s
         handle = os.open(self._place / f".{self._stem}.lock", os.O_CREAT | os.O_RDWR, _MODE)
         try:
@@ -190,9 +191,7 @@ class Folder:
         try:
             size = os.fstat(handle).st_size
             try:
-                if os.write(handle, line) < len(line):
-                    raise OSError("the disk took a part only")
-                os.fsync(handle)
+                _all(handle, line)
             except OSError as error:
                 try:
                     os.ftruncate(handle, size)
@@ -223,3 +222,10 @@ class Folder:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _all(handle: int, line: bytes) -> None:
+    """Write a line as a whole and see it to the disk; raises `OSError` otherwise."""
+    if os.write(handle, line) < len(line):
+        raise OSError(ENOSPC, "the disk took a part only")
+    os.fsync(handle)

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.dispatcher.calls import ActionCall
-from services.dispatcher.platforms.words import lines
 from shared.times import iso
 
 #: Always there, in this order, before the target's own. The first two say whose row it is.
@@ -74,7 +73,7 @@ def row(style: Style, call: ActionCall, said: Mapping[str, Any], now: datetime) 
         "external_id": known.get("external_id", ""),
         # Who posts a letter needs no number to call.
         "phone": known.get("phone", "") if call.channel == "call" else "",
-        LAST: "; ".join(lines({k: v for k, v in call.context.items() if v}).splitlines()),
+        LAST: "; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in call.context.items() if v),
     }
     values = {**said, **own}
     return write_line([harmless(values.get(name)) for name in style.columns], style.delimiter)
@@ -83,9 +82,9 @@ def row(style: Style, call: ActionCall, said: Mapping[str, Any], now: datetime) 
 def harmless(value: object) -> str:
     """Write a value as text that no spreadsheet runs."""
     text = "" if value is None else str(value)
-    # Asked of the value as it came: a tab or a break at its front is how a formula hides.
-    risky = text.startswith(_FORMULA) or text.strip().startswith(_FORMULA)
     plain = _CONTROL.sub("", _BREAKS.sub(" ", text)).strip()
+    # Asked of what came, too: a tab or a break at its front is how a formula hides.
+    risky = text.startswith(_FORMULA) or plain.startswith(_FORMULA)
     if risky and not _PHONE.fullmatch(plain) and not _NUMBER.fullmatch(plain):
         return f"'{plain}"
     return plain

@@ -68,13 +68,7 @@ class SmtpCarrier:
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Send one message; `in_doubt` when it left and the server did not answer."""
-        refused = self._refused(call)
-        if refused is not None:
-            return refused
-        try:
-            envelope = self._envelope(call, now)
-        except Unwritable as error:
-            return Verdict("park", str(error))
+        envelope = self._refused(call) or self._envelope(call, now)
         if isinstance(envelope, Verdict):
             return envelope
         if self._clock() >= call.deadline:
@@ -89,9 +83,6 @@ class SmtpCarrier:
         named = message_id(self._line.account, call.delivery_id)
         return Verdict("accepted", verdict.reason, reference=named)
 
-    async def close(self) -> None:
-        """Nothing stays open between messages."""
-
     def _refused(self, call: ActionCall) -> Verdict | None:
         """Say what this target cannot carry at all."""
         act = self._desk.preset.act
@@ -104,7 +95,7 @@ class SmtpCarrier:
         return None
 
     def _envelope(self, call: ActionCall, now: datetime) -> Envelope | Verdict:
-        """Write the message. Raises `Unwritable`."""
+        """Write the message, or say why it cannot be written for her."""
         address = next((one.value for one in call.identifiers if one.kind == "email"), None)
         if address is None:
             return Verdict("reject", "the customer has no email for the channel email")
@@ -112,22 +103,28 @@ class SmtpCarrier:
             to = mailable(address)
         except Unwritable as error:
             return Verdict("reject", str(error))
+        try:
+            return Envelope(to, write_letter(self._line.account, self._letter(call, to, now)))
+        except Unwritable as error:
+            return Verdict("park", str(error))
+
+    def _letter(self, call: ActionCall, to: str, now: datetime) -> Letter:
+        """Fill in the template. Raises `Unwritable`."""
         shelf, names = self._desk.shelf, self._desk.names
         template = names.templates.get(call.template, call.template)
         language = call.attributes.get("language")
         sheet = shelf.find(template, language if isinstance(language, str) else None)
         if sheet is None:
-            return Verdict("park", f"there is no template {template}")
-        values = self._values(call)
-        letter = Letter(
-            written=shelf.write(sheet, values),
+            raise Unwritable(f"there is no template {template}")
+        context = call.context
+        return Letter(
+            written=shelf.write(sheet, self._values(call)),
             delivery_id=call.delivery_id,
             to=to,
-            signer=Signer(_text(call.context.get("signed_by")), _text(call.context.get("reply_to"))),
+            signer=Signer(_text(context.get("signed_by")), _text(context.get("reply_to"))),
             now=now,
             stoppable=call.contact_class in STOPPABLE,
         )
-        return Envelope(to, write_letter(self._line.account, letter))
 
     def _values(self, call: ActionCall) -> dict[str, Any]:
         """Give every name that a template may use; what is not known is not there."""

@@ -94,9 +94,7 @@ class _Talk:
     async def _connected(self) -> aiosmtplib.SMTP:
         account, line = self._line.account, self._line
         async with asyncio.timeout(line.connect_s):
-            self._socket = await dial(
-                account.host, account.port, allow_private=line.allow_private
-            )
+            self._socket = await dial(account.host, account.port, allow_private=line.allow_private)
             self.stage = "greeting"
             self._smtp = aiosmtplib.SMTP(
                 hostname=account.host,

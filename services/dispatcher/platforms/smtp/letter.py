@@ -68,7 +68,6 @@ def write_letter(account: Account, letter: Letter) -> bytes:
     if reply_to:
         made["Reply-To"] = Address(addr_spec=mailable(reply_to))
     made["Subject"] = one_line(letter.written.subject)
-    made["Content-Language"] = letter.written.language
     # A machine wrote: holiday notes and other machines do not answer (RFC 3834).
     made["Auto-Submitted"] = "auto-generated"
     made["X-Delivery-ID"] = str(letter.delivery_id)
@@ -76,6 +75,8 @@ def write_letter(account: Account, letter: Letter) -> bytes:
         _let_stop(made, account, letter.delivery_id)
     made.set_content(letter.written.text, cte="quoted-printable")
     made.add_alternative(letter.written.html, subtype="html", cte="quoted-printable")
+    # Only now: a part that is made takes all that begins with "Content-" along.
+    made["Content-Language"] = letter.written.language
     # By chance otherwise: the same message is the same bytes.
     made.set_boundary(f"nps-{letter.delivery_id.hex}")
     return made.as_bytes()

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jinja2 import DictLoader, StrictUndefined, TemplateError, UndefinedError, meta, nodes
-from jinja2.sandbox import SandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
 
 from shared.errors import ConfigError
 
@@ -74,7 +75,9 @@ class Shelf:
     @property
     def sheets(self) -> tuple[Sheet, ...]:
         """Every template in every language, by name."""
-        return tuple(self._sheets[name][lang] for name in self._sheets for lang in self._sheets[name])
+        return tuple(
+            self._sheets[name][lang] for name in self._sheets for lang in self._sheets[name]
+        )
 
     def has(self, template: str) -> bool:
         """Tell whether a template is there in any language."""
@@ -97,13 +100,15 @@ class Shelf:
         return sheets.get(spoken) or next(iter(sheets.values()), None)
 
     def write(self, sheet: Sheet, values: Mapping[str, Any]) -> Written:
-        """Render the three parts. Raises `Unwritable`: a value is missing, or cannot stand there."""
+        """Render the three parts. Raises `Unwritable` for a value that is missing or unfit."""
         said = {**values, "lang": sheet.language}
         subject = one_line(self._render(sheet, "subject.txt", said))
         said["subject"] = subject
         text = self._render(sheet, "txt", said)
         html = self._render(sheet, "html", said)
-        return Written(subject, _plain(text).strip() + "\n", _plain(html), sheet.language)
+        return Written(
+            subject, _plain(text).strip() + "\n", _plain(html).strip() + "\n", sheet.language
+        )
 
     def _render(self, sheet: Sheet, part: str, values: Mapping[str, Any]) -> str:
         try:
@@ -195,6 +200,7 @@ def _environment(sources: Mapping[str, str]) -> SandboxedEnvironment:
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         cache_size=-1,
     )
 
