@@ -61,7 +61,9 @@ class Refusal(Strict):
 
     path: Path = Field(description="a text, or a list of them")
     each: Path | None = Field(None, description="in each item of the list; null: the item")
-    refuses: tuple[str, ...] = Field(min_length=1, description="texts that are a refusal")
+    refuses: tuple[str, ...] = Field(
+        min_length=1, description="texts that are a refusal; `{{name}}` stands for a value"
+    )
     agrees: tuple[str, ...] = Field(
         (), description="texts that are consent: for marketing nothing else is; empty: all others"
     )
@@ -111,6 +113,12 @@ class Step(Strict):
     def acts(self) -> bool:
         """Tell whether its request, in an action, does something to somebody."""
         return self.request.method != "GET" and not self.harmless
+
+    @property
+    def refusals(self) -> list[str]:
+        """Everything that may name a value among the texts that refuse."""
+        wheres = (where for several in self.refused_by.values() for where in several)
+        return [text for where in wheres if isinstance(where, Refusal) for text in where.refuses]
 
     @property
     def extracted(self) -> frozenset[str]:

@@ -177,7 +177,7 @@ class Preset(Strict):
             _known("headers", self.headers, known)
             for step in operation.steps:
                 request = step.request
-                _known(f"{label}.{step.id}", request.templates, known)
+                _known(f"{label}.{step.id}", [request.templates, step.refusals], known)
                 if request.base_url is not None:
                     _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:

@@ -1,12 +1,14 @@
 """Reading a good answer of one step: who was found, may she be written to, where to go. Pure."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from services.dispatcher.calls import Verdict
 from services.dispatcher.pick import parse, pick
+from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Deal
 from services.dispatcher.platforms.operation import Refusal, Step
 from services.dispatcher.verdict import TEXT_LIMIT
@@ -33,7 +35,7 @@ def onward(
         wanted = names[step.select.equal]
         mail = step.select.equal == "email"
         found = [i for i in items if _equal(pick(i, step.select.field), wanted, email=mail)]
-    refusal = _refusal(deal, step, found)
+    refusal = _refusal(deal, step, found, names)
     if refusal:
         return Verdict("suppressed", refusal)
     if len(found) == 1:
@@ -53,7 +55,7 @@ def _seen(response: httpx.Response, pattern: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
+def _refusal(deal: Deal, step: Step, found: list[Any], names: Mapping[str, Any]) -> str | None:
     """Return why the platform's own consent data forbids this message, if it does.
 
     A field that is not shown, or says neither yes nor no, is no refusal of a service message; but
@@ -64,7 +66,7 @@ def _refusal(deal: Deal, step: Step, found: list[Any]) -> str | None:
         refusal = _YES_OR_NO if isinstance(where, str) else where
         path = where if isinstance(where, str) else where.path
         said = {text for item in found for text in _texts(pick(item, path), refusal.each)}
-        if said & {text.lower() for text in refusal.refuses}:
+        if said & {render.text(text, names).lower() for text in refusal.refuses}:
             return f"opted out on the platform ({path.removeprefix('$.')})"
         known = not refusal.agrees or said <= {text.lower() for text in refusal.agrees}
         if deal.contact_class == "marketing" and not known:

@@ -74,7 +74,9 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        pytest.param("{preset: nope}", "unknown preset nope: one of adobe", id="preset"),
+        pytest.param(
+            "{preset: nope}", "unknown preset nope: one of activecampaign, adobe", id="preset"
+        ),
         pytest.param("{" + SANDBOX + ", colour: red}", "unknown key", id="misspelt"),
         pytest.param("{preset: sandbox}", "vars.url: missing: address of", id="missing var"),
         pytest.param(

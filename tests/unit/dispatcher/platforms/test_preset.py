@@ -48,7 +48,7 @@ act:
 #: What says who somebody is has a place of its own in a request; no attribute may be mapped to it.
 IDENTITY = {
     *("email", "Email", "email_address", "EmailAddress", "ext_id", "identityMap"),
-    *("ContactKey", "SubscriberKey"),
+    *("ContactKey", "SubscriberKey", "userId"),
 }
 
 
@@ -81,6 +81,11 @@ def test_the_example_is_good() -> None:
         ("erase.steps.0.branch.one", "finished", "unknown step"),
         ("erase.steps.0.request.path", "/p/{{delivery_id}}", "unknown name"),
         ("act.steps.0.request.body", {"a": "{{deliveryid}}"}, "unknown name"),
+        (
+            "act.steps.0.refused_by",
+            {"email": [{"path": "$.a", "refuses": ["{{channel_id}}"]}]},
+            "unknown name",
+        ),
         ("act.steps.0.after", {"conflict": "find"}, "unknown step"),
         ("act.steps.0.after", {"conflict": "send"}, "is the last one"),
         ("act.steps.0.request.method", "GET", "exactly one step"),
