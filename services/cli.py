@@ -19,6 +19,7 @@ from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.dispatcher.delivery_cli import delivery
 from services.dispatcher.target_cli import target
+from services.dispatcher.try_cli import try_target
 from services.ingest.__main__ import build as ingest
 from services.ingest.correct.quarantine_cli import quarantine
 from services.ingest.correct.remap_cli import remap_source
@@ -58,6 +59,7 @@ customer.command(name="erasures")(list_erasures)
 customer.command(name="export")(export_customer)
 app.add_typer(customer)
 app.add_typer(survey)
+target.command(name="try")(try_target)
 app.add_typer(target)
 app.add_typer(delivery)
 app.add_typer(policy)

@@ -129,7 +129,7 @@ def _draft(
         contact_class=do.contact_class,
         legal_basis=do.legal_basis,
         target=target.name,
-        context={**_context(play), **_case(play, decision), **room},
+        context={**context_of(play), **_case(play, decision), **room},
         segments=play.when.segment,
         on_unknown=target.on_unknown or do.on_unknown or _on_unknown(do.contact_class),
         profile_late=do.profile_late,
@@ -167,14 +167,21 @@ def _delay(delay: Delay, identity: UUID) -> timedelta:
 def _variant(play: Play, decision: CustomerDecided) -> tuple[str, str]:
     """Return the variant (a theme, or `default`) and its template for her language and tone."""
     snapshot = decision.snapshot
+    return variant_of(play, snapshot.theme, snapshot.language, snapshot.tone)
+
+
+def variant_of(
+    play: Play, theme: str | None, language: str | None, tone: str | None
+) -> tuple[str, str]:
+    """Return the variant (a theme, or `default`) and its template for a language and tone."""
     variants = play.do.variants
-    theme = snapshot.theme if snapshot.theme in variants else None
-    templates = variants[theme or "default"]
-    language = (snapshot.language or "").lower().partition("-")[0]
-    for key in (f"{language}-{snapshot.tone}", language, snapshot.tone):
+    found = theme if theme in variants else None
+    templates = variants[found or "default"]
+    short = (language or "").lower().partition("-")[0]
+    for key in (f"{short}-{tone}", short, tone):
         if key and key in templates:
-            return theme or "default", templates[key]
-    return theme or "default", templates["default"]
+            return found or "default", templates[key]
+    return found or "default", templates["default"]
 
 
 def _case(play: Play, decision: CustomerDecided) -> dict[str, Value]:
@@ -189,7 +196,8 @@ def _case(play: Play, decision: CustomerDecided) -> dict[str, Value]:
     return told
 
 
-def _context(play: Play) -> dict[str, Value]:
+def context_of(play: Play) -> dict[str, Value]:
+    """Return what the play itself says in a message: its own context, and who signs."""
     signed = play.do.signed_by
     if signed is None:
         return dict(play.do.context)

@@ -28,6 +28,7 @@ from services.dispatcher.platforms.preset import (
     load_preset,
     preset_names,
 )
+from services.dispatcher.platforms.rehearse import HIDDEN, Marks
 from services.dispatcher.platforms.signing import webhook_key
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.platforms.words import Voice
@@ -194,6 +195,35 @@ def resolve_vars(
 ) -> dict[str, str]:
     """Return the values of a checked target's vars, secrets too. Raises `ConfigError`."""
     return {name: _resolve(name, var, settings, secrets) for name, var in preset.vars.items()}
+
+
+def make_masked_account(
+    preset: Preset, settings: TargetSettings, secrets: Secrets, marks: Marks
+) -> Account:
+    """Make the account of a checked target with marks for its secrets, which are not even read.
+
+    So it needs none of them. A var by reference that is not set is shown by its reference. Raises
+    `ConfigError` for a var that does not look as it should.
+    """
+    known: dict[str, str] = {}
+    for name, var in preset.vars.items():
+        given = settings.vars.get(name) or var.default or ""
+        if var.secret:
+            known[name] = marks.add(HIDDEN, url=var.url) if given else ""
+            continue
+        try:
+            known[name] = _resolve(name, var, settings, secrets)
+        except ConfigError:
+            if not fullmatch(_REFERENCE, given):
+                raise
+            known[name] = marks.add(f"<{given}>", url=var.url)
+    return Account(
+        preset=preset,
+        base_url=render.text(preset.base_url, known),
+        vars=known,
+        webhook_keys=(b"shown nowhere",) if isinstance(preset.auth, StandardWebhooks) else (),
+        authorization=f"Basic {marks.add(HIDDEN)}" if isinstance(preset.auth, Basic) else None,
+    )
 
 
 def _basic(auth: Basic, known: Mapping[str, str]) -> str:
