@@ -19,6 +19,7 @@ from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.dispatcher.delivery_cli import delivery
 from services.dispatcher.target_cli import target
+from services.dispatcher.template_cli import template
 from services.dispatcher.try_cli import try_target
 from services.ingest.__main__ import build as ingest
 from services.ingest.correct.quarantine_cli import quarantine
@@ -63,6 +64,7 @@ target.command(name="try")(try_target)
 app.add_typer(target)
 app.add_typer(delivery)
 app.add_typer(policy)
+app.add_typer(template)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)
 app.command(name="explain")(explain_customer)
