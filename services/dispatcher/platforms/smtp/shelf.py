@@ -157,9 +157,10 @@ class Shelf:
                 yield f"{self._place}/{name}:{line}: {error.message}"
                 continue
             for other in meta.find_referenced_templates(tree):
-                if other not in sources:
-                    said = "by a fixed name" if other is None else f"{other}, which is not there"
-                    yield f"{self._place}/{name}: includes {said}: correct it"
+                if other is None:
+                    yield f"{self._place}/{name}: includes what a value names: name it in quotes"
+                elif other not in sources:
+                    yield f"{self._place}/{name}: includes {other}, which is not there: add it"
 
     def _trees(self, name: str) -> Iterator[nodes.Template]:
         """Yield a file and all that it includes or extends, each once."""
