@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import watch
+from services.dispatcher import pushes, watch
 from services.dispatcher.api import build_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import add_targets
@@ -60,6 +60,7 @@ def target_rules(target: Target) -> TargetRules:
         on_unknown=settings.on_unknown,
         skip_delay_and_quiet_hours=settings.skip_delay_and_quiet_hours,
         sandbox=settings.sandbox,
+        shadow=settings.shadow,
         classes=act.classes if act else (),
         channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
@@ -113,6 +114,8 @@ async def _part(
 ) -> Part:
     await _keep(engine, playbook, context.clock())
     await add_targets(engine, list(targets))
+    live = [name for name in targets if name not in rules.shadows]
+    await pushes.leave_shadow(engine, live, context.clock())
     rates = {name: known.rates for name, known in rules.targets.items()}
     await add_rates(engine, rates, context.clock())
     metrics, bell = Metrics(context.registry), Bell()
@@ -125,6 +128,7 @@ async def _part(
                 playbook=rules.playbook,
                 idempotency=target.carrier.action_idempotency,
                 lease=LEASE,
+                shadows=rules.shadows,
             ),
             target.carrier,
             around,

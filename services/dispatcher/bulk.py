@@ -101,7 +101,7 @@ async def _batch(
     recipients = await store.lock(connection, hers)
     groups = {r.group for r in recipients.values() if r.group}
     await store.lock_groups(connection, groups)
-    book = Book(members=await store.members(connection, groups))
+    book = Book(members=await store.members(connection, groups), shadows=work.rules.shadows)
     for contact in await ledger.contacts(connection, set(recipients).union(*book.members.values())):
         book.add(contact)
     wanted = [one for ids in hers.values() for one in ids]
@@ -114,7 +114,9 @@ async def _batch(
         if recipient is None:
             done.left["changes just now"] += 1
             continue
-        after = work.change(delivery, _known(book, recipient), work.rules, work.ask)
+        after = work.change(
+            delivery, _known(book, recipient, delivery.target), work.rules, work.ask
+        )
         if isinstance(after, str):
             done.left[after] += 1
             continue
@@ -125,5 +127,5 @@ async def _batch(
     return changed
 
 
-def _known(book: Book, recipient: Recipient) -> Known:
-    return Known(recipient, book.taken(recipient.customer_id, recipient.group))
+def _known(book: Book, recipient: Recipient, target: str) -> Known:
+    return Known(recipient, book.taken(recipient.customer_id, recipient.group, target))

@@ -7,7 +7,7 @@ is closed: `judge` (pure) turns it into the next state of a delivery or a profil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from shared.events.vocabulary import Channel, Identifier, Value
@@ -16,7 +16,8 @@ from shared.events.vocabulary import Channel, Identifier, Value
 #: consent data forbids it · `throttle`: slow down, `wait` if it said how long · `retry`: nothing
 #: happened, try again · `in_doubt`: bytes left, no answer: it may have happened · `park`: a person
 #: must look (e.g. several profiles match) · `reject`: never possible · `disable_target`:
-#: credentials or account wrong, the whole target waits.
+#: credentials or account wrong, the whole target waits · `shadow`: nothing was sent, as the target
+#: is only rehearsed.
 Outcome = Literal[
     "ok",
     "accepted",
@@ -27,6 +28,7 @@ Outcome = Literal[
     "park",
     "reject",
     "disable_target",
+    "shadow",
 ]
 
 
@@ -38,6 +40,10 @@ class Verdict:
     reason: str
     wait: timedelta | None = None
     reference: str | None = None
+
+
+#: What a target that is only rehearsed answers once all is written.
+SHADOWED: Final = Verdict("shadow", "shadow: would have been sent")
 
 
 @dataclass(frozen=True, slots=True)

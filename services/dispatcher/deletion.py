@@ -86,7 +86,7 @@ def judge_deletion(
     match verdict.outcome:
         case "ok" | "accepted":
             return DeletionNext("done", verdict.reason)
-        case "suppressed" | "reject" | "park":
+        case "suppressed" | "reject" | "park" | "shadow":
             due = now + REFUSED_WAIT
         case "in_doubt" | "retry" | "throttle" | "disable_target":
             due = now + (verdict.wait or wait_after(customer_id, attempt))

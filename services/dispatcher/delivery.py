@@ -4,7 +4,7 @@ Every pure module of the dispatcher takes and returns this image of a ledger row
 reads and writes it. `moment` is the time that its slot counts at: planned, later the real sending.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -20,7 +20,7 @@ ProfileLate = Literal["send", "park"]
 
 #: States that keep their slot: whatever was sent, may have been, or still may be.
 SLOT_STATES: Final[frozenset[DeliveryState]] = frozenset(
-    {"planned", "waiting", "sending", "accepted", "in_doubt", "parked"}
+    {"planned", "waiting", "sending", "accepted", "in_doubt", "parked", "shadowed"}
 )
 #: Changes into these are told on `nps.outcomes`.
 TOLD_STATES: Final[frozenset[DeliveryState]] = SETTLED_STATES | {"in_doubt", "parked"}
@@ -107,11 +107,22 @@ class Contact:
     contact_class: ContactClass
     state: DeliveryState
     unanswered: bool = False
+    target: str = ""
 
     @property
     def pending(self) -> bool:
         """Whether nothing was sent yet, so that its own turn to be judged will come."""
         return self.state in {"planned", "waiting"} and not self.unanswered
+
+    def counts_for(self, target: str, shadows: Collection[str]) -> bool:
+        """Tell whether a delivery to this target must see it; `shadows` are only rehearsed.
+
+        What would have been sent counts there as if it had been, and holds back no real message.
+        Once its target is live, what still waits is real.
+        """
+        if target in shadows:
+            return True
+        return self.state != "shadowed" and not (self.pending and self.target in shadows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,8 @@ class TargetRules:
     erased_by: tuple[IdentifierKind, ...] | None = None
     #: Whether a message that was sent can be shown anew; else a correction is another message.
     updates: bool = False
+    #: It is rehearsed and never called; its contacts count against each other alone.
+    shadow: bool = False
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
     breaker: BreakerRule = field(default_factory=BreakerRule)

@@ -23,6 +23,8 @@ class Desk:
     playbook: Playbook
     idempotency: Idempotency
     lease: timedelta
+    #: All targets that are rehearsed and never called.
+    shadows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

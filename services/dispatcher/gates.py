@@ -175,7 +175,7 @@ def _hours(delivery: Delivery, scene: Scene) -> Delivery | None:
 def _profile(delivery: Delivery, scene: Scene) -> Delivery | None:
     """Send nothing before her profile says what the message is about, but do not wait for ever."""
     push, now = scene.push, scene.now
-    if push.state == "reached":
+    if push.state in {"reached", "shadowed"}:
         return None
     last = delivery.send_at + scene.playbook.profile_wait
     if push.state in {"due", "sending"} and now < last:

@@ -25,6 +25,7 @@ _ENDS: Final[Mapping[Outcome, DeliveryState]] = {
     "suppressed": "suppressed",
     "reject": "rejected",
     "park": "parked",
+    "shadow": "shadowed",
 }
 #: A wait is spread by this share to both sides, so that an outage's victims do not return at once.
 JITTER: Final = 0.2
@@ -53,10 +54,10 @@ def judge(
         case "ok" | "accepted":
             done = delivery.to("accepted", reason)
             return replace(done, reference=verdict.reference, unanswered_since=None)
-        case "suppressed" | "reject" if _in_doubt(delivery):
+        case "suppressed" | "reject" | "shadow" if _in_doubt(delivery):
             # What this call could not do an earlier one may have done: its slot is not given back.
             return delivery.to("in_doubt", f"an earlier call may have happened; then {reason}")
-        case "suppressed" | "reject" | "park":
+        case "suppressed" | "reject" | "park" | "shadow":
             return delivery.to(_ENDS[verdict.outcome], reason)
         case "in_doubt":
             since = delivery.unanswered_since or delivery.attempted_at or now
@@ -94,7 +95,7 @@ def _again(
 
 @dataclass(frozen=True, slots=True)
 class PushNext:
-    """What becomes of a profile push: `due`, `reached`, `rejected` or `parked`."""
+    """What becomes of a profile push: `due`, `reached`, `rejected`, `parked`, `shadowed`."""
 
     state: str
     reason: str
@@ -113,6 +114,8 @@ def judge_push(customer_id: UUID, verdict: Verdict, attempt: int, now: datetime)
             return PushNext("rejected", verdict.reason, now)
         case "park":
             return PushNext("parked", verdict.reason, now)
+        case "shadow":
+            return PushNext("shadowed", verdict.reason, now)
         case "in_doubt" | "retry" | "throttle" | "disable_target":
             wait = verdict.wait or wait_after(customer_id, attempt)
             return PushNext("due", verdict.reason, now + wait)

@@ -109,7 +109,7 @@ _OF_CUSTOMERS = text(f"""
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY d.id FOR UPDATE
 """)  # noqa: S608
 _CONTACTS = text("""
-    SELECT id, customer_id, moment, action, play, channel, contact_class, state,
+    SELECT id, customer_id, moment, action, play, channel, contact_class, state, target,
         unanswered_since IS NOT NULL AS unanswered
     FROM deliveries
     WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND state = ANY(CAST(:states AS text[]))
@@ -202,6 +202,7 @@ async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> 
             contact_class=row.contact_class,
             state=row.state,
             unanswered=row.unanswered,
+            target=row.target,
         )
         for row in rows
     ]

@@ -58,13 +58,17 @@ def asked(
     """
     found: dict[tuple[str, str], list[Delivery]] = {}
     for delivery in created:
-        if delivery.state in {"planned", "waiting"} and not targets[delivery.target].sandbox:
+        if delivery.state in {"planned", "waiting"} and not _harmless(targets[delivery.target]):
             found.setdefault((delivery.play, delivery.target), []).append(delivery)
     return [
         Asked(play, target, tuple(deliveries))
         for (name, target), deliveries in sorted(found.items())
         if (play := playbook.named(name)) is not None
     ]
+
+
+def _harmless(target: TargetRules) -> bool:
+    return target.sandbox or target.shadow
 
 
 def on_trial(one: Asked, waited: int) -> tuple[list[Delivery], tuple[Delivery, ...]]:

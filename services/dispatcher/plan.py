@@ -31,6 +31,11 @@ class Rulebook:
     version: str
     targets: Mapping[str, TargetRules]
 
+    @property
+    def shadows(self) -> frozenset[str]:
+        """The targets that are rehearsed and never called."""
+        return frozenset(name for name, target in self.targets.items() if target.shadow)
+
     def target_of(self, play: Play, door: Door | None, *, test: bool) -> TargetRules:
         """Return where a play's delivery goes: a test respondent's to a sandbox that can carry it.
 
@@ -78,7 +83,8 @@ def plan(
             _on_a_permitted_channel(delivery, play, decision.permits)
         )
         refused = _refused(delivery, play, losers, now)
-        refused = refused or too_soon(delivery, play, history, delivery.send_at)
+        seen = [c for c in history if c.counts_for(delivery.target, rules.shadows)]
+        refused = refused or too_soon(delivery, play, seen, delivery.send_at)
         planned.append(refused or delivery)
     return planned
 

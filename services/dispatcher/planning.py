@@ -108,7 +108,7 @@ def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleb
     if delivery.state == "planned":
         budgets = recipient.state.budgets if recipient.state else ()
         released = release(delivery, recipient, rules.playbook, target)
-        taken = plans.book.taken(delivery.customer_id, recipient.group)
+        taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
         delivery = take(delivery, budgets, taken, released)
     plans.created[delivery.id] = delivery
     if delivery.state in SLOT_STATES:
@@ -195,7 +195,7 @@ async def gather(
                 if item.decision.customer_id == recipient.customer_id and item.decision.group:
                     by_group[item.decision.group].add(recipient.customer_id)
     customers = set(recipients).union(*by_group.values())
-    book = Book(members=by_group)
+    book = Book(members=by_group, shadows=rules.shadows)
     for contact in await ledger.contacts(connection, customers):
         book.add(contact)
     return Plans(

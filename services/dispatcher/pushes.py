@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.judge import PushNext
 from services.dispatcher.recipients import PushState
@@ -92,6 +92,12 @@ _TO_SURVIVOR = text("""
 """)
 
 
+_LEAVE_SHADOW = text("""
+    UPDATE pushes SET state = 'due', due = :now, reason = 'its target is in shadow no more'
+    WHERE state = 'shadowed' AND target = ANY(CAST(:targets AS text[]))
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The state that a target shall have of a customer."""
@@ -149,6 +155,12 @@ async def states(
     """Return where the pushes of these customers to a target stand."""
     rows = await connection.execute(_STATES, {"target": target, "customers": list(customers)})
     return {row.customer_id: PushState(row.state, row.due, row.reason) for row in rows}
+
+
+async def leave_shadow(engine: AsyncEngine, live: Collection[str], now: datetime) -> None:
+    """Make due what targets in shadow never got, for those of them that are live now."""
+    async with engine.begin() as connection:
+        await connection.execute(_LEAVE_SHADOW, {"targets": sorted(live), "now": now})
 
 
 async def to_survivor(

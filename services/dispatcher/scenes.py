@@ -33,7 +33,7 @@ class Scenes:
         return Scene(
             now=self.now,
             recipient=recipient,
-            taken=self.book.taken(recipient.customer_id, recipient.group),
+            taken=self.book.taken(recipient.customer_id, recipient.group, self.desk.rules.name),
             push=self.pushes.get(recipient.customer_id, PushState()),
             stale=self.stale,
             rules=self.desk.rules,
@@ -55,7 +55,7 @@ async def gather(
     """Read contacts, profile pushes and staleness; groups that are busy are left out."""
     wanted = {r.group for r in recipients.values() if r.group and _counts_group(r)}
     groups = await store.lock_free_groups(connection, wanted)
-    book = Book(members=await store.members(connection, groups))
+    book = Book(members=await store.members(connection, groups), shadows=desk.shadows)
     customers = set(recipients).union(*book.members.values())
     for contact in await ledger.contacts(connection, customers):
         book.add(contact)

@@ -99,6 +99,9 @@ class TargetSettings(Strict):
     alerts: AlertSettings | None = Field(
         None, description="how its readers are alerted; null: the defaults, where only staff reads"
     )
+    shadow: bool = Field(
+        False, description="everything is planned, asked and written, nothing is sent"
+    )
     allow_private: bool = Field(False, description="addresses of this machine and network")
     allow_http: bool = Field(False, description="without TLS")
 

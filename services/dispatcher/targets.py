@@ -16,6 +16,7 @@ from services.dispatcher.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.dispatcher.platforms.deals import Account
 from services.dispatcher.platforms.preset import Preset
+from services.dispatcher.platforms.shadow import ShadowCarrier
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.target_settings import (
     TargetsConfig,
@@ -109,6 +110,12 @@ async def open_targets(
     for name, account in accounts.items():
         settings = loaded.value.targets[name]
         concurrency = settings.concurrency or account.preset.limits.concurrency
+        if settings.shadow:
+            names = names_of(account.preset, settings)
+            kept = idempotency(account.preset, settings)
+            shadow = ShadowCarrier(name, account, names, kept)
+            opened[name] = Target(name, account.preset, settings, shadow, concurrency)
+            continue
         carrier = PlatformCarrier(
             name,
             account,

@@ -95,7 +95,10 @@ def open_wired(
     names = Names(message=settings.message, templates=settings.templates)
     repeats = idempotency(preset, settings)
     if preset.wire == "file":
-        return Opened(_file(name, preset, known, names, repeats=repeats, clock=clock))
+        lists = _file(
+            name, preset, known, names, repeats=repeats, clock=clock, shadow=settings.shadow
+        )
+        return Opened(lists)
     account = make_smtp_account(known, allow_plain=settings.allow_http)
     shelf = read_shelf(beside / known["templates"])
     line = Line(
@@ -104,7 +107,14 @@ def open_wired(
         connect_s=preset.limits.connect_s,
         tls=ssl.create_default_context(),
     )
-    carrier = SmtpCarrier(name, line, Desk(preset, shelf, names), idempotency=repeats, clock=clock)
+    carrier = SmtpCarrier(
+        name,
+        line,
+        Desk(preset, shelf, names),
+        idempotency=repeats,
+        clock=clock,
+        shadow=settings.shadow,
+    )
     return Opened(carrier, Stock(shelf, account, names))
 
 
@@ -129,6 +139,7 @@ def _file(
     *,
     repeats: Idempotency,
     clock: Callable[[], datetime],
+    shadow: bool,
 ) -> FileCarrier:
     place = Path(known["folder"])
     if not place.is_dir() or not access(place, W_OK | X_OK):
@@ -151,4 +162,5 @@ def _file(
         zone=zone,
         idempotency=repeats,
         clock=clock,
+        shadow=shadow,
     )

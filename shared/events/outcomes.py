@@ -18,10 +18,11 @@ DeliveryState = Literal[
     "expired",
     "rejected",
     "parked",
+    "shadowed",
 ]
 #: States nothing leaves by itself; each one, and `in_doubt`, is told on `nps.outcomes`.
 SETTLED_STATES: frozenset[DeliveryState] = frozenset(
-    {"accepted", "suppressed", "superseded", "expired", "rejected"}
+    {"accepted", "suppressed", "superseded", "expired", "rejected", "shadowed"}
 )
 MessageState = Literal["none", "sent", "delivered", "bounced", "opened", "unsubscribed"]
 
@@ -29,12 +30,14 @@ MessageState = Literal["none", "sent", "delivered", "bounced", "opened", "unsubs
 class DeliverySettled(Fact):
     """A delivery reached a state worth telling; `change` counts the changes of this delivery.
 
+    `shadowed`: its target is only rehearsed, and it would have been sent; nothing reached her.
+
     `reference` is the id that the target gave to what it made of it (a ticket's number), and
     `case_id` the case that the delivery was about.
     """
 
     TYPE: ClassVar[str] = "delivery.settled"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     delivery_id: UUID
     change: int

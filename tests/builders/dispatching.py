@@ -127,6 +127,7 @@ class Dispatching:
             playbook=self.rulebook.playbook,
             idempotency=chosen.action_idempotency,
             lease=self.lease,
+            shadows=self.rulebook.shadows,
         )
         told = clock or (lambda: self.now)
         return Lane(desk, chosen, Surroundings(self.bell, self.metrics, told, budget))

@@ -31,7 +31,12 @@ def folder(place: Path, **changes: Any) -> Folder:
 
 
 def list_carrier(
-    place: Path, *, at: datetime = NOW, zone: str = "UTC", **changes: Any
+    place: Path,
+    *,
+    at: datetime = NOW,
+    zone: str = "UTC",
+    shadow: bool = False,
+    **changes: Any,
 ) -> FileCarrier:
     """Make the carrier of a target named `calls`."""
     preset = load_wired("csv")
@@ -44,6 +49,7 @@ def list_carrier(
         zone=ZoneInfo(zone),
         idempotency=Idempotency("look"),
         clock=lambda: at,
+        shadow=shadow,
     )
 
 

@@ -170,6 +170,7 @@ def mail_carrier(
     sources: Mapping[str, str] | None = None,
     trusting: bool = True,
     allow_private: bool = True,
+    shadow: bool = False,
     **changes: str,
 ) -> SmtpCarrier:
     """Make the carrier of an account at a server of this machine."""
@@ -197,6 +198,7 @@ def mail_carrier(
         Desk(preset, Shelf(SOURCES if sources is None else sources), Names(message=message)),
         idempotency=Idempotency("none"),
         clock=lambda: NOW,
+        shadow=shadow,
     )
 
 

@@ -168,6 +168,7 @@ _SENTENCES: Final = {
     "delivery.expired": "{at}: “{play}” ({action}, {channel}, {target}): not sent, it would have "
     "come too late.",
     "delivery.rejected": "{at}: “{play}” ({action}, {channel}, {target}): refused by the platform.",
+    "delivery.shadowed": "{at}: “{play}” ({action}, {channel}, {target}): would have been sent.",
     "delivery.parked": "{at}: “{play}” ({action}, {channel}, {target}): waits for a person.",
     "delivery.reason": "Noted with it: “{reason}”.",
     "message.sent": "The platform reports it sent.",

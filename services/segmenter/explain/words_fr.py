@@ -178,6 +178,8 @@ _SENTENCES: Final = {
     "arrivé trop tard.",
     "delivery.rejected": "{at} : « {play} » ({action}, {channel}, {target}) : refusé par la "
     "plateforme.",
+    "delivery.shadowed": "{at} : « {play} » ({action}, {channel}, {target}) : serait parti "
+    "(mode ombre).",
     "delivery.parked": "{at} : « {play} » ({action}, {channel}, {target}) : attend une personne.",
     "delivery.reason": "Noté avec l'envoi : « {reason} ».",
     "message.sent": "La plateforme le dit envoyé.",

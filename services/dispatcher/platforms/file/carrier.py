@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls import (
+    SHADOWED,
+    ActionCall,
+    Deletion,
+    Idempotency,
+    ProfilePush,
+    Verdict,
+)
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import written
 from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
@@ -22,7 +29,7 @@ _FOR_THE_DISK: Final = timedelta(seconds=5)
 
 
 class FileCarrier:
-    """One folder of lists. Implements `calls.Carrier`."""
+    """One folder of lists. Implements `calls.Carrier`. In `shadow` no row is added."""
 
     def __init__(
         self,
@@ -35,6 +42,7 @@ class FileCarrier:
         zone: ZoneInfo,
         idempotency: Idempotency,
         clock: Callable[[], datetime],
+        shadow: bool = False,
     ) -> None:
         self.name = name
         self.action_idempotency = idempotency
@@ -44,6 +52,7 @@ class FileCarrier:
         self._names = names
         self._zone = zone
         self._clock = clock
+        self._shadow = shadow
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
         """Refuse: a list keeps no profiles."""
@@ -59,6 +68,8 @@ class FileCarrier:
             return Verdict("retry", "the deadline came before the call")
         said = written(call.attributes, self._names.message, self._preset.formats)
         line = row(self._style, call, said, now)
+        if self._shadow:
+            return SHADOWED
         day = now.astimezone(self._zone).date()
         try:
             async with asyncio.timeout(budget.total_seconds()):

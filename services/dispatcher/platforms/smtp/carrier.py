@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls import (
+    SHADOWED,
+    ActionCall,
+    Deletion,
+    Idempotency,
+    ProfilePush,
+    Verdict,
+)
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import written
 from services.dispatcher.platforms.smtp.account import STOPPABLE
@@ -39,7 +46,7 @@ class Desk:
 
 
 class SmtpCarrier:
-    """One mail account. Implements `calls.Carrier`."""
+    """One mail account. Implements `calls.Carrier`. In `shadow` letters are written and kept."""
 
     def __init__(
         self,
@@ -49,12 +56,14 @@ class SmtpCarrier:
         *,
         idempotency: Idempotency,
         clock: Callable[[], datetime],
+        shadow: bool = False,
     ) -> None:
         self.name = name
         self.action_idempotency = idempotency
         self._line = line
         self._desk = desk
         self._clock = clock
+        self._shadow = shadow
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
         """Refuse: a mail server keeps no profiles."""
@@ -75,6 +84,8 @@ class SmtpCarrier:
             return Verdict("retry", "the deadline came before the call")
         if budget < _LEAST:
             return Verdict("retry", "no time left for this call")
+        if self._shadow:
+            return SHADOWED
         limits = self._desk.preset.limits
         left_s = min(budget.total_seconds(), limits.connect_s + limits.answer_s)
         verdict = await hand_over(self._line, envelope, left_s=left_s)

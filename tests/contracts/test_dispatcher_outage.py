@@ -1,0 +1,136 @@
+"""What changed between planning and sending: after an hour's outage no old message goes out."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.dispatcher import ledger
+from services.dispatcher.calls import Verdict
+from services.dispatcher.sweep import sweep
+from shared.events.decisions import CustomerDecided
+from tests.builders.carrier import OK, ScriptedCarrier
+from tests.builders.decisions import CLASSES, decision, hold, later, open_permits
+from tests.builders.dispatching import Dispatching, dispatching, play, rules
+
+SERVICE = {"class": "service", "legal_basis": "contract"}
+SORRY = play("sorry", "detractor", "reassurance", max_age="30 min", **SERVICE)
+PATIENT = play("sorry", "detractor", "reassurance", **SERVICE)
+CUSTOMER = uuid.UUID(int=77)
+BACK = later(hours=1)
+
+
+def news(**changes: Any) -> CustomerDecided:
+    """What the segmenter tells of her during the outage: nothing that a play acts on."""
+    given = {"segment": "detractor", "triggers": ("updated",), "version": 2, "response": "r1n"}
+    return decision(CUSTOMER, **{**given, "at": later(minutes=20), **changes})
+
+
+def _withdrawn() -> CustomerDecided:
+    return news(permits=open_permits(refused=CLASSES))
+
+
+def _reopened() -> CustomerDecided:
+    return news(triggers=("case_reopened",), holds=(hold(later(days=30), *CLASSES),))
+
+
+def _upward() -> CustomerDecided:
+    return news(segment="promoter", triggers=("received",), response="r1")
+
+
+def _a_test() -> CustomerDecided:
+    return news(test=True)
+
+
+async def _redriven(d: Dispatching) -> None:
+    """Make all that ended without being sent due again, as an operator's redrive does."""
+    ended = [row.id for row in await d.rows() if row.state not in ("accepted", "in_doubt")]
+    async with d.engine.begin() as connection:
+        found = await ledger.read(connection, ended)
+        again = [one.to("planned", "redriven by anna", due=d.now) for one in found]
+        await ledger.move(connection, again, by="anna", now=d.now)
+
+
+@pytest.mark.parametrize("redrive", [False, True], ids=["recovered", "redriven"])
+@pytest.mark.parametrize(
+    ("sorry", "told", "state", "reason"),
+    [
+        pytest.param(
+            PATIENT,
+            _withdrawn,
+            "suppressed",
+            "no permit for service: email: no consent is known",
+            id="consent withdrawn between plan and send",
+        ),
+        pytest.param(
+            PATIENT,
+            _reopened,
+            "suppressed",
+            "hold contact_hold: she asked; next free",
+            id="case reopened, closed to her longer than the message is right",
+        ),
+        pytest.param(
+            PATIENT,
+            _upward,
+            "superseded",
+            "she is promoter now",
+            id="answer revised upward",
+        ),
+        pytest.param(
+            SORRY,
+            None,
+            "expired",
+            "the deadline was",
+            id="deadline passed during the outage",
+        ),
+        pytest.param(
+            PATIENT, _a_test, "suppressed", "test respondent", id="she turned out to be a test"
+        ),
+    ],
+)
+async def test_after_an_outage_no_old_apology_goes_out(
+    database: str,
+    sorry: Mapping[str, Any],
+    told: Callable[[], CustomerDecided] | None,
+    state: str,
+    reason: str,
+    redrive: bool,
+) -> None:
+    """The target is away for an hour; meanwhile the message became wrong: contacts 0, a reason.
+
+    Nor does it go when somebody redrives all that was not sent: every gate is asked anew.
+    """
+    away = [True]
+
+    def answer(_number: int) -> Verdict:
+        return Verdict("retry", "503") if away[0] else OK
+
+    carriers = {"sandbox": ScriptedCarrier(on_push=answer, on_act=answer)}
+    async with dispatching(database, rules(dict(sorry)), carriers=carriers) as d:
+        await d.tell(decision(CUSTOMER, segment="detractor", response="r1"))
+        await d.run_until(later(minutes=20), every=timedelta(minutes=5))
+        assert (await d.row()).state in {"planned", "waiting"}
+        tried = len(d.carriers["sandbox"].actions)
+        if told is not None:
+            await d.tell(told())
+        await d.run_until(BACK, every=timedelta(minutes=10))
+        tried = max(tried, len(d.carriers["sandbox"].actions)) if told is None else tried
+        away[0] = False
+        if redrive:
+            await sweep(d.engine, ["sandbox", "alerts"], d.now)
+            await _redriven(d)
+        await d.run_until(_evening(d.now), every=timedelta(minutes=30))
+        await sweep(d.engine, ["sandbox", "alerts"], d.now)
+        row = await d.row()
+        assert (row.state, reason in row.reason) == (state, True), row.reason
+        assert len(d.carriers["sandbox"].actions) == tried
+        reached = [
+            verdict for verdict in (row.reference, row.message) if verdict not in (None, "none")
+        ]
+        assert reached == []
+
+
+def _evening(now: datetime) -> datetime:
+    return now + timedelta(hours=3)
