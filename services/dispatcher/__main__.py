@@ -18,8 +18,10 @@ from services.dispatcher.confirm import confirm_erasures
 from services.dispatcher.cross_check import check_plays
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.desk import Desk
-from services.dispatcher.flights import Surroundings
+from services.dispatcher.flights import BUDGET, Surroundings
 from services.dispatcher.handle import Handler
+from services.dispatcher.herald import EVERY_S as HERALD_EVERY_S
+from services.dispatcher.herald import Herald, Reader
 from services.dispatcher.lanes import LEASE, Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
@@ -29,11 +31,13 @@ from services.dispatcher.rates import Rate
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.target_api import build_target_router
+from services.dispatcher.target_settings import alerts_of
 from services.dispatcher.targets import Target, Targets, open_targets
 from services.dispatcher.tell import Teller
 from shared.bus.consume import ConsumeLoop
 from shared.errors import ConfigError
 from shared.events.envelope import DECISIONS, OUTCOMES
+from shared.events.vocabulary import Channel
 from shared.hosting import Part
 from shared.process import Context, main
 from shared.settings import Loaded, load_yaml
@@ -65,6 +69,7 @@ def target_rules(target: Target) -> TargetRules:
         channels=tuple(act.channels) if act and act.channels is not None else None,
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
         updates=target.preset.update is not None,
+        alerts=alerts_of(target.preset, settings),
         rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
         breaker=BreakerRule(
             share=settings.breaker.share,
@@ -73,6 +78,12 @@ def target_rules(target: Target) -> TargetRules:
             probe=timedelta(seconds=settings.breaker.probe_s),
         ),
     )
+
+
+def _channel(target: Target) -> Channel:
+    """Return how a target's readers are reached: by the first channel that it serves."""
+    act = target.preset.act
+    return next(iter(act.channels or ()), "chat") if act else "chat"
 
 
 async def _keep(engine: AsyncEngine, playbook: Loaded[Playbook], now: datetime) -> None:
@@ -120,21 +131,24 @@ async def _part(
     await add_rates(engine, rates, context.clock())
     metrics, bell = Metrics(context.registry), Bell()
     around = Surroundings(bell=bell, metrics=metrics, clock=context.clock)
-    lanes = [
-        Lane(
-            Desk(
-                engine=engine,
-                rules=rules.targets[name],
-                playbook=rules.playbook,
-                idempotency=target.carrier.action_idempotency,
-                lease=LEASE,
-                shadows=rules.shadows,
-            ),
-            target.carrier,
-            around,
+    desks = {
+        name: Desk(
+            engine=engine,
+            rules=rules.targets[name],
+            playbook=rules.playbook,
+            idempotency=target.carrier.action_idempotency,
+            lease=LEASE,
+            shadows=rules.shadows,
         )
         for name, target in targets.items()
+    }
+    lanes = [Lane(desks[name], target.carrier, around) for name, target in targets.items()]
+    readers = [
+        Reader(desks[name], target.carrier, _channel(target))
+        for name, target in targets.items()
+        if desks[name].rules.alerts is not None and not desks[name].rules.shadow
     ]
+    herald = Herald(engine, readers, metrics, context.clock, BUDGET)
     consumer = await context.bus.subscribe("dispatcher", [DECISIONS, OUTCOMES])
     handler = Handler(engine, rules, bell, metrics, context.clock)
     loop = ConsumeLoop(consumer, context.bus.publisher, handler, clock=context.clock)
@@ -164,6 +178,15 @@ async def _part(
 
     async def sweeping(stopping: asyncio.Event) -> None:
         await watch.repeat(stopping, sweep_once, EVERY_S)
+
+    async def telling() -> None:
+        await herald.step()
+
+    async def heralding(stopping: asyncio.Event) -> None:
+        if readers:
+            await watch.repeat(stopping, telling, HERALD_EVERY_S)
+        else:
+            await stopping.wait()
 
     async def ready() -> Sequence[str]:
         waiting = [loop.waiting_for, teller.waiting_for, *(lane.waiting_for for lane in lanes)]
@@ -201,6 +224,7 @@ async def _part(
             "measure": measure,
             "sweep": sweeping,
             "confirm": confirming,
+            "herald": heralding,
             **{f"lane-{lane.target}": lane.run for lane in lanes},
         },
         ready=ready,

@@ -86,6 +86,8 @@ class ActionCall:
     context: Mapping[str, Value] = field(default_factory=dict)
     #: Set where it takes the place of an alert that was sent before.
     corrects: Correction | None = None
+    #: Title and text, where it is about no single customer.
+    notice: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

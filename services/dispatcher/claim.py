@@ -13,7 +13,15 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import alert_store, brakes, deletions, ledger, pushes, rate_store
+from services.dispatcher import (
+    alert_store,
+    brakes,
+    deletions,
+    digest_store,
+    ledger,
+    pushes,
+    rate_store,
+)
 from services.dispatcher.alerting import CORRECTS, ready, saying
 from services.dispatcher.book import contact_of
 from services.dispatcher.calls import Correction
@@ -223,6 +231,16 @@ async def _claim_deliveries(
             scenes.book.add(contact_of(sending))
         else:
             refusals.append(refused)
+    said = {
+        delivery.id: saying(recipients[customer].attributes, desk.rules)
+        for customer, delivery in going.items()
+        if not delivery.customer_facing
+    }
+    begun = [due[customer] for customer in going]
+    readers = None if desk.rules.shadow else desk.rules.alerts
+    for told in await digest_store.take(connection, readers, begun, said, now):
+        scenes.book.drop(going.pop(told.customer_id))
+        refusals.append(told)
     tokens = await _call(connection, desk, {c: delivery.id for c, delivery in going.items()})
     turned = [after for after in refusals if not _says_the_same(due[after.customer_id], after)]
     put_off = [after for after in refusals if _says_the_same(due[after.customer_id], after)]
@@ -236,9 +254,8 @@ async def _claim_deliveries(
         assert state is not None  # noqa: S101 - a gate asks for it
         sending = replace(delivery, change=delivery.change + 1)
         claimed.append(ClaimedDelivery(token, sending, state, corrects.get(customer)))
-    alerts = [c for c in claimed if not c.delivery.customer_facing]
-    said = {c.delivery.id: saying(c.state.attributes, desk.rules) for c in alerts}
-    await alert_store.tell(connection, said)
+    sent = {c.delivery.id for c in claimed}
+    await alert_store.tell(connection, {one: told for one, told in said.items() if one in sent})
     return tuple(claimed), tuple(turned), len(put_off)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from services.dispatcher.alert_settings import AlertSettings
 from services.dispatcher.breaker import BreakerRule
 from services.dispatcher.rates import Rate
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
@@ -150,6 +151,8 @@ class TargetRules:
     updates: bool = False
     #: It is rehearsed and never called; its contacts count against each other alone.
     shadow: bool = False
+    #: How the colleagues who read it are alerted; None: they do not.
+    alerts: AlertSettings | None = None
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
     breaker: BreakerRule = field(default_factory=BreakerRule)

@@ -13,6 +13,7 @@ from typing import Final
 from services.dispatcher.alerting import CORRECTS
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
+from services.dispatcher.digest import night_until
 from services.dispatcher.judge import repeatable
 from services.dispatcher.opening import FARTHEST
 from services.dispatcher.plan import permit_of, too_soon, withheld
@@ -172,6 +173,14 @@ def _hours(delivery: Delivery, scene: Scene) -> Delivery | None:
     return None if reason is None else _later(delivery, reason, at)
 
 
+def _night(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Leave its readers alone at night, unless somebody must act at once."""
+    rules = scene.rules
+    alerts = None if rules.skip_delay_and_quiet_hours else rules.alerts
+    until = night_until(delivery, alerts, scene.now)
+    return None if until is None else _later(delivery, "its readers' night", until)
+
+
 def _profile(delivery: Delivery, scene: Scene) -> Delivery | None:
     """Send nothing before her profile says what the message is about, but do not wait for ever."""
     push, now = scene.push, scene.now
@@ -232,6 +241,7 @@ _GATES: Final[tuple[Callable[[Delivery, Scene], Delivery | None], ...]] = (
     _cooldown,
     _stale,
     _hours,
+    _night,
     _profile,
     _budget,
 )

@@ -20,7 +20,8 @@ def zone_of(name: str) -> tzinfo:
         return UTC
 
 
-def _local(day: date, at: time, zone: tzinfo) -> datetime:
+def local_moment(day: date, at: time, zone: tzinfo) -> datetime:
+    """Return the moment in UTC at which a clock of that zone shows this time on that day."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
 
 
@@ -30,12 +31,12 @@ def quiet_until(at: datetime, zone: tzinfo, start: time, end: time) -> datetime 
     clock = local.time().replace(tzinfo=None)
     overnight = start > end
     if overnight and clock >= start:
-        return _local(local.date() + timedelta(days=1), end, zone)
+        return local_moment(local.date() + timedelta(days=1), end, zone)
     if clock >= end or (not overnight and clock < start):
         return None
-    until = _local(local.date(), end, zone)
+    until = local_moment(local.date(), end, zone)
     # In the hour that the clock strikes twice, the first stroke of `end` may be over: the second.
-    return until if until > at else _local(local.date(), end.replace(fold=1), zone)
+    return until if until > at else local_moment(local.date(), end.replace(fold=1), zone)
 
 
 def period(at: datetime, window: CalendarWindow) -> tuple[datetime, datetime]:
@@ -51,4 +52,4 @@ def period(at: datetime, window: CalendarWindow) -> tuple[datetime, datetime]:
         first = day.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)
     midnight = time()
-    return _local(first, midnight, zone), _local(after, midnight, zone)
+    return local_moment(first, midnight, zone), local_moment(after, midnight, zone)

@@ -83,6 +83,18 @@ class Metrics:
             ["play", "target", "brake"],
             registry=registry,
         )
+        self.notices = Counter(
+            "nps_dispatcher_notices",
+            "Digests and heartbeats to colleagues, by what became of a call",
+            ["target", "kind", "state"],
+            registry=registry,
+        )
+        self.notice_success = Gauge(
+            "nps_dispatcher_notice_last_success_timestamp_seconds",
+            "When a digest or heartbeat last arrived: let silence be an alarm",
+            ["target", "kind"],
+            registry=registry,
+        )
         self.push_seconds = Histogram(
             "nps_dispatcher_push_seconds",
             "From the decision that wanted a profile state to its arrival",

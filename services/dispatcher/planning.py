@@ -223,7 +223,12 @@ async def plan_decisions(
         told = [item for item in told if item.decision.customer_id in recipients]
         by_id = {item.decision.decision_id: item for item in told}
         customers = {d: item.decision.customer_id for d, item in by_id.items()}
-        fresh = await store.mark_planned(connection, customers, now)
+        answers = {
+            d: item.decision.cause.id
+            for d, item in by_id.items()
+            if item.decision.cause.kind == "response"
+        }
+        fresh = await store.mark_planned(connection, customers, answers, now)
         news = [item for decision, item in by_id.items() if decision in fresh]
         if not news:
             return None

@@ -4,7 +4,7 @@ The order of locks everywhere: recipients → groups → calls → deliveries an
 skips what is locked instead of waiting.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,8 +54,9 @@ _MEMBERS = text("""
     SELECT group_key, customer_id FROM recipients WHERE group_key = ANY(CAST(:keys AS text[]))
 """)
 _PLANNED = text("""
-    INSERT INTO planned (decision_id, customer_id, planned_at)
-    SELECT d, c, :now FROM unnest(CAST(:decisions AS uuid[]), CAST(:customers AS uuid[])) AS x(d, c)
+    INSERT INTO planned (decision_id, customer_id, planned_at, answer)
+    SELECT d, c, :now, a FROM unnest(CAST(:decisions AS uuid[]), CAST(:customers AS uuid[]),
+        CAST(:answers AS uuid[])) AS x(d, c, a)
     ORDER BY d ON CONFLICT DO NOTHING RETURNING decision_id
 """)
 _MERGE = text("""
@@ -155,12 +156,23 @@ async def members(connection: AsyncConnection, keys: Collection[str]) -> dict[st
 
 
 async def mark_planned(
-    connection: AsyncConnection, decisions: dict[UUID, UUID], now: datetime
+    connection: AsyncConnection,
+    decisions: dict[UUID, UUID],
+    answers: Mapping[UUID, UUID],
+    now: datetime,
 ) -> set[UUID]:
-    """Note decisions (id → customer) as planned; return those that were not before."""
+    """Note decisions (id → customer) as planned; return those that were not before.
+
+    `answers` maps those that are about an answer to it.
+    """
     rows = await connection.scalars(
         _PLANNED,
-        {"decisions": list(decisions), "customers": list(decisions.values()), "now": now},
+        {
+            "decisions": list(decisions),
+            "customers": list(decisions.values()),
+            "answers": [answers.get(decision) for decision in decisions],
+            "now": now,
+        },
     )
     return set(rows.all())
 

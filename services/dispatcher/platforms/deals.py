@@ -125,6 +125,8 @@ def action_deal(
     room = call.context.get("room") or common.get("room")
     said = {
         **common,
+        # A notice is about nobody.
+        **({"customer": None} if call.notice else {}),
         "room": room,
         "message_id": delivery,
         "delivery_id": delivery,
@@ -185,6 +187,8 @@ def _words(
     """Say it for a reader, where one reads: of her no more than the target lists for messages."""
     if preset.used_by_actions.isdisjoint({"title", "text", "person"}):
         return {}
+    if call.notice is not None:
+        return {"title": call.notice[0], "text": call.notice[1], "person": "NPS"}
     said = {name: call.attributes[name] for name in names.message if name in call.attributes}
     return {
         "title": title(call, said, names.voice),
