@@ -219,8 +219,8 @@ async def test_notices_keep_to_the_targets_rate(database: str) -> None:
         machine.now = NOW.replace(minute=59, second=50)
         await machine.execute(
             "INSERT INTO notices (id, kind, target, action, channel, begun, due, deadline, reason,"
-            " at) VALUES (gen_random_uuid(), 'heartbeat', 'alerts', 'heartbeat', 'chat', :now, :now,"
-            " :end, 'due', :now)",
+            " at) VALUES (gen_random_uuid(), 'heartbeat', 'alerts', 'heartbeat', 'chat', :now,"
+            " :now, :end, 'due', :now)",
             now=machine.now,
             end=machine.now + timedelta(hours=1),
         )
