@@ -151,6 +151,21 @@ async def test_an_opt_out_that_the_platform_knows_is_heeded_and_told(case: Case)
     assert fake.effects == 0
 
 
+@every
+async def test_a_stranger_is_not_subscribed_by_being_written_to(case: Case) -> None:
+    """Where a new profile would get marketing from the start, none is made by us."""
+    if not case.makes_nobody_up:
+        return
+    fake = case.fake()
+    before = fake.known()
+    stranger = person(email="new@example.com", phone="+33611111111", external_id="C-9")
+    if case.pushing:
+        await push(case, fake, identifiers=stranger)
+    if case.acting:
+        assert (await act(case, fake, identifiers=stranger)).outcome == "reject"
+    assert (fake.known(), fake.effects) == (before, 0)
+
+
 @pushing
 async def test_a_push_is_repeated_quickly_and_then_left_to_the_row(case: Case) -> None:
     """Two quick repeats with short random waits; long waits are rows."""

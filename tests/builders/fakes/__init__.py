@@ -56,7 +56,8 @@ class Case:
     of the paths of the calls that act and that write a profile (empty: the preset has none).
     `sees_opt_out`: it reads the platform's consent by the way, so Joe's message is suppressed.
     `carries_id`: the delivery id is in the call that acts (False only where a platform has no
-    place for it, with the reason beside the case).
+    place for it, with the reason beside the case). `makes_nobody_up`: whom the platform does not
+    know stays unknown to it, since a new profile there would be subscribed from the start.
     """
 
     preset: str
@@ -70,6 +71,7 @@ class Case:
     contact_class: ContactClass = "service"
     sees_opt_out: bool = False
     carries_id: bool = True
+    makes_nobody_up: bool = False
     errors: tuple[Error, ...] = field(default=())
 
 

@@ -117,6 +117,7 @@ CASE = Case(
     pushing=_TRACK,
     repeat="key",
     sees_opt_out=True,
+    makes_nobody_up=True,
     errors=(
         Error("bad key", "push", _TRACK, refused("Invalid API Key", 401), "disable_target"),
         Error("no permission", "act", _SEND, refused("no", 403), "disable_target"),

@@ -112,6 +112,7 @@ CASE = Case(
     pushing=_BATCH,
     repeat="key",
     sees_opt_out=True,
+    makes_nobody_up=True,
     errors=(
         Error("bad key", "push", _BATCH, failed(401), "disable_target"),
         Error("bad app key", "act", _PEOPLE, failed(401), "disable_target"),

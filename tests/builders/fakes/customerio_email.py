@@ -67,6 +67,7 @@ CASE = Case(
     fake=FakeCustomerIoEmail,
     acting=_SEND,
     sees_opt_out=True,
+    makes_nobody_up=True,
     errors=(
         Error("bad key", "act", _PEOPLE, failed(401), "disable_target"),
         Error("no permission", "act", _SEND, failed(403), "disable_target"),

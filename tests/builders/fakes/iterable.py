@@ -90,6 +90,7 @@ CASE = Case(
     acting=_TRACK,
     pushing=_UPDATE,
     sees_opt_out=True,
+    makes_nobody_up=True,
     errors=(
         Error("bad key", "push", _UPDATE, said(401, "BadApiKey"), "disable_target"),
         Error("bad key, by its code", "act", _TRACK, said(400, "BadApiKey"), "disable_target"),

@@ -14,10 +14,15 @@ _IMPORT, _EVENTS, _PROFILES = "/api/profile-import", "/api/events", "/api/profil
 _FORGET = "/api/data-privacy-deletion-jobs"
 
 
-def subscribed(consent: str, *suppressed: str) -> dict[str, Any]:
-    """Write a profile's subscriptions."""
-    reasons = [{"reason": reason, "timestamp": "2026-01-01T00:00:00Z"} for reason in suppressed]
-    email = {"consent": consent, "suppression": reasons, "list_suppressions": []}
+def subscribed(consent: str) -> dict[str, Any]:
+    """Write a profile's subscriptions; whoever unsubscribed is suppressed."""
+    reasons = [{"reason": "UNSUBSCRIBE"}] if consent == "UNSUBSCRIBED" else []
+    email = {
+        "consent": consent,
+        "can_receive_email_marketing": not reasons,
+        "suppression": reasons,
+        "list_suppressions": [],
+    }
     return {"email": {"marketing": email}, "sms": {"marketing": {"consent": consent}}}
 
 
@@ -28,7 +33,7 @@ class FakeKlaviyo(Fake):
         super().__init__()
         self.profiles: dict[str, dict[str, Any]] = {
             "jane@example.com": {"subscriptions": subscribed("SUBSCRIBED")},
-            "joe@example.com": {"subscriptions": subscribed("UNSUBSCRIBED", "UNSUBSCRIBE")},
+            "joe@example.com": {"subscriptions": subscribed("UNSUBSCRIBED")},
         }
         self.events: set[str] = set()
 
@@ -83,6 +88,29 @@ def failed(status: int, code: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"errors": [error]}, headers=headers)
 
 
+_BOUNCED = httpx.Response(
+    200,
+    json={
+        "data": [
+            {
+                "type": "profile",
+                "attributes": {
+                    "email": "jane@example.com",
+                    "subscriptions": {
+                        "email": {
+                            "marketing": {
+                                "consent": "SUBSCRIBED",
+                                "can_receive_email_marketing": False,
+                                "suppression": [{"reason": "HARD_BOUNCE"}],
+                            }
+                        }
+                    },
+                },
+            }
+        ]
+    },
+)
+
 CASE = Case(
     preset="klaviyo",
     settings={
@@ -120,6 +148,7 @@ CASE = Case(
             "throttle",
             wait=30,
         ),
+        Error("subscribed, but bounced", "act", _PROFILES, _BOUNCED, "suppressed"),
         Error("consent unheard", "act", _PROFILES, httpx.Response(504), "retry"),
         Error("consent refused", "act", _PROFILES, failed(400, "invalid_filter"), "reject"),
         Error("gateway unheard", "act", _EVENTS, httpx.Response(502), "in_doubt"),
