@@ -148,10 +148,15 @@ def check_names(preset: Preset | Wired, settings: TargetSettings) -> None:
 
 def alerts_of(preset: Preset | Wired, settings: TargetSettings) -> AlertSettings | None:
     """Return how the readers of a target are alerted; None: it is no target for the staff alone."""
-    if settings.alerts is not None:
+    act = preset.act
+    if settings.alerts is None:
+        return AlertSettings() if act is not None and act.classes == ("internal",) else None
+    if act is None or act.channels is None or "chat" in act.channels:
         return settings.alerts
-    read_by_staff = preset.act is not None and preset.act.classes == ("internal",)
-    return AlertSettings() if read_by_staff else None
+    # A queue wakes nobody, and each of its tickets is somebody's work: unless it is asked for,
+    # none is put off or gathered.
+    kept = {"digest_above", "night"} - settings.alerts.model_fields_set
+    return settings.alerts.model_copy(update=dict.fromkeys(kept))
 
 
 def names_of(preset: Preset, settings: TargetSettings) -> Names:

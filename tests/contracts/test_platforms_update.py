@@ -9,7 +9,7 @@ import httpx
 from services.dispatcher.calls import ActionCall, Correction
 from shared.events.vocabulary import Value
 from tests.builders import platforms
-from tests.builders.fakes import carrier_of, slack, slack_bot
+from tests.builders.fakes import carrier_of, slack, slack_bot, zendesk
 from tests.builders.platforms import NOW, Waits
 
 BUDGET = timedelta(seconds=20)
@@ -100,3 +100,21 @@ async def test_an_alert_and_its_correction_go_to_the_room_that_its_route_named()
 
     assert [room for room, _ in fake.messages] == ["C0NORTH"]
     assert "C0NORTH" not in fake.messages["C0NORTH", posted.reference or ""]["text"]
+
+
+async def test_a_ticket_gets_a_note_instead_of_another_ticket() -> None:
+    """Who works on it reads there what has changed; a ticket that is gone stays gone."""
+    fake = zendesk.FakeZendesk()
+    desk = carrier_of(zendesk.CASE, fake)
+    first = replace(alert(), channel="ticket")
+
+    made = await desk.act(first, budget=BUDGET, now=NOW)
+    right = replace(first, corrects=Correction(made.reference, WRONG))
+    noted = await desk.act(right, budget=BUDGET, now=NOW)
+    gone = await desk.act(replace(first, corrects=Correction("1", WRONG)), budget=BUDGET, now=NOW)
+
+    assert (noted.outcome, noted.reference, gone.outcome) == ("accepted", "4711", "reject")
+    assert fake.effects == 1
+    ((number, body),) = fake.notes
+    assert number == 4711
+    assert body.startswith("Corrected: ")

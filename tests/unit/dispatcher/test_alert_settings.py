@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from services.dispatcher.alert_settings import AlertSettings
+from services.dispatcher.platforms.preset import load_preset
+from services.dispatcher.target_settings import TargetSettings, alerts_of
 
 
 def test_a_digest_above_ten_an_hour_and_quiet_nights_are_the_default() -> None:
@@ -44,3 +46,30 @@ def test_a_heartbeat_is_a_number_of_days() -> None:
 
     assert settings.heartbeat == timedelta(days=1)
     assert settings.heartbeat_at.minute == 30
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "digest_above"),
+    [
+        pytest.param("slack_bot", None, 10, id="a chat of the staff"),
+        pytest.param("slack_bot", {"digest_above": 3}, 3, id="a chat, another number"),
+        pytest.param("zendesk", {"language": "fr"}, None, id="tickets are not gathered"),
+        pytest.param("zendesk", {"digest_above": 50}, 50, id="unless it is asked for"),
+    ],
+)
+def test_chats_are_spared_and_tickets_are_work(
+    preset: str, given: dict[str, Any] | None, digest_above: int | None
+) -> None:
+    """A digest of tickets would be work without an owner."""
+    settings = TargetSettings.model_validate({"preset": preset, "alerts": given})
+    alerts = alerts_of(load_preset(preset), settings)
+
+    assert alerts is not None
+    assert alerts.digest_above == digest_above
+    assert (alerts.night is None) is (preset == "zendesk")
+
+
+@pytest.mark.parametrize("preset", ["sandbox", "webhook", "brevo", "zendesk"])
+def test_where_customers_are_reached_too_nothing_is_gathered_unasked(preset: str) -> None:
+    """Only who reads nothing but alerts is spared by default."""
+    assert alerts_of(load_preset(preset), TargetSettings(preset=preset)) is None
