@@ -137,13 +137,12 @@ class Folder:
 
     def _todays(self, day: date) -> str:
         """Name the file of a day, begun if need be: one with our columns, never a taken name."""
-        known = set(self._noted.values())
         for n in count(1):
             name = f"{self._stem}-{day.isoformat()}{'' if n == 1 else f'-{n}'}.csv"
             if (self._place / name).exists():
                 if self._has_our_header(name):
                     return name
-            elif name not in known:
+            elif name not in self._noted.values():
                 self._forget_old_notes(day)
                 self._replace(name, self._style.header)
                 return name
@@ -179,10 +178,12 @@ class Folder:
     def _mend(self, name: str) -> None:
         """Cut off half a row that a kill or a full disk left at the end."""
         with (self._place / name).open("r+b") as file:
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                file.truncate(whole)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            # Read as a whole only when it must be: a list of a day is read for each of its rows.
+            if size and file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
                 os.fsync(file.fileno())
 
     def _append(self, name: str, line: bytes) -> None:
