@@ -22,13 +22,15 @@ from rich.text import Text
 from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
 from services.dispatcher.flights import BUDGET
 from services.dispatcher.platforms.rehearse import Shown
-from services.dispatcher.platforms.wired import wired_names
+from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.recipients import read_state
 from services.dispatcher.target_cli import Name
 from services.dispatcher.target_settings import TargetsConfig, TargetSettings, check
 from services.dispatcher.targets import open_targets
 from services.dispatcher.tryout import EXAMPLE, Tried, call_of, of_decision, push_of, show
+from services.dispatcher.wired_targets import check_wired
+from services.dispatcher.wired_tryout import show_wired
 from shared.errors import ConfigError
 from shared.events.decisions import CustomerDecided
 from shared.events.vocabulary import Channel
@@ -73,7 +75,8 @@ def try_target(
     with explained():
         folder = config or read_settings().config
         settings = _settings_of(folder, name)
-        preset = check(settings)
+        wired = settings.preset in wired_names()
+        preset = check_wired(settings) if wired else check(settings)
         now = datetime.now(UTC)
         who = _whom(context, url, customer, decision, example=example)
         asked = _what(folder, settings, who, now, play=play, channel=channel, push=push)
@@ -81,7 +84,11 @@ def try_target(
             verdict = _sent(folder, name, settings, asked)
             _tell_verdict(name, verdict, json=json)
             return
-        shown = show(preset, settings, Secrets(dict(os.environ)), asked, now)
+        secrets = Secrets(dict(os.environ))
+        if isinstance(preset, Wired):
+            shown = show_wired(preset, settings, secrets, asked, beside=folder, now=now)
+        else:
+            shown = show(preset, settings, secrets, asked, now)
     if isinstance(shown, Verdict):
         _tell_verdict(name, shown, json=json)
         return
@@ -99,8 +106,6 @@ def _settings_of(folder: Path, name: str) -> TargetSettings:
     if name not in targets:
         known = ", ".join(sorted(targets))
         raise ConfigError(f"{folder / 'targets.yaml'} has no target {name}: one of {known}")
-    if targets[name].preset in wired_names():
-        raise ConfigError(f"{name}: {targets[name].preset} sends no HTTP requests to be shown")
     return targets[name]
 
 

@@ -18,9 +18,10 @@ from services.dispatcher.platforms.file.carrier import FileCarrier
 from services.dispatcher.platforms.file.folder import Folder
 from services.dispatcher.platforms.file.rows import DELIMITERS, Style, columns
 from services.dispatcher.platforms.smtp.account import STOPPABLE, Account, make_smtp_account
-from services.dispatcher.platforms.smtp.carrier import Desk, SmtpCarrier
+from services.dispatcher.platforms.smtp.carrier import SmtpCarrier
 from services.dispatcher.platforms.smtp.conversation import Line
 from services.dispatcher.platforms.smtp.shelf import GIVEN, Shelf
+from services.dispatcher.platforms.smtp.writing import Desk
 from services.dispatcher.platforms.wired import Wired, load_wired
 from services.dispatcher.playbook import Do
 from services.dispatcher.target_settings import TargetSettings, check_names, idempotency
@@ -131,6 +132,15 @@ def read_shelf(folder: Path) -> Shelf:
     return Shelf(files, str(folder))
 
 
+def style_of(known: Mapping[str, str], names: Names) -> Style:
+    """Say how the files of a list target are written."""
+    return Style(
+        columns=columns([written.field for written in names.message.values()]),
+        delimiter=DELIMITERS[known["delimiter"]],
+        bom=known["bom"] == "yes",
+    )
+
+
 def _file(
     name: str,
     preset: Wired,
@@ -148,11 +158,7 @@ def _file(
         zone = ZoneInfo(known["zone"])
     except (KeyError, OSError, ValueError):
         raise ConfigError("vars.zone: no such time zone: write it as Europe/Paris") from None
-    style = Style(
-        columns=columns([written.field for written in names.message.values()]),
-        delimiter=DELIMITERS[known["delimiter"]],
-        bom=known["bom"] == "yes",
-    )
+    style = style_of(known, names)
     return FileCarrier(
         name,
         Folder(place, known["file"], style),

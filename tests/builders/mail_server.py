@@ -29,9 +29,10 @@ from services.dispatcher.calls import Idempotency
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.smtp.account import make_smtp_account
-from services.dispatcher.platforms.smtp.carrier import Desk, SmtpCarrier
+from services.dispatcher.platforms.smtp.carrier import SmtpCarrier
 from services.dispatcher.platforms.smtp.conversation import Line
 from services.dispatcher.platforms.smtp.shelf import Shelf
+from services.dispatcher.platforms.smtp.writing import Desk
 from services.dispatcher.platforms.wired import load_wired
 from tests.builders.platforms import NOW
 

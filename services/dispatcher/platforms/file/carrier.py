@@ -19,9 +19,8 @@ from services.dispatcher.calls import (
     Verdict,
 )
 from services.dispatcher.platforms.deals import Names
-from services.dispatcher.platforms.fields import written
 from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
-from services.dispatcher.platforms.file.rows import Style, row
+from services.dispatcher.platforms.file.rows import Style, line_of
 from services.dispatcher.platforms.wired import Wired
 
 #: What remains of a budget once the lock is held.
@@ -61,13 +60,11 @@ class FileCarrier:
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Write the delivery's row, unless it is there."""
-        refused = self._refused(call)
-        if refused is not None:
-            return refused
+        line = line_of(self._preset, self._names, self._style, call, now)
+        if isinstance(line, Verdict):
+            return line
         if self._clock() >= call.deadline:
             return Verdict("retry", "the deadline came before the call")
-        said = written(call.attributes, self._names.message, self._preset.formats)
-        line = row(self._style, call, said, now)
         if self._shadow:
             return SHADOWED
         day = now.astimezone(self._zone).date()
@@ -98,18 +95,6 @@ class FileCarrier:
         return Verdict(
             "ok", f"{rows} rows removed from {files} files; ask who has taken files away before"
         )
-
-    def _refused(self, call: ActionCall) -> Verdict | None:
-        """Say what this target cannot carry at all."""
-        act = self._preset.act
-        if call.contact_class not in act.classes:
-            return Verdict("reject", f"this target does not carry the class {call.contact_class}")
-        if call.channel not in act.channels:
-            return Verdict("reject", f"this target does not serve the channel {call.channel}")
-        needed = act.channels[call.channel]
-        if needed is not None and all(one.kind != needed for one in call.identifiers):
-            return Verdict("reject", f"the customer has no {needed} for the channel {call.channel}")
-        return None
 
 
 def _lock_s(budget: timedelta) -> float:

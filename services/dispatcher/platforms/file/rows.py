@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from services.dispatcher.calls import ActionCall
+from services.dispatcher.calls import ActionCall, Verdict
+from services.dispatcher.platforms.deals import Names
+from services.dispatcher.platforms.fields import written
+from services.dispatcher.platforms.wired import Wired
 from shared.times import iso
 
 #: Always there, in this order, before the target's own. The first two say whose row it is.
@@ -56,6 +59,27 @@ class Style:
 def columns(fields: Sequence[str]) -> tuple[str, ...]:
     """List all columns; those of the target come between ours."""
     return (*FIXED, *fields, LAST)
+
+
+def line_of(
+    preset: Wired, names: Names, style: Style, call: ActionCall, now: datetime
+) -> bytes | Verdict:
+    """Write the line of a delivery, or say why this target cannot carry it."""
+    said = written(call.attributes, names.message, preset.formats)
+    return _refused(preset, call) or row(style, call, said, now)
+
+
+def _refused(preset: Wired, call: ActionCall) -> Verdict | None:
+    """Say what this target cannot carry at all."""
+    act = preset.act
+    if call.contact_class not in act.classes:
+        return Verdict("reject", f"this target does not carry the class {call.contact_class}")
+    if call.channel not in act.channels:
+        return Verdict("reject", f"this target does not serve the channel {call.channel}")
+    needed = act.channels[call.channel]
+    if needed is not None and all(one.kind != needed for one in call.identifiers):
+        return Verdict("reject", f"the customer has no {needed} for the channel {call.channel}")
+    return None
 
 
 def row(style: Style, call: ActionCall, said: Mapping[str, Any], now: datetime) -> bytes:

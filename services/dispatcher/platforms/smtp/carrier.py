@@ -5,9 +5,7 @@ that hesitates greylists, and is asked again by the ledger's own schedule.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from services.dispatcher.calls import (
     SHADOWED,
@@ -17,32 +15,12 @@ from services.dispatcher.calls import (
     ProfilePush,
     Verdict,
 )
-from services.dispatcher.platforms.deals import Names
-from services.dispatcher.platforms.fields import written
-from services.dispatcher.platforms.smtp.account import STOPPABLE
-from services.dispatcher.platforms.smtp.conversation import Envelope, Line, hand_over
-from services.dispatcher.platforms.smtp.letter import (
-    Letter,
-    Signer,
-    mailable,
-    message_id,
-    unsubscribe_url,
-    write_letter,
-)
-from services.dispatcher.platforms.smtp.shelf import Shelf, Unwritable
-from services.dispatcher.platforms.wired import Wired
+from services.dispatcher.platforms.smtp.conversation import Line, hand_over
+from services.dispatcher.platforms.smtp.letter import message_id
+from services.dispatcher.platforms.smtp.writing import Desk, envelope_of
 
 #: Not worth beginning a conversation with less: it takes ten round trips.
 _LEAST = timedelta(milliseconds=200)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a target writes with: its preset, its templates, how it names values."""
-
-    preset: Wired
-    shelf: Shelf
-    names: Names
 
 
 class SmtpCarrier:
@@ -77,7 +55,7 @@ class SmtpCarrier:
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Send one message; `in_doubt` when it left and the server did not answer."""
-        envelope = self._refused(call) or self._envelope(call, now)
+        envelope = envelope_of(self._desk, self._line.account, call, now)
         if isinstance(envelope, Verdict):
             return envelope
         if self._clock() >= call.deadline:
@@ -93,66 +71,3 @@ class SmtpCarrier:
             return verdict
         named = message_id(self._line.account, call.delivery_id)
         return Verdict("accepted", verdict.reason, reference=named)
-
-    def _refused(self, call: ActionCall) -> Verdict | None:
-        """Say what this target cannot carry at all."""
-        act = self._desk.preset.act
-        if call.contact_class not in act.classes:
-            return Verdict("reject", f"this target does not carry the class {call.contact_class}")
-        if call.channel not in act.channels:
-            return Verdict("reject", f"this target does not serve the channel {call.channel}")
-        if call.contact_class in STOPPABLE and not self._line.account.can_stop:
-            return Verdict("park", "nobody could stop it: set vars.unsubscribe_url or _mail")
-        return None
-
-    def _envelope(self, call: ActionCall, now: datetime) -> Envelope | Verdict:
-        """Write the message, or say why it cannot be written for her."""
-        address = next((one.value for one in call.identifiers if one.kind == "email"), None)
-        if address is None:
-            return Verdict("reject", "the customer has no email for the channel email")
-        try:
-            to = mailable(address)
-        except Unwritable as error:
-            return Verdict("reject", str(error))
-        try:
-            return Envelope(to, write_letter(self._line.account, self._letter(call, to, now)))
-        except Unwritable as error:
-            return Verdict("park", str(error))
-
-    def _letter(self, call: ActionCall, to: str, now: datetime) -> Letter:
-        """Fill in the template. Raises `Unwritable`."""
-        shelf, names = self._desk.shelf, self._desk.names
-        template = names.templates.get(call.template, call.template)
-        language = call.attributes.get("language")
-        sheet = shelf.find(template, language if isinstance(language, str) else None)
-        if sheet is None:
-            raise Unwritable(f"there is no template {template}")
-        context = call.context
-        return Letter(
-            written=shelf.write(sheet, self._values(call)),
-            delivery_id=call.delivery_id,
-            to=to,
-            signer=Signer(_text(context.get("signed_by")), _text(context.get("reply_to"))),
-            now=now,
-            stoppable=call.contact_class in STOPPABLE,
-        )
-
-    def _values(self, call: ActionCall) -> dict[str, Any]:
-        """Give every name that a template may use; what is not known is not there."""
-        account = self._line.account
-        said: dict[str, Any] = {
-            **written(call.attributes, self._desk.names.message, self._desk.preset.formats),
-            **call.context,
-            "brand": account.brand,
-            "delivery_id": str(call.delivery_id),
-            "action": call.action,
-            "variant": call.variant,
-        }
-        url = unsubscribe_url(account, call.delivery_id)
-        if call.contact_class in STOPPABLE and url:
-            said["unsubscribe_url"] = url
-        return {name: value for name, value in said.items() if value not in (None, "")}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -17,6 +17,7 @@ from services.dispatcher.calls import Verdict
 from services.dispatcher.platforms.smtp.account import Account
 from services.dispatcher.platforms.smtp.answers import Stage, judge_reply, judge_trouble, read_reply
 from services.dispatcher.platforms.smtp.dial import Refused, dial
+from services.dispatcher.platforms.smtp.writing import Envelope
 
 #: A message is taken or not before QUIT: its answer is politeness.
 _QUIT_S: Final = 1.0
@@ -31,14 +32,6 @@ class Line:
     connect_s: float
     #: Made once: reading the machine's certificates takes longer than a message.
     tls: ssl.SSLContext
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Whom the server is told of; not what the message says."""
-
-    to: str
-    content: bytes
 
 
 async def hand_over(line: Line, envelope: Envelope, *, left_s: float) -> Verdict:
