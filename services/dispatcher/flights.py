@@ -212,16 +212,21 @@ class Flights:
         """Do what an answer says about the whole target; at worst the next answer says it again."""
         try:
             with away_as_dependency():
-                if verdict.outcome == "disable_target":
-                    await pause(self._desk, verdict.reason, now + (verdict.wait or PAUSE))
-                elif verdict.outcome == "throttle":
-                    await slow(self._desk, verdict.reason, now + (verdict.wait or SLOW))
-                elif probing and failed(verdict.outcome):
-                    await probe_failed(self._desk, now)
-                elif probing:
-                    await resume(self._desk, now)
+                await heed(self._desk, verdict, now, probing=probing)
         except DependencyAway as error:
             _log.debug("dispatcher.not_heeded", target=self._target, reason=str(error))
+
+
+async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: bool) -> None:
+    """Write down what an answer says about the whole target, for all replicas."""
+    if verdict.outcome == "disable_target":
+        await pause(desk, verdict.reason, now + (verdict.wait or PAUSE))
+    elif verdict.outcome == "throttle":
+        await slow(desk, verdict.reason, now + (verdict.wait or SLOW))
+    elif probing and failed(verdict.outcome):
+        await probe_failed(desk, now)
+    elif probing:
+        await resume(desk, now)
 
 
 def _outcome(verdict: Verdict, late: Verdict | None) -> Outcome | None:

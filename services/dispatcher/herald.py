@@ -17,6 +17,7 @@ from services.dispatcher import brakes, digest_store, notices, progress, rate_st
 from services.dispatcher.calls import ActionCall, Carrier, Verdict
 from services.dispatcher.desk import Desk
 from services.dispatcher.digest import Notice
+from services.dispatcher.flights import heed
 from services.dispatcher.judge import wait_after
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.platforms.notice_words import Pulse, digest, heartbeat
@@ -30,8 +31,6 @@ _log = structlog.get_logger(__name__)
 
 #: Nobody waits for a notice by the second.
 EVERY_S: Final = 5.0
-_PAUSE: Final = timedelta(minutes=5)
-_SLOW: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class Herald:
         """Claim one notice and tell it; False: there is none, or the target is not to be called."""
         desk, name = reader.desk, reader.desk.rules.name
         brake = await brakes.read(desk, now)
-        if brake.holds(now) or brake.hold.probing:
+        if brake.holds(now):
             return False
         async with self._engine.begin() as connection:
             rates = brake.rates(desk.rules.rates)
@@ -129,15 +128,13 @@ class Herald:
         else:
             call = _call(claimed.notice, said)
             verdict = await reader.carrier.act(call, budget=self._budget, now=now)
-        await self._record(reader, claimed, verdict)
+            # Where nothing but notices goes, they are what finds out that a target is back.
+            await heed(desk, verdict, self._clock(), probing=brake.hold.probing)
+        await self._record(claimed, verdict)
         return True
 
-    async def _record(self, reader: Reader, claimed: notices.Claimed, verdict: Verdict) -> None:
-        now, desk = self._clock(), reader.desk
-        if verdict.outcome == "disable_target":
-            await brakes.pause(desk, verdict.reason, now + (verdict.wait or _PAUSE))
-        elif verdict.outcome == "throttle":
-            await brakes.slow(desk, verdict.reason, now + (verdict.wait or _SLOW))
+    async def _record(self, claimed: notices.Claimed, verdict: Verdict) -> None:
+        now = self._clock()
         ended = after(verdict, claimed, now)
         async with self._engine.begin() as connection:
             ours = await notices.done(connection, claimed, ended, now)

@@ -232,3 +232,25 @@ async def test_notices_keep_to_the_targets_rate(database: str) -> None:
         assert await teller.step() == 0
         machine.now += timedelta(minutes=2)
         assert await teller.step() == 1
+
+
+async def test_a_notice_finds_out_that_a_target_is_back(database: str) -> None:
+    """A wrong token pauses the chat; where only digests wait, one of them ends the pause."""
+    async with dispatching(database, book()) as machine:
+        await machine.tell(*(unhappy(3) for _ in range(4)))
+        await machine.run("alerts")
+        machine.carriers["alerts"].on_act = lambda number: Verdict(
+            "disable_target" if number == MOST + 1 else "ok", "token"
+        )
+        teller = herald(machine)
+        machine.now += timedelta(hours=1)
+        assert await teller.step() == 1
+        machine.now += timedelta(minutes=1)
+        assert await teller.step() == 0
+        machine.now += timedelta(minutes=5)
+        assert await teller.step() == 1
+
+        assert await machine.scalars("SELECT state FROM notices") == ["accepted"]
+        assert await machine.scalars("SELECT paused_until FROM targets WHERE name = 'alerts'") == [
+            None
+        ]
