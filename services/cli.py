@@ -17,7 +17,9 @@ import typer
 from services import local, schemas
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
+from services.dispatcher.coupon_cli import coupon
 from services.dispatcher.delivery_cli import delivery
+from services.dispatcher.play_cli import play
 from services.dispatcher.target_cli import target
 from services.dispatcher.template_cli import template
 from services.dispatcher.try_cli import try_target
@@ -63,6 +65,8 @@ app.add_typer(survey)
 target.command(name="try")(try_target)
 app.add_typer(target)
 app.add_typer(delivery)
+app.add_typer(play)
+app.add_typer(coupon)
 app.add_typer(policy)
 app.add_typer(template)
 app.command(name="import")(import_rows)

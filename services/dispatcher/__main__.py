@@ -25,6 +25,7 @@ from services.dispatcher.herald import Herald, Reader
 from services.dispatcher.lanes import LEASE, Lane
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
+from services.dispatcher.play_api import build_play_router
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.rate_store import add_rates
 from services.dispatcher.rates import Rate
@@ -216,6 +217,7 @@ async def _part(
                 clock=context.clock,
             ),
             build_target_router(engine, context.access, rules.targets, bell, context.clock),
+            build_play_router(engine, context.access, rules.playbook, context.clock),
         ],
         tasks={
             "consume": loop.run,
@@ -223,6 +225,9 @@ async def _part(
             "reach": reach,
             "measure": measure,
             "sweep": sweeping,
+            "coupons": lambda stopping: watch.repeat(
+                stopping, lambda: watch.refill_coupons(engine, rules, metrics, bell, context.clock)
+            ),
             "confirm": confirming,
             "herald": heralding,
             **{f"lane-{lane.target}": lane.run for lane in lanes},

@@ -29,7 +29,7 @@ _SHOWN = """
     d.id, d.customer_id, d.cause_id, d.decision_id, d.event_id, d.play, d.action, d.variant,
     d.template, d.channel, d.contact_class, d.legal_basis, d.target, d.state, d.reason, d.until,
     d.due, d.attempts, d.attempted_at, d.planned_at, d.send_at, d.deadline, d.message,
-    d.reference, d.playbook
+    d.reference, d.arm, d.playbook
 """
 _LIST = f"""
     SELECT {_SHOWN} FROM deliveries d WHERE {{where}}
@@ -81,6 +81,7 @@ class Shown(BaseModel):
     deadline: AwareDatetime
     message: MessageState
     reference: str | None
+    arm: str | None
     playbook: str
 
 

@@ -27,7 +27,10 @@ def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Target]) -> No
 def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
     """Yield the key that is wrong, and what to do."""
     do = play.do
-    yield from _at(do, do.target, targets)
+    own = list(_at(do, do.target, targets))
+    yield from own
+    for arm in play.experiment.arms.values() if play.experiment and not own else ():
+        yield from _at(do.model_copy(update={"variants": arm.variants}), do.target, targets)
     for door in do.route.doors() if do.route else ():
         for _, fix in _at(do, door.target, targets):
             yield "route", fix

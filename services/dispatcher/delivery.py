@@ -35,7 +35,8 @@ class Delivery:
 
     `segments`: she must still be in one of them when it is sent (empty: any). `until`: when the
     reason ends, the next eligible time of a refusal. `due`: when a lane looks at it next.
-    `unanswered_since`: the first attempt that may have taken effect without our knowing.
+    `unanswered_since`: the first attempt that may have taken effect without our knowing. `arm`: of
+    the play's experiment, None where there is none or she was not drawn for it.
     """
 
     id: UUID
@@ -69,6 +70,7 @@ class Delivery:
     unanswered_since: datetime | None = None
     reference: str | None = None
     message: str = "none"
+    arm: str | None = None
     change: int = field(default=1)
 
     @property

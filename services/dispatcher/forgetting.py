@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher import alert_store, ledger
+from services.dispatcher import alert_store, completed, draws, ledger
 from services.dispatcher.delivery import ERASED, Delivery
 
 # Its answer may still come, and the deletion must not overtake it.
@@ -22,7 +22,8 @@ _CALLS = text("""
 """)
 _DELIVERIES = text("""
     UPDATE deliveries SET variant = '', template = '', legal_basis = NULL, context = '{}',
-        segments = '{}', reference = NULL, message = 'none', until = NULL, reason = :reason
+        segments = '{}', reference = NULL, message = 'none', arm = NULL, until = NULL,
+        reason = :reason
     WHERE customer_id = ANY(CAST(:ids AS uuid[]))
 """)
 # Nobody needs to hear any more what became of what she should have received.
@@ -97,6 +98,8 @@ async def empty(
     hers = {"ids": sorted(ids)}
     await connection.execute(_CALLS, {**hers, "customer": customer_id})
     counts = await empty_deliveries(connection, ids, now)
+    await draws.forget(connection, ids)
+    await completed.forget(connection, ids)
     pushed = await connection.execute(_PUSHES, hers)
     await connection.execute(_RECIPIENTS, {**hers, "at": erased_at})
     return {**counts, "pushes": pushed.rowcount, "recipients": len(hers["ids"])}

@@ -15,11 +15,13 @@ from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.digest import night_until
 from services.dispatcher.judge import repeatable
+from services.dispatcher.offers import without_code
 from services.dispatcher.opening import FARTHEST
-from services.dispatcher.plan import permit_of, too_soon, withheld
+from services.dispatcher.plan import permit_of, withheld
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.quiet import quiet_of
 from services.dispatcher.recipients import PushState, Recipient
+from services.dispatcher.refusals import too_soon
 from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
 from shared.times import iso
 
@@ -108,6 +110,11 @@ def standing(
             delivery.to("superseded", f"she is {state.segment or 'in no segment'} now"),
         )
     return None
+
+
+def overtaken(delivery: Delivery, reason: str) -> Delivery:
+    """Supersede what waits: something happened that makes it wrong."""
+    return _ended(delivery, delivery.to("superseded", reason))
 
 
 def expired(delivery: Delivery, now: datetime) -> Delivery | None:
@@ -215,8 +222,16 @@ def _cooldown(delivery: Delivery, scene: Scene) -> Delivery | None:
     if play is None or CORRECTS in delivery.context:
         return None
     sent = scene.taken.sent().person
-    refused = too_soon(delivery, play, sent, scene.now)
+    refused = too_soon(delivery, play, sent, scene.now, rivals=scene.playbook.rivals(play))
     return None if refused is None else _ended(delivery, refused)
+
+
+def _coupon(delivery: Delivery, scene: Scene) -> Delivery | None:
+    """Send no message that promises a code without one; `coupons.refill` gives it later."""
+    play = scene.playbook.named(delivery.play)
+    if play is None or play.do.coupon is None or "coupon" in delivery.context:
+        return None
+    return _ended(delivery, delivery.to("parked", without_code(play.do.coupon)))
 
 
 def _later(delivery: Delivery, reason: str, at: datetime) -> Delivery:
@@ -244,4 +259,5 @@ _GATES: Final[tuple[Callable[[Delivery, Scene], Delivery | None], ...]] = (
     _night,
     _profile,
     _budget,
+    _coupon,
 )

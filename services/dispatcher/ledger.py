@@ -47,6 +47,7 @@ _TYPES: Final = {
     "unanswered_since": "timestamptz",
     "reference": "text",
     "message": "text",
+    "arm": "text",
     "change": "int",
 }
 #: The columns of a delivery, each prefixed `d.`.
@@ -66,6 +67,8 @@ _MUTABLE: Final = (
     "unanswered_since",
     "reference",
 )
+#: Ends in which nothing was sent, if no attempt was made.
+_UNSENT: Final = frozenset({"superseded", "suppressed", "expired"})
 _NOTE: Final = """
     INSERT INTO delivery_changes (delivery_id, change, state, reason, until, at, by, untold)
     SELECT id, change, state, reason, until, :now, :by, state = ANY(CAST(:told AS text[]))
@@ -96,6 +99,14 @@ _PUT_OFF = text(f"""
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
     WHERE d.id = x.id AND d.change = x.change
 """)  # noqa: S608
+# Only a code of a pool is given back; the row forgets it, so that a redrive asks for another one.
+_GIVE_BACK = text("""
+    WITH back AS (
+        UPDATE coupons SET delivery_id = NULL, cause_id = NULL, given_at = NULL
+        WHERE delivery_id = ANY(CAST(:ids AS uuid[]))
+    )
+    UPDATE deliveries SET context = context - 'coupon' WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
 _EXISTING = text("SELECT id FROM deliveries WHERE id = ANY(CAST(:ids AS uuid[]))")
 _READ = text(f"""
     SELECT {COLUMNS} FROM deliveries d WHERE d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id FOR UPDATE
@@ -149,7 +160,21 @@ async def move(
     if not deliveries:
         return set()
     values = {"rows": as_json(deliveries), "now": now, "by": by, "told": sorted(TOLD_STATES)}
-    return set((await connection.scalars(_MOVE, values)).all())
+    moved = set((await connection.scalars(_MOVE, values)).all())
+    unsent = [d.id for d in deliveries if d.id in moved and _gives_back(d)]
+    if unsent:
+        await connection.execute(_GIVE_BACK, {"ids": unsent})
+    return moved
+
+
+def _gives_back(delivery: Delivery) -> bool:
+    """Tell whether its code comes free: it ended, and nobody can have seen the code."""
+    return (
+        "coupon" in delivery.context
+        and delivery.state in _UNSENT
+        and delivery.attempts == 0
+        and delivery.unanswered_since is None
+    )
 
 
 async def put_off(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:

@@ -95,6 +95,12 @@ class Metrics:
             ["target", "kind"],
             registry=registry,
         )
+        self.coupons = Gauge(
+            "nps_dispatcher_coupons_free",
+            "Codes left in a coupon pool; at 0 what needs one is parked",
+            ["pool"],
+            registry=registry,
+        )
         self.push_seconds = Histogram(
             "nps_dispatcher_push_seconds",
             "From the decision that wanted a profile state to its arrival",

@@ -13,8 +13,12 @@ from uuid import UUID
 
 from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import Contact, Delivery, OnUnknown, TargetRules
+from services.dispatcher.experiments import arm_of
+from services.dispatcher.offers import HOLD_OUT, OWN
 from services.dispatcher.playbook import Delay, Do, Play, Playbook
+from services.dispatcher.refusals import NOTHING, Known, lowered, never_both, spent
 from services.dispatcher.routing import Door
+from services.dispatcher.variants import Templates
 from shared.events.decisions import CustomerDecided, Permit
 from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
@@ -63,6 +67,7 @@ def plan(
     customer_id: UUID,
     event_id: UUID,
     now: datetime,
+    known: Known = NOTHING,
 ) -> list[Delivery]:
     """Return the deliveries of every matching play, in the playbook's order.
 
@@ -72,21 +77,36 @@ def plan(
     """
     if decision.cause.late:
         return []
-    matching = [play for play in rules.playbook.plays if matches(play.when, decision)]
-    losers = _losers(matching)
+    drafts = {
+        play.name: (
+            play,
+            _draft(play, decision, rules, customer_id=customer_id, event_id=event_id, now=now),
+        )
+        for play in rules.playbook.plays
+        if matches(play.when, decision)
+    }
+    # What she had or did already stands in no other play's way: so asks go round.
+    had = {
+        name: refused
+        for name, (play, draft) in drafts.items()
+        if (refused := spent(draft, play, rules.playbook, _seen(draft, rules, history), known))
+    }
+    losers = _losers(play for name, (play, _) in drafts.items() if name not in had)
     planned = []
-    for play in matching:
-        delivery = _draft(
-            play, decision, rules, customer_id=customer_id, event_id=event_id, now=now
+    for name, (play, draft) in drafts.items():
+        target = rules.targets[draft.target]
+        delivery = withheld(draft, target, test=decision.test) or (
+            _on_a_permitted_channel(draft, play, decision.permits)
         )
-        delivery = withheld(delivery, rules.targets[delivery.target], test=decision.test) or (
-            _on_a_permitted_channel(delivery, play, decision.permits)
-        )
-        refused = _refused(delivery, play, losers, now)
-        seen = [c for c in history if c.counts_for(delivery.target, rules.shadows)]
-        refused = refused or too_soon(delivery, play, seen, delivery.send_at)
-        planned.append(refused or delivery)
-    return planned
+        refused = _refused(delivery, play, losers, now) or had.get(name)
+        refused = refused or lowered(delivery, play, decision.snapshot, known)
+        planned.append(refused or _in_its_arm(delivery, play, decision, known))
+    return never_both(planned, rules.playbook)
+
+
+def _seen(draft: Delivery, rules: Rulebook, history: Sequence[Contact]) -> Sequence[Contact]:
+    """Leave out contacts that count at other targets only: one in shadow sends nothing."""
+    return [c for c in history if c.counts_for(draft.target, rules.shadows)]
 
 
 def _losers(matching: Iterable[Play]) -> dict[str, str]:
@@ -118,7 +138,7 @@ def _draft(
     target = rules.target_of(play, door, test=decision.test)
     room: dict[str, Value] = {"room": door.room} if door and door.room else {}
     identity = delivery_id(cause.id, play.name, do.action)
-    variant, template = _variant(play, decision)
+    variant, template = _variant(play.do.variants, decision)
     unhurried = do.contact_class == "internal" or target.skip_delay_and_quiet_hours
     delay = timedelta(0) if unhurried else _delay(do.delay or rules.playbook.delay, identity)
     return Delivery(
@@ -170,17 +190,22 @@ def _delay(delay: Delay, identity: UUID) -> timedelta:
     return delay.min + (delay.max - delay.min) * share
 
 
-def _variant(play: Play, decision: CustomerDecided) -> tuple[str, str]:
+def _variant(variants: Mapping[str, Templates], decision: CustomerDecided) -> tuple[str, str]:
     """Return the variant (a theme, or `default`) and its template for her language and tone."""
     snapshot = decision.snapshot
-    return variant_of(play, snapshot.theme, snapshot.language, snapshot.tone)
+    return _found(variants, snapshot.theme, snapshot.language, snapshot.tone)
 
 
 def variant_of(
     play: Play, theme: str | None, language: str | None, tone: str | None
 ) -> tuple[str, str]:
     """Return the variant (a theme, or `default`) and its template for a language and tone."""
-    variants = play.do.variants
+    return _found(play.do.variants, theme, language, tone)
+
+
+def _found(
+    variants: Mapping[str, Templates], theme: str | None, language: str | None, tone: str | None
+) -> tuple[str, str]:
     found = theme if theme in variants else None
     templates = variants[found or "default"]
     short = (language or "").lower().partition("-")[0]
@@ -256,26 +281,17 @@ def _refused(
     return delivery if delivery.state != "planned" else None
 
 
-def too_soon(
-    delivery: Delivery, play: Play, history: Sequence[Contact], at: datetime
-) -> Delivery | None:
-    """Refuse an action at `at` that she had already, ever or within its cooldown."""
-    others = [c for c in history if c.action == delivery.action and c.delivery_id != delivery.id]
-    if not others:
-        return None
-    if play.do.once_per == "customer":
-        return delivery.to(
-            "suppressed", f"once per customer: {delivery.action} was already planned"
-        )
-    cooldown = play.do.cooldown
-    if cooldown is None:
-        return None
-    free = max(contact.at for contact in others) + cooldown
-    if at >= free:
-        return None
-    days = f"{cooldown / timedelta(days=1):g} d"
-    return delivery.to(
-        "suppressed",
-        f"cooldown: {delivery.action} at most once per {days}; next free {iso(free)}",
-        until=free,
-    )
+def _in_its_arm(
+    delivery: Delivery, play: Play, decision: CustomerDecided, known: Known
+) -> Delivery:
+    """Give her the templates of her arm, or nothing; a test respondent measures nothing."""
+    if play.experiment is None or decision.test:
+        return delivery
+    arm = known.arms.get(play.name) or arm_of(play.experiment, play.name, delivery.customer_id)
+    delivery = replace(delivery, arm=arm)
+    if arm == HOLD_OUT:
+        return delivery.to("suppressed", "hold-out: she goes without, to measure what it does")
+    if arm == OWN or arm not in play.experiment.arms:
+        return delivery
+    variant, template = _variant(play.experiment.arms[arm].variants, decision)
+    return replace(delivery, variant=variant, template=template)

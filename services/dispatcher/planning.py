@@ -1,6 +1,6 @@
 """Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher import (
     alert_store,
+    coupons,
     deletions,
+    following,
     forgetting,
     ledger,
     parking_store,
@@ -21,7 +23,8 @@ from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import SLOT_STATES, Delivery
-from services.dispatcher.gates import dropped, release, standing
+from services.dispatcher.following import Followed
+from services.dispatcher.gates import dropped, overtaken, release, standing
 from services.dispatcher.plan import Rulebook, plan
 from services.dispatcher.recipients import Recipient, decided
 from services.dispatcher.slots import take
@@ -51,6 +54,7 @@ class Plans:
     #: Of each cause what was told of it, with corrections made here (`corrections` by their id).
     alerts: dict[UUID, list[Alert]] = field(default_factory=dict)
     corrections: dict[UUID, Alert] = field(default_factory=dict)
+    followed: Followed = field(default_factory=Followed)
 
 
 def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
@@ -72,9 +76,16 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
             _end_what_no_longer_stands(plans, after, rules)
         # Until the survivor's first state comes, the merged one's is all there is to count by.
         seen = after if after.state else decided(Recipient(customer), decision)
-        history = plans.book.history(customer)
+        if what := plans.followed.hear(decision, customer):
+            _end_what_is_done(plans, customer, what, rules)
         for delivery in plan(
-            decision, rules, history, customer_id=customer, event_id=item.event_id, now=now
+            decision,
+            rules,
+            plans.book.history(customer),
+            customer_id=customer,
+            event_id=item.event_id,
+            now=now,
+            known=plans.followed.known(decision, customer, seen),
         ):
             if delivery.id not in plans.existing:
                 plans.existing.add(delivery.id)
@@ -85,16 +96,30 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
 
 def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebook) -> None:
     """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
+    _end(
+        plans,
+        recipient.customer_id,
+        lambda d: standing(d, recipient, rules.targets.get(d.target)),
+    )
+
+
+def _end_what_is_done(plans: Plans, customer: UUID, what: str, rules: Rulebook) -> None:
+    """Supersede what waits to ask her for what she has just done."""
+    over = {play.name for play in rules.playbook.plays if what in play.stop_when}
+    _end(plans, customer, lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None)
+
+
+def _end(plans: Plans, customer: UUID, ends: Callable[[Delivery], Delivery | None]) -> None:
     still = []
-    for delivery in plans.pending.get(recipient.customer_id, []):
-        ended = standing(delivery, recipient, rules.targets.get(delivery.target))
+    for delivery in plans.pending.get(customer, []):
+        ended = ends(delivery)
         if ended is None:
             still.append(delivery)
             continue
         (plans.created if delivery.id in plans.created else plans.ended)[delivery.id] = ended
         if ended.state not in SLOT_STATES:
             plans.book.drop(delivery)
-    plans.pending[recipient.customer_id] = still
+    plans.pending[customer] = still
 
 
 def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
@@ -206,6 +231,7 @@ async def gather(
             connection,
             [identity for item in told for identity in _may_create(item.decision, rules)],
         ),
+        followed=await following.gather(connection, recipients, rules.playbook),
         alerts=await alert_store.about(connection, {item.decision.cause.id for item in told}),
     )
 
@@ -235,6 +261,8 @@ async def plan_decisions(
         plans = await gather(connection, recipients, news, rules)
         locked = _groups(recipients, news)
         decide(plans, news, rules, now)
+        coded = await coupons.give(connection, plans.created.values(), rules, now)
+        plans.created.update({delivery.id: delivery for delivery in coded})
         parked = await parking_store.park(connection, plans.created.values(), rules, now)
         # They keep the slot they were given: so whoever releases them breaks no budget.
         plans.created.update({delivery.id: delivery for delivery in parked})
@@ -244,6 +272,15 @@ async def plan_decisions(
         await deletions.follow(connection, changed)
         await pushes.want(connection, wanted(changed, rules), now)
         await ledger.insert(connection, list(plans.created.values()), now)
+        decisions = {item.decision.decision_id: item.decision for item in news}
+        await following.keep(
+            connection,
+            plans.followed,
+            plans.created.values(),
+            decisions,
+            playbook=rules.playbook,
+            now=now,
+        )
         await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
         await alert_store.follow(connection, list(plans.corrections.values()))
         await forgetting.leave_groups(connection, left)

@@ -3,22 +3,26 @@
 The shipped file is the reference of every key. Matching and planning are in `plan`.
 """
 
-import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.dispatcher.calendars import Calendar
 from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.durations import ClockTime, Duration
+from services.dispatcher.offers import CouponPool, Experiment, ReviewSite
 from services.dispatcher.routing import Route
+from services.dispatcher.variants import Name, Variants
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
 from shared.settings import Strict
 
-_NAME = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-
+#: Conditions that choose the satisfied: to ask only them for a review is gating.
+_SATISFIED: Final = frozenset(
+    {"segment", "previous_segment", "score_from", "score_to", "move", "mature", "recovered"}
+    | {"theme", "pains", "strengths", "escalations", "streak_from"}
+)
 
 #: As decisions say it, without region: `fr`, not `FR` or `fr-FR`, which would match nobody.
 _Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
@@ -36,7 +40,7 @@ class When(Strict):
     trigger: Trigger
     segment: tuple[Segment, ...] = ()
     theme: tuple[str, ...] = ()
-    escalations: tuple[_NAME, ...] = ()
+    escalations: tuple[Name, ...] = ()
     move: tuple[MoveKind, ...] = ()
     survey: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
@@ -86,30 +90,6 @@ class When(Strict):
         return len(self.model_fields_set) - 1 + sum(max(0, len(names) - 1) for names in by_name)
 
 
-def _as_lookup(raw: object) -> object:
-    """Let one template stand for all languages: `price: REASSURE_PRICE`."""
-    return {"default": raw} if isinstance(raw, str) else raw
-
-
-def _found_by(templates: dict[str, str]) -> dict[str, str]:
-    """Refuse a key that no customer's language and tone would ever find."""
-    for key in templates:
-        if not re.fullmatch(r"default|tu|vous|[a-z]{2,3}(-(tu|vous))?", key):
-            raise ValueError(
-                f"no one finds '{key}': write default, a language (fr), a tone (tu, vous), "
-                "or both (fr-tu)"
-            )
-    return templates
-
-
-#: `<language>-<tone>`, `<language>`, `<tone>` or `default` → the platform's template.
-Templates = Annotated[
-    dict[str, str],
-    BeforeValidator(_as_lookup, json_schema_input_type=str | dict[str, str]),
-    AfterValidator(_found_by),
-]
-
-
 class SignedBy(Strict):
     """Who signs a message: a person who can be answered, never a no-reply."""
 
@@ -134,13 +114,15 @@ class Delay(Strict):
 class Do(Strict):
     """What to do: one action, by the first permitted of some channels, at one target."""
 
-    action: _NAME
+    action: Name
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
-    target: _NAME
+    target: Name
     route: Route | None = None
     contact_class: Annotated[ContactClass, Field(alias="class")]
     legal_basis: str | None = None
-    variants: dict[str, Templates]
+    variants: Variants
+    coupon: Name | None = None
+    review_site: Name | None = None
     context: dict[str, Value] = Field(default_factory=dict)
     signed_by: SignedBy | None = None
     delay: Delay | None = None
@@ -153,10 +135,8 @@ class Do(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> "Do":
-        if "default" not in self.variants:
-            raise ValueError("variants need a 'default': it is taken for every other theme")
-        if any("default" not in templates for templates in self.variants.values()):
-            raise ValueError("every variant needs a 'default' template for other languages")
+        if self.coupon and self.review_site:
+            raise ValueError("a review is never asked for with a coupon: remove one of them")
         if self.contact_class == "service" and not self.legal_basis:
             raise ValueError("class 'service' goes without consent: name its legal_basis")
         if self.route is not None and self.contact_class != "internal":
@@ -176,13 +156,25 @@ class Surge(Strict):
 class Play(Strict):
     """One rule of the playbook."""
 
-    name: _NAME
+    name: Name
     when: When
     do: Do
-    only_one_of: _NAME | None = None
+    only_one_of: Name | None = None
     priority: int = 0
     surge: Surge | None = None
     approve_first: Annotated[int, Field(ge=0, le=10_000)] = 0
+    stop_when: tuple[_What, ...] = ()
+    experiment: Experiment | None = None
+
+    @model_validator(mode="after")
+    def _measurable(self) -> "Play":
+        refused = {"internal", "asked_for"}
+        if self.experiment and self.experiment.hold_out and self.do.contact_class in refused:
+            raise ValueError(
+                f"class {self.do.contact_class} has no hold_out: nobody who asked, and no "
+                "colleague, goes without"
+            )
+        return self
 
 
 class QuietHours(Strict):
@@ -211,7 +203,27 @@ class Playbook(Strict):
     calendars: tuple[Calendar, ...] = ()
     opening_jitter: Duration = timedelta(0)
     surge: Surge | None = None
+    coupon_pools: dict[Name, CouponPool] = Field(default_factory=dict)
+    review_sites: dict[Name, ReviewSite] = Field(default_factory=dict)
     plays: tuple[Play, ...]
+
+    @model_validator(mode="after")
+    def _pools_and_sites_are_there(self) -> "Playbook":
+        for play in self.plays:
+            pool, site = play.do.coupon, play.do.review_site
+            if pool is not None and pool not in self.coupon_pools:
+                raise ValueError(f"play {play.name}: '{pool}' is no pool: add it to coupon_pools")
+            if site is None:
+                continue
+            if site not in self.review_sites:
+                raise ValueError(f"play {play.name}: '{site}' is no site: add it to review_sites")
+            chosen = _SATISFIED & play.when.model_fields_set
+            if self.review_sites[site].audience == "everyone" and chosen:
+                raise ValueError(
+                    f"play {play.name}: {site} has audience everyone: remove "
+                    f"{', '.join(sorted(chosen))} from its when"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Playbook":
@@ -226,6 +238,14 @@ class Playbook(Strict):
     def named(self, name: str) -> Play | None:
         """Return a play; None if this version has it no more."""
         return next((play for play in self.plays if play.name == name), None)
+
+    def rivals(self, play: Play) -> frozenset[str]:
+        """Name the actions of the plays that share its `only_one_of`, its own among them."""
+        return frozenset(
+            other.do.action
+            for other in self.plays
+            if other is play or (play.only_one_of and other.only_one_of == play.only_one_of)
+        )
 
     def max_age_of(self, play: Play) -> timedelta:
         """Tell how old its cause may be when this play acts."""

@@ -26,6 +26,10 @@ class State(Fact):
     budgets: tuple[Budget, ...]
     holds: tuple[Hold, ...]
     attributes: dict[str, Value]
+    #: The newest answer, and the best that it said before it was revised.
+    answer: UUID | None = None
+    highest: int | None = None
+    highest_segment: Segment | None = None
 
 
 _STATE: TypeAdapter[State] = TypeAdapter(State)
@@ -67,6 +71,7 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
     """Return the recipient after a decision; unchanged unless its version is higher."""
     if decision.version <= before.version:
         return before
+    answer, highest, highest_segment = _highest(before.state, decision)
     state = State(
         decided_at=decision.decided_at,
         segment=decision.snapshot.segment,
@@ -76,6 +81,9 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         budgets=decision.budgets,
         holds=decision.holds,
         attributes=attributes_of(decision, before.attributes),
+        answer=answer,
+        highest=highest,
+        highest_segment=highest_segment,
     )
     return Recipient(
         customer_id=before.customer_id,
@@ -85,6 +93,20 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         merged_into=before.merged_into,
         test=decision.test,
     )
+
+
+def _highest(
+    before: State | None, decision: CustomerDecided
+) -> tuple[UUID | None, int | None, Segment | None]:
+    """Name the newest answer, and the best that it said through all its revisions."""
+    cause, seen = decision.cause, decision.snapshot
+    known = (before.answer, before.highest, before.highest_segment) if before else (None,) * 3
+    if cause.kind != "response" or cause.late:
+        return known
+    least = -1 if seen.score is None else seen.score
+    if known[0] == cause.id and known[1] is not None and known[1] >= least:
+        return known
+    return cause.id, seen.score, seen.segment
 
 
 def read_state(raw: object) -> State | None:

@@ -12,8 +12,9 @@ from typing import Final
 
 from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.gates import dropped, expired, release, standing
-from services.dispatcher.plan import Rulebook, too_soon
+from services.dispatcher.plan import Rulebook
 from services.dispatcher.recipients import Recipient
+from services.dispatcher.refusals import too_soon
 from services.dispatcher.slots import Taken, take
 from shared.events.outcomes import DeliveryState
 
@@ -60,7 +61,8 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
     due = replace(due, send_at=ask.now)
     refused = expired(due, ask.now) or standing(due, known.recipient, target)
     if refused is None and play is not None:
-        refused = too_soon(due, play, known.taken.person, ask.now)
+        rivals = rules.playbook.rivals(play)
+        refused = too_soon(due, play, known.taken.person, ask.now, rivals=rivals)
     refused = refused or dropped(due, known.recipient, rules.playbook, target, ask.now)
     if refused is not None:
         after = refused

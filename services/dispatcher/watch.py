@@ -9,11 +9,13 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import progress, tallies
+from services.dispatcher import coupons, progress, tallies
+from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import TARGET_STATES, Hold
 from services.dispatcher.breaker import level
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.metrics import Metrics
+from services.dispatcher.plan import Rulebook
 from shared.bus.port import Consumer
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -103,6 +105,27 @@ async def measure(
         metrics.deletions.labels(target).set(deletions.get(target, 0))
         for state in ("in_doubt", "parked"):
             metrics.attention.labels(target, state).set(attention.get((target, state), 0))
+
+
+async def refill_coupons(
+    engine: AsyncEngine,
+    rules: Rulebook,
+    metrics: Metrics,
+    bell: Bell,
+    clock: Callable[[], datetime],
+) -> None:
+    """Give codes to what waits for one, and show how many are left. Raises `DependencyAway`."""
+    pools, now = rules.playbook.coupon_pools, clock()
+    if not pools:
+        return
+    given = await coupons.refill(engine, rules, now)
+    metrics.changed(given)
+    for target in {delivery.target for delivery in given}:
+        bell.ring(target)
+    with away_as_dependency():
+        async with engine.connect() as connection:
+            for pool in await coupons.counts(connection, pools, now):
+                metrics.coupons.labels(pool.pool).set(pool.free)
 
 
 async def repeat(

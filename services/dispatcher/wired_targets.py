@@ -47,6 +47,8 @@ class Stock:
         if missing:
             wrong.append(("variants", f"no template {', '.join(missing)}: write it, or map it"))
         known = GIVEN | {w.field for w in self.names.message.values()} | do.context.keys()
+        if do.coupon is not None:
+            known |= {"coupon"}
         if do.signed_by is not None:
             known |= {"signed_by", "signed_by_role", "reply_to"}
         if not self.account.unsubscribe_url or do.contact_class not in STOPPABLE:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.dispatcher.api import build_router
 from services.dispatcher.bulk_api import build_bulk_router
+from services.dispatcher.play_api import build_play_router
 from services.dispatcher.target_api import build_target_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
@@ -44,6 +45,7 @@ def app_of(d: Dispatching) -> FastAPI:
             clock=lambda: d.now,
         ),
         build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
+        build_play_router(d.engine, ACCESS, d.rulebook.playbook, lambda: d.now),
     ]
     return make_app([Part("dispatcher", routers=routers)], d.registry)
 
