@@ -172,6 +172,7 @@ def mail_carrier(
     trusting: bool = True,
     allow_private: bool = True,
     shadow: bool = False,
+    at: datetime = NOW,
     **changes: str,
 ) -> SmtpCarrier:
     """Make the carrier of an account at a server of this machine."""
@@ -198,7 +199,7 @@ def mail_carrier(
         ),
         Desk(preset, Shelf(SOURCES if sources is None else sources), Names(message=message)),
         idempotency=Idempotency("none"),
-        clock=lambda: NOW,
+        clock=lambda: at,
         shadow=shadow,
     )
 
