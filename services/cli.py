@@ -20,6 +20,7 @@ from services.dispatcher.__main__ import build as dispatcher
 from services.dispatcher.coupon_cli import coupon
 from services.dispatcher.delivery_cli import delivery
 from services.dispatcher.play_cli import play
+from services.dispatcher.shadow_cli import shadow
 from services.dispatcher.target_cli import target
 from services.dispatcher.template_cli import template
 from services.dispatcher.try_cli import try_target
@@ -67,6 +68,7 @@ app.add_typer(target)
 app.add_typer(delivery)
 app.add_typer(play)
 app.add_typer(coupon)
+app.add_typer(shadow)
 app.add_typer(policy)
 app.add_typer(template)
 app.command(name="import")(import_rows)

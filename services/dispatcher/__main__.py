@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from sqlalchemy import text
@@ -29,6 +30,7 @@ from services.dispatcher.play_api import build_play_router
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.rate_store import add_rates
 from services.dispatcher.rates import Rate
+from services.dispatcher.shadow_api import build_shadow_router
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.target_api import build_target_router
@@ -40,6 +42,7 @@ from shared.errors import ConfigError
 from shared.events.envelope import DECISIONS, OUTCOMES
 from shared.events.vocabulary import Channel
 from shared.hosting import Part
+from shared.identifiers import hashed
 from shared.process import Context, main
 from shared.settings import Loaded, load_yaml
 
@@ -151,7 +154,8 @@ async def _part(
     ]
     herald = Herald(engine, readers, metrics, context.clock, BUDGET)
     consumer = await context.bus.subscribe("dispatcher", [DECISIONS, OUTCOMES])
-    handler = Handler(engine, rules, bell, metrics, context.clock)
+    person = partial(hashed, context.route_key()) if rules.shadows else None
+    handler = Handler(engine, rules, bell, metrics, context.clock, person=person)
     loop = ConsumeLoop(consumer, context.bus.publisher, handler, clock=context.clock)
     teller = Teller(engine, context.bus.publisher, bell, context.clock)
 
@@ -218,6 +222,7 @@ async def _part(
             ),
             build_target_router(engine, context.access, rules.targets, bell, context.clock),
             build_play_router(engine, context.access, rules.playbook, context.clock),
+            build_shadow_router(engine, context.access, rules, person, context.clock),
         ],
         tasks={
             "consume": loop.run,

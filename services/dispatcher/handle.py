@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import ledger, progress, store
+from services.dispatcher import foreign, ledger, progress, store
 from services.dispatcher.bell import Bell
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.erase import erase_customer
@@ -44,6 +44,7 @@ from shared.events.outcomes import (
     MessageState,
     MessageUnsubscribed,
 )
+from shared.events.vocabulary import Identifier
 
 _log = structlog.get_logger(__name__)
 
@@ -95,12 +96,16 @@ class Handler:
         bell: Bell,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        *,
+        person: Callable[[Identifier], str] | None = None,
     ) -> None:
+        """`person` makes an HMAC of an identifier; needed where a target is in shadow alone."""
         self._engine = engine
         self._rules = rules
         self._bell = bell
         self._metrics = metrics
         self._clock = clock
+        self._person = person
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
         """Handle a batch of the bus. Refuses nothing; raises `DependencyAway`."""
@@ -127,11 +132,14 @@ class Handler:
             await self._reports(
                 [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
             )
+            await self._foreign(events)
             await self._progress(
                 [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
             )
 
     async def _erase(self, event: CustomerErased) -> None:
+        async with self._engine.begin() as connection:
+            await foreign.forget(connection, event.people)
         counts = await erase_customer(self._engine, self._rules.targets, event, self._clock())
         if counts is None:
             return
@@ -187,6 +195,19 @@ class Handler:
             await ledger.move(connection, sent, by="report", now=now)
         self._metrics.changed(sent)
         self._bell.ring("teller")
+
+    async def _foreign(self, events: Sequence[Event]) -> None:
+        """Keep what others sent, for the report that a shadow is there for."""
+        if self._person is None or not self._rules.shadows:
+            return
+        sent = [
+            (event.id, event.data)
+            for event in events
+            if isinstance(event.data, MessageSent) and event.data.delivery_id is None
+        ]
+        if sent:
+            async with self._engine.begin() as connection:
+                await foreign.note(connection, sent, self._person)
 
     async def _report(
         self, connection: AsyncConnection, stage: MessageState, ids: Sequence[UUID]

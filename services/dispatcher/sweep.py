@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import deletions, ledger
+from services.dispatcher import deletions, foreign, ledger
 from services.dispatcher.calls import Idempotency
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.finish import take_back
@@ -51,6 +51,7 @@ async def sweep(engine: AsyncEngine, targets: Collection[str], now: datetime) ->
         values = {"now": now, "targets": known, "reason": REASON, "most": _MOST}
         async with engine.begin() as connection:
             await deletions.give_up(connection, now)
+            await foreign.prune(connection, now)
             rows = await connection.execute(_FORGOTTEN, values)
             after = [_told(ledger.delivery(row), now) for row in rows]
             await ledger.move(connection, after, by="sweep", now=now)

@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from services.dispatcher.api import build_router
 from services.dispatcher.bulk_api import build_bulk_router
 from services.dispatcher.play_api import build_play_router
+from services.dispatcher.shadow_api import build_shadow_router
 from services.dispatcher.target_api import build_target_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
 from shared.settings import Secrets
-from tests.builders.dispatching import Dispatching
+from tests.builders.dispatching import Dispatching, person
 
 ACCESS = Access(
     AccessConfig.model_validate(
@@ -44,6 +45,7 @@ def app_of(d: Dispatching) -> FastAPI:
             metrics=d.metrics,
             clock=lambda: d.now,
         ),
+        build_shadow_router(d.engine, ACCESS, d.rulebook, person, lambda: d.now),
         build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
         build_play_router(d.engine, ACCESS, d.rulebook.playbook, lambda: d.now),
     ]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from shared.database import connect
 from shared.errors import BusAway
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, decode
+from shared.identifiers import hashed
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import NOW, told
 
@@ -92,6 +94,10 @@ class Mailbag:
         return [decode(message.value) for message in self.messages]
 
 
+#: As in production, an identifier as an HMAC.
+person = partial(hashed, b"made-up route key")
+
+
 @dataclass
 class Dispatching:
     """Everything of one dispatcher; `now` is its clock."""
@@ -107,7 +113,12 @@ class Dispatching:
         self.metrics, self.bell = Metrics(self.registry), Bell()
         self.bag = Mailbag()
         self.handler = Handler(
-            self.engine, self.rulebook, self.bell, self.metrics, lambda: self.now
+            self.engine,
+            self.rulebook,
+            self.bell,
+            self.metrics,
+            lambda: self.now,
+            person=person,
         )
         self.teller = Teller(self.engine, self.bag, self.bell, lambda: self.now)
         self.lanes = {name: self.lane(name) for name in self.rulebook.targets}
