@@ -28,6 +28,8 @@ from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan import Rulebook
 from services.dispatcher.play_api import build_play_router
 from services.dispatcher.playbook import Playbook
+from services.dispatcher.preflight import Preflights
+from services.dispatcher.preflight_api import build_preflight_router
 from services.dispatcher.rate_store import add_rates
 from services.dispatcher.rates import Rate
 from services.dispatcher.shadow_api import build_shadow_router
@@ -159,6 +161,8 @@ async def _part(
     loop = ConsumeLoop(consumer, context.bus.publisher, handler, clock=context.clock)
     teller = Teller(engine, context.bus.publisher, bell, context.clock)
 
+    preflights = Preflights(engine, targets, metrics, context.clock)
+
     async def reach(stopping: asyncio.Event) -> None:
         await watch.repeat(
             stopping, lambda: watch.report_own_reach(engine, consumer, context.clock)
@@ -223,6 +227,7 @@ async def _part(
             build_target_router(engine, context.access, rules.targets, bell, context.clock),
             build_play_router(engine, context.access, rules.playbook, context.clock),
             build_shadow_router(engine, context.access, rules, person, context.clock),
+            build_preflight_router(preflights, context.access, frozenset(targets)),
         ],
         tasks={
             "consume": loop.run,
@@ -235,6 +240,7 @@ async def _part(
             ),
             "confirm": confirming,
             "herald": heralding,
+            "preflight": preflights.run,
             **{f"lane-{lane.target}": lane.run for lane in lanes},
         },
         ready=ready,

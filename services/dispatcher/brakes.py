@@ -175,8 +175,13 @@ async def read(desk: Desk, now: datetime) -> Brake:
 
 async def pause(desk: Desk, reason: str, until: datetime) -> None:
     """Stop calling a target whose account is wrong; after `until` one call tries again."""
-    async with desk.engine.begin() as connection:
-        values = {"target": desk.rules.name, "until": until, "reason": reason}
+    await pause_target(desk.engine, desk.rules.name, reason, until)
+
+
+async def pause_target(engine: AsyncEngine, name: str, reason: str, until: datetime) -> None:
+    """Stop calling the target of that name, as `pause` does."""
+    async with engine.begin() as connection:
+        values = {"target": name, "until": until, "reason": reason}
         await connection.execute(_PAUSE, values)
 
 

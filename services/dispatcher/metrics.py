@@ -71,6 +71,12 @@ class Metrics:
             registry=registry,
         )
         self._levels: dict[str, int] = {}
+        self.preflight = Gauge(
+            "nps_dispatcher_target_preflight",
+            "What the last look at a target found wrong, by reason (0: nothing)",
+            ["target", "reason"],
+            registry=registry,
+        )
         self.refused = Counter(
             "nps_dispatcher_slots_refused",
             "Deliveries that a budget delayed or suppressed",

@@ -14,6 +14,8 @@ from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import Hold, TargetState
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.holding import What, say
+from services.dispatcher.preflight import last
+from services.dispatcher.preflight_api import FindingShown
 from services.dispatcher.rates import Counted, Rate, Window, rate_of
 from shared.database import away_as_dependency
 from shared.http.auth import Access, Token
@@ -67,6 +69,13 @@ class WindowShown(BaseModel):
     left: int
 
 
+class LastLook(BaseModel):
+    """What the last preflight found wrong; nothing: all was there."""
+
+    at: AwareDatetime
+    findings: list[FindingShown]
+
+
 class TargetShown(BaseModel):
     """How a target stands; `reason`, `until` and `by` say why it is not called at full speed."""
 
@@ -84,6 +93,7 @@ class TargetShown(BaseModel):
     oldest: AwareDatetime | None
     breaker: BreakerShown
     windows: list[WindowShown]
+    preflight: LastLook | None
 
 
 class TargetChange(BaseModel):
@@ -213,6 +223,7 @@ async def _shown(
     pushes = {row.target: row for row in await connection.execute(_PUSHES)}
     attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
     windows = await rate_store.windows(connection, now)
+    looks = await last(connection, sorted(targets))
     found = []
     for row in rows:
         name, rules = row.name, targets[row.name]
@@ -236,6 +247,7 @@ async def _shown(
                     probe_at=row.broken_until,
                 ),
                 windows=_windows(rules, row, windows.get(name, []), now),
+                preflight=LastLook.model_validate(looks[name]) if name in looks else None,
             )
         )
     return found

@@ -47,6 +47,40 @@ def list_targets(context: typer.Context, *, url: Url = HERE, json: Json = False)
 
 
 @target.command()
+def check(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]…", help="else all that are enabled")
+    ] = None,
+    *,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Look at platforms now: credentials, fields, values, templates. Exit 1: something is wrong."""
+    with explained(), server(context, url) as at:
+        wanted = names or [each["name"] for each in at.get("/v1/targets")["targets"]]
+        found = [at.post(f"/v1/targets/{quote(name, safe='')}/check", {}) for name in wanted]
+    if json:
+        write_json({"reports": found})
+    else:
+        for each in found:
+            _print_report(each)
+    if any(each["findings"] for each in found):
+        raise typer.Exit(1)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    if not report["looked"]:
+        console.print(Text(f"{report['target']}: its preset does not know how to look"))
+    elif not report["findings"]:
+        console.print(Text(f"{report['target']}: all is there"))
+    for one in report["findings"]:
+        words = f"{report['target']}: {one['reason'].replace('_', ' ')}: {one['what']}"
+        console.print(Text(words), soft_wrap=True)
+
+
+@target.command()
 def pause(
     context: typer.Context,
     name: Name,

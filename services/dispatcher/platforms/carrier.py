@@ -22,7 +22,9 @@ from services.dispatcher.platforms.deals import (
     erase_deal,
     push_deal,
 )
-from services.dispatcher.platforms.exchange import Asked, SignIn, Told, exchange
+from services.dispatcher.platforms.exchange import Asked, SignIn, Told, ask_once, exchange
+from services.dispatcher.platforms.inspection import Inspection
+from services.dispatcher.platforms.operation import Operation, Step
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Tokens
 from services.dispatcher.verdict import Failure
@@ -88,6 +90,26 @@ class PlatformCarrier:
         """Delete a person; `ok` also when the platform knows nobody by these names."""
         deal = erase_deal(self._account, deletion, now=now)
         return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
+
+    async def look(self, inspection: Inspection, *, budget: timedelta) -> httpx.Response | Verdict:
+        """Ask one question that changes nothing: the good answer, or the verdict instead of it."""
+        step = Step(id=inspection.id, request=inspection.request)
+        deal = Deal(
+            operation=Operation(success="ok", steps=(step,)),
+            names=self._account.vars,
+            acts=False,
+            keyed=True,
+            message_id="preflight",
+        )
+        until = asyncio.get_running_loop().time() + budget.total_seconds()
+        flow = ask_once(self._account, deal, at=self._clock())
+        try:
+            asked = next(flow)
+            while True:
+                asked = flow.send(await self._tell(asked, until))
+        except StopIteration as stop:
+            answer: httpx.Response | Verdict = stop.value
+            return answer
 
     async def close(self) -> None:
         """End what is under way and close the connections."""

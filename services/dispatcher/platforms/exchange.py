@@ -54,6 +54,23 @@ def exchange(account: Account, deal: Deal, *, at: datetime) -> Exchange:
         return Verdict("reject", str(error))
 
 
+def ask_once(
+    account: Account, deal: Deal, *, at: datetime
+) -> Generator[Asked, Told, httpx.Response | Verdict]:
+    """Ask the first step's question alone; returns its good answer, or why there is none."""
+    try:
+        heard = yield from _ask(account, deal, deal.operation.steps[0], dict(deal.names), at)
+    except Unrenderable as error:
+        return Verdict("reject", str(error))
+    if isinstance(heard, Verdict):
+        return heard
+    ruling, response = heard
+    if response is not None:
+        return response
+    told = _detour(deal.operation.steps[0], ruling, set())
+    return told if isinstance(told, Verdict) else Verdict("reject", ruling.reason)
+
+
 def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
     names = dict(deal.names)
     done: set[tuple[str, str]] = set()

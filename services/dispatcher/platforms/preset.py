@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from services.dispatcher.platforms import render
+from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.rates import Counted
 from services.dispatcher.verdict import Regex, Rule
@@ -149,6 +150,9 @@ class Preset(Strict):
     erase: Operation | None = Field(
         None, description="deletes what is kept of a person; null: to be asked there by hand"
     )
+    preflight: tuple[Inspection, ...] = Field(
+        (), description="what must be there before anything is sent, and how to look"
+    )
     classify: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
@@ -182,7 +186,11 @@ class Preset(Strict):
                     _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
+        for inspection in self.preflight:
+            label = f"preflight.{inspection.id}"
+            _known(label, [self.headers, inspection.request.templates], given | token)
         steps = {step.id for _, operation, _ in operations for step in operation.steps}
+        steps |= {inspection.id for inspection in self.preflight}
         for rule in self.classify:
             if not steps.issuperset(rule.steps):
                 raise ValueError(f"classify: unknown step {sorted(set(rule.steps) - steps)}")
