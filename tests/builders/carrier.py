@@ -64,8 +64,10 @@ class ScriptedCarrier:
         self._flying[customer] += 1
         self.overlaps += self._flying[customer] > 1
         self.most = max(self.most, self._flying.total())
-        # One turn of the loop at least, so that a second call could overlap if it were let.
-        await asyncio.sleep(0)
-        if self.gate is not None:
-            await self.gate.wait()
-        self._flying[customer] -= 1
+        try:
+            # One turn of the loop at least, so that a second call could overlap if it were let.
+            await asyncio.sleep(0)
+            if self.gate is not None:
+                await self.gate.wait()
+        finally:
+            self._flying[customer] -= 1

@@ -1,9 +1,11 @@
-"""Be a service that is killed around one publish: `python -m tests.faults.crashing`.
+"""Be a service that is killed around one publish or call: `python -m tests.faults.crashing`.
 
-Arguments: service, `before`, `after` or `closed`, event type, and how many seconds its clock is
-ahead. The process kills itself (SIGKILL, as a power cut would) around its first publish of an event
-of that type: `before` falls between the commit of the work and its telling, `after` between the
-telling and its closing, `closed` (of due timers) as soon as that is committed.
+Arguments: service, `before`, `after` or `closed` and an event type, or `claimed` or `sent` and a
+target, and how many seconds its clock is ahead. The process kills itself (SIGKILL, as a power cut
+would) around its first publish of an event of that type: `before` falls between the commit of the
+work and its telling, `after` between the telling and its closing, `closed` (of due timers) as soon
+as that is committed. Of the first action at the target, `claimed` falls between the claim and the
+send, `sent` between the send and its record.
 """
 
 import os
@@ -11,11 +13,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 
 import orjson
 
+from services.dispatcher.calls import ActionCall, Verdict
+from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.segmenter.timers import Timers
 from shared.bus.port import Bus, Consumer, Message, Publisher
 from shared.hosting import Part
@@ -74,6 +78,23 @@ def die_when_closed() -> None:
     setattr(Timers, "tell_due", tell_and_die)  # noqa: B010 - a method is not assigned to
 
 
+def die_around_a_call(when: str, target: str) -> None:
+    """Let the carrier of one target end the process before its first action, or right after it."""
+    act = PlatformCarrier.act
+
+    async def act_and_die(
+        carrier: PlatformCarrier, call: ActionCall, *, budget: timedelta, now: datetime
+    ) -> Verdict:
+        if carrier.name == target and when == "claimed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        verdict = await act(carrier, call, budget=budget, now=now)
+        if carrier.name == target:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return verdict
+
+    setattr(PlatformCarrier, "act", act_and_die)  # noqa: B010 - a method is not assigned to
+
+
 async def main(service: str, when: str, event_type: str, ahead_s: str = "0") -> None:
     """Serve one service with the crashing bus."""
     settings = read_settings()
@@ -82,6 +103,8 @@ async def main(service: str, when: str, event_type: str, ahead_s: str = "0") -> 
     ahead = timedelta(seconds=float(ahead_s))
     if when == "closed":
         die_when_closed()
+    if when in {"claimed", "sent"}:
+        die_around_a_call(when, event_type)
 
     async def crashing(context: Context) -> Part:
         bus = CrashingBus(context.bus, when, event_type)
