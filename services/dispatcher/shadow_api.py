@@ -5,7 +5,7 @@ Counts only: no customer, no address. The present tool's sends are those that it
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -25,6 +25,8 @@ from shared.http.openapi import GUARDED
 #: As many of either side are compared, the oldest first; more are said to be left out.
 MOST: Final = 50_000
 _WEEK: Final = timedelta(days=7)
+#: Before this nothing was sent, and a day earlier is still a date.
+_FIRST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 # Alerts reach colleagues: no platform reports them as sent to a customer.
 _OURS = text("""
@@ -84,7 +86,7 @@ def build_shadow_router(
     @router.get("/v1/shadow", dependencies=[Depends(read)])
     async def shadow(since: Annotated[AwareDatetime | None, Query()] = None) -> Comparison:
         """Compare since a moment, by default the last seven days."""
-        start = since or clock() - _WEEK
+        start = clock() - _WEEK if since is None else max(since, _FIRST)
         ours: list[Ours] = []
         theirs = []
         if person is not None:

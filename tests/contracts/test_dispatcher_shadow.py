@@ -189,6 +189,8 @@ async def test_the_report_compares_with_what_the_present_tool_sent(database: str
         assert "example.com" not in answer.text
         later_on = await caller.get("/v1/shadow", params={"since": iso(NOW)}, headers=VIEWER)
         assert later_on.json()["only_theirs"] == 1
+        ever = await caller.get("/v1/shadow?since=0001-01-01T00:00:00Z", headers=VIEWER)
+        assert ever.json()["only_theirs"] == 2
         assert (await caller.get("/v1/shadow")).status_code == 401
 
 
