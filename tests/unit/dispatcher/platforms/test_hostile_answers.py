@@ -64,7 +64,7 @@ def deals(name: str) -> tuple[Account, list[Deal]]:
 
 
 @pytest.mark.parametrize("name", preset_names())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=6))
 def test_every_answer_has_a_verdict(name: str, answers: list[httpx.Response]) -> None:
     """One of the closed set, with a reason in our words; an effect that was granted is the end."""
