@@ -36,7 +36,7 @@ from services.dispatcher.shadow_api import build_shadow_router
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
 from services.dispatcher.target_api import build_target_router
-from services.dispatcher.target_settings import alerts_of
+from services.dispatcher.target_settings import alerts_of, batch_of
 from services.dispatcher.targets import Target, Targets, open_targets
 from services.dispatcher.tell import Teller
 from shared.bus.consume import ConsumeLoop
@@ -77,6 +77,7 @@ def target_rules(target: Target) -> TargetRules:
         updates=target.preset.update is not None,
         alerts=alerts_of(target.preset, settings),
         rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
+        batch=batch_of(target.preset, settings),
         breaker=BreakerRule(
             share=settings.breaker.share,
             least=settings.breaker.least,

@@ -4,7 +4,7 @@
 is closed: `judge` (pure) turns it into the next state of a delivery or a profile push.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
@@ -114,6 +114,13 @@ class Idempotency:
     shows: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Partly(Verdict):
+    """A request for several that was taken, but for `failed`: verdicts by place in it."""
+
+    failed: Mapping[int, Verdict] = field(default_factory=dict)
+
+
 class Carrier(Protocol):
     """One target, ready to be called. A call ends within `budget` and never raises but for bugs.
 
@@ -126,6 +133,14 @@ class Carrier(Protocol):
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
         """Bring the platform's profile to the wanted attributes (safe to repeat)."""
+
+    async def push_profiles(
+        self, pushes: Sequence[ProfilePush], *, budget: timedelta, now: datetime
+    ) -> list[Verdict]:
+        """Push those of several customers, in one request where the platform has a batch for it.
+
+        Returns one verdict per push, in their order.
+        """
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Trigger the action once; `in_doubt` when bytes left and no answer came."""

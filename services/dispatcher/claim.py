@@ -23,6 +23,7 @@ from services.dispatcher import (
     rate_store,
 )
 from services.dispatcher.alerting import CORRECTS, ready, saying
+from services.dispatcher.batches import grouped, most_rows
 from services.dispatcher.book import contact_of
 from services.dispatcher.calls import Correction
 from services.dispatcher.delivery import Delivery
@@ -48,7 +49,7 @@ _FREE = """
 # Her row is held, so that a merge either sees this call in flight or comes before it.
 _PUSHES = text(f"""
     WITH due AS MATERIALIZED (
-        SELECT p.customer_id, p.wanted, p.wanted_hash, p.wanted_version, p.attempts
+        SELECT p.customer_id, p.wanted, p.wanted_hash, p.wanted_version, p.attempts, p.due
         FROM pushes p
         WHERE p.target = :target AND p.state = 'due' AND p.due <= :now
             AND (SELECT r.version FROM recipients r WHERE r.customer_id = p.customer_id
@@ -131,7 +132,10 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
                     found, deletions=await _claim_deletions(connection, desk, granted, now)
                 )
             elif kind == "push":
-                found = replace(found, pushes=await _claim_pushes(connection, desk, granted, now))
+                # Whether a target works again is asked with one push.
+                batch = 1 if brake.hold.probing else desk.rules.batch
+                taken = await _claim_pushes(connection, desk, granted, batch, now)
+                found = replace(found, pushes=taken)
             else:
                 sent, turned, put_off = await _claim_deliveries(connection, desk, granted, now)
                 found = replace(found, deliveries=sent, turned=turned, put_off=put_off)
@@ -170,17 +174,27 @@ async def _claim_deletions(
 
 
 async def _claim_pushes(
-    connection: AsyncConnection, desk: Desk, most: int, now: datetime
-) -> tuple[ClaimedPush, ...]:
+    connection: AsyncConnection, desk: Desk, calls: int, batch: int, now: datetime
+) -> tuple[tuple[ClaimedPush, ...], ...]:
+    """Take pushes for so many calls, `batch` in each: every customer still has a call of her own.
+
+    Rates count calls, as platforms count requests, whatever is in them.
+    """
     name = desk.rules.name
     await connection.execute(_WALK)
+    most = most_rows(calls, batch)
     values = {"target": name, "sandbox": desk.rules.sandbox, "now": now, "most": most}
     found = await connection.execute(_PUSHES, values)
-    rows = {row.customer_id: row for row in found}
-    tokens = await _call(connection, desk, dict.fromkeys(rows))
+    due = [(row.attempts + 1, row) for row in sorted(found, key=lambda found: found.due)]
+    groups = grouped(due, batch, calls)
+    tokens = await _call(connection, desk, {row.customer_id: None for g in groups for row in g})
     if tokens:
         await connection.execute(_SENDING, {"target": name, "customers": list(tokens)})
-    return tuple(_claimed_push(rows[customer], name, token) for customer, token in tokens.items())
+    claimed = (
+        tuple(_claimed_push(r, name, tokens[r.customer_id]) for r in g if r.customer_id in tokens)
+        for g in groups
+    )
+    return tuple(group for group in claimed if group)
 
 
 def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:

@@ -157,4 +157,6 @@ class TargetRules:
     alerts: AlertSettings | None = None
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
+    #: How many profile pushes one request takes; 1: each has its own.
+    batch: int = 1
     breaker: BreakerRule = field(default_factory=BreakerRule)

@@ -63,13 +63,14 @@ class ClaimedDeletion:
 class Claim:
     """What one round brought.
 
+    `pushes`: in groups, each of which is one call.
     `turned`: deliveries that a gate kept from being sent; `put_off`: how many wait on for the same
     reason; `lost`: deliveries whose worker was lost during the call; `left`: something is due that
     a rate or another's lock left for soon; `next_due`: when the next comes that is not due yet.
     """
 
     deletions: tuple[ClaimedDeletion, ...] = ()
-    pushes: tuple[ClaimedPush, ...] = ()
+    pushes: tuple[tuple[ClaimedPush, ...], ...] = ()
     deliveries: tuple[ClaimedDelivery, ...] = ()
     turned: tuple[Delivery, ...] = ()
     put_off: int = 0
@@ -81,7 +82,7 @@ class Claim:
 
     @property
     def seen(self) -> int:
-        """How many rows it found, also those that are not called now."""
+        """How much it found, also what is not called now."""
         return self.calls + len(self.turned) + self.put_off
 
     @property

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from services.dispatcher.attributes import chosen
+from services.dispatcher.batches import said_of_target
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import pause, probe_failed, resume, slow
 from services.dispatcher.breaker import failed
@@ -71,11 +72,12 @@ class Flights:
     def start(self, taken: Claim, began: float) -> None:
         """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
         latest = began + self._spare
-        self._calls += len(taken.deletions) + len(taken.pushes) + len(taken.deliveries)
+        self._calls += taken.calls
         for deletion in taken.deletions:
             self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, latest)))
-        for push in taken.pushes:
-            self.tasks.add(asyncio.create_task(self._push(push, taken.probing, latest)))
+        for group in taken.pushes:
+            pushing = self._push if len(group) == 1 else self._push_together
+            self.tasks.add(asyncio.create_task(pushing(group, taken.probing, latest)))
         for delivery in taken.deliveries:
             self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
 
@@ -113,14 +115,9 @@ class Flights:
             reason=after.reason,
         )
 
-    async def _push(self, claimed: ClaimedPush, probing: bool, latest: float) -> None:
-        wanted = claimed.wanted
-        push = ProfilePush(
-            customer_id=wanted.customer_id,
-            identifiers=claimed.identifiers,
-            version=wanted.version,
-            attributes=wanted.attributes,
-        )
+    async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, latest: float) -> None:
+        (claimed,) = group
+        wanted, push = claimed.wanted, _call_of(claimed)
         budget, now = self._around.budget, self._around.clock()
         late = _too_late(latest)
         verdict = await self._asked(
@@ -130,21 +127,61 @@ class Flights:
         )
         ended = self._around.clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
-        seconds = await self._recorder.record(
-            EndedPush(claimed, after, ended, _outcome(verdict, late))
+        result = EndedPush(claimed, after, ended, _outcome(verdict, late))
+        self._pushed(result, verdict, await self._recorder.record(result))
+        self._log_push(result, verdict)
+
+    async def _push_together(
+        self, group: tuple[ClaimedPush, ...], probing: bool, latest: float
+    ) -> None:
+        """Push for several customers by one call; each goes on from there by herself."""
+        calls = [_call_of(claimed) for claimed in group]
+        budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
+        verdicts = await self._all_asked(
+            late,
+            len(group),
+            lambda: self._carrier.push_profiles(calls, budget=budget, now=now),
+            probing,
         )
-        if seconds is not None and after.state == "reached":
-            self._around.metrics.push_seconds.labels(self._target).observe(max(0.0, seconds))
-        self._around.metrics.attempts.labels(self._target, "push", verdict.outcome).inc()
+        ended = self._around.clock()
+        # One call for the breaker, however many were in it.
+        counts = [_outcome(said_of_target(verdicts), late), *[None] * (len(group) - 1)]
+        results = [
+            EndedPush(c, judge_push(c.wanted.customer_id, v, c.attempt, ended), ended, count)
+            for c, v, count in zip(group, verdicts, counts, strict=True)
+        ]
+        written = await self._recorder.record_all(results)
+        self._around.metrics.batch.labels(self._target).observe(len(group))
+        for result, verdict, seconds in zip(results, verdicts, written, strict=True):
+            self._pushed(result, verdict, seconds)
+            # A line for each would cost more than all the rest.
+            if result.after.state != "reached":
+                self._log_push(result, verdict)
+        _log.info(
+            "dispatcher.pushed_together",
+            target=self._target,
+            pushes=len(group),
+            reached=sum(result.after.state == "reached" for result in results),
+        )
+
+    def _pushed(self, result: EndedPush, verdict: Verdict, seconds: float | None) -> None:
+        metrics = self._around.metrics
+        if seconds is not None and result.after.state == "reached":
+            metrics.push_seconds.labels(self._target).observe(max(0.0, seconds))
+        metrics.attempts.labels(self._target, "push", verdict.outcome).inc()
+
+    def _log_push(self, result: EndedPush, verdict: Verdict) -> None:
+        wanted = result.claimed.wanted
         _log.info(
             "dispatcher.pushed",
             customer_id=str(wanted.customer_id),
             version=wanted.version,
             target=self._target,
-            attempt=claimed.attempt,
+            attempt=result.claimed.attempt,
             outcome=verdict.outcome,
-            state=after.state,
-            reason=after.reason,
+            state=result.after.state,
+            reason=result.after.reason,
         )
 
     async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
@@ -195,13 +232,28 @@ class Flights:
     async def _asked(
         self, late: Verdict | None, ask: Callable[[], Awaitable[Verdict]], probing: bool
     ) -> Verdict:
+        """Make one call for one customer."""
+
+        async def alone() -> list[Verdict]:
+            return [await ask()]
+
+        (verdict,) = await self._all_asked(late, 1, alone, probing)
+        return verdict
+
+    async def _all_asked(
+        self,
+        late: Verdict | None,
+        count: int,
+        ask: Callable[[], Awaitable[list[Verdict]]],
+        probing: bool,
+    ) -> list[Verdict]:
         """Make one call. Its slot is free once all is done that the answer says of the target."""
         try:
             if late is not None:
-                return late
-            verdict = await ask()
-            await self._heed(verdict, probing, self._around.clock())
-            return verdict
+                return [late] * count
+            verdicts = await ask()
+            await self._heed(said_of_target(verdicts), probing, self._around.clock())
+            return verdicts
         finally:
             # The lane is woken only if it may have left work for want of a slot.
             if self._calls == self._desk.rules.concurrency:
@@ -227,6 +279,17 @@ async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: bool) ->
         await probe_failed(desk, now)
     elif probing:
         await resume(desk, now)
+
+
+def _call_of(claimed: ClaimedPush) -> ProfilePush:
+    """Put a claimed push into the words of a carrier."""
+    wanted = claimed.wanted
+    return ProfilePush(
+        customer_id=wanted.customer_id,
+        identifiers=claimed.identifiers,
+        version=wanted.version,
+        attributes=wanted.attributes,
+    )
 
 
 def _outcome(verdict: Verdict, late: Verdict | None) -> Outcome | None:

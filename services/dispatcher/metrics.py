@@ -23,8 +23,15 @@ class Metrics:
         )
         self.attempts = Counter(
             "nps_dispatcher_attempts",
-            "Calls to targets by kind (push, action, deletion) and outcome",
+            "Attempts by kind (push, action, deletion) and outcome; each push of a batch is one",
             ["target", "kind", "outcome"],
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "nps_dispatcher_batch_pushes",
+            "Profile pushes that shared one request",
+            ["target"],
+            buckets=(2, 5, 10, 20, 50, 75, 100, 200, 500, 1000),
             registry=registry,
         )
         self.oldest = Gauge(

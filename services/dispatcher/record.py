@@ -4,7 +4,7 @@ So a busy lane pays one commit for many calls, and a quiet one waits for nobody.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,7 +65,7 @@ class Recorder:
         self._desk = desk
         self._clock = clock
         self._patience = patience_s
-        self._waiting: list[tuple[Ended, asyncio.Future[float | None]]] = []
+        self._waiting: list[tuple[Sequence[Ended], asyncio.Future[list[float | None]]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, ended: Ended) -> float | None:
@@ -73,7 +73,12 @@ class Recorder:
 
         None: the lease was lost, or the database was away for too long; another will judge it.
         """
-        future: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        (written,) = await self.record_all([ended])
+        return written
+
+    async def record_all(self, ended: Sequence[Ended]) -> list[float | None]:
+        """Record several in one transaction; returns what `record` does, for each."""
+        future: asyncio.Future[list[float | None]] = asyncio.get_running_loop().create_future()
         self._waiting.append((ended, future))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
@@ -83,15 +88,16 @@ class Recorder:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                written = await self._write([ended for ended, _ in batch])
+                written = iter(await self._write([one for ended, _ in batch for one in ended]))
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            for (_, future), seconds in zip(batch, written, strict=True):
+            for ended, future in batch:
+                theirs = [next(written) for _ in ended]
                 if not future.done():
-                    future.set_result(seconds)
+                    future.set_result(theirs)
 
     async def _write(self, batch: list[Ended]) -> list[float | None]:
         """Write until the database takes it; a bug is raised to every call of the batch."""

@@ -85,6 +85,9 @@ class TargetSettings(Strict):
     windows: tuple[Window, ...] | None = Field(
         None, description="rates that this account is granted, instead of the preset's"
     )
+    batch: int | None = Field(
+        None, ge=1, le=1000, description="pushes in one request, 1: each alone; else preset's"
+    )
     breaker: Breaker = Field(default_factory=Breaker, description="when it is left alone")
     idempotency: Literal["preset", "none"] = Field(
         "preset", description="none: this account does not recognise a repeated key"
@@ -144,6 +147,16 @@ def check_names(preset: Preset | Wired, settings: TargetSettings) -> None:
     for action, event in settings.events.items():
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
+    batch_of(preset, settings)
+
+
+def batch_of(preset: Preset | Wired, settings: TargetSettings) -> int:
+    """Tell how many profile pushes share a request. Raises `ConfigError`."""
+    operation = preset.push_profile if isinstance(preset, Preset) else None
+    most = operation.batch.max_items if operation and operation.batch else 1
+    if settings.batch is not None and settings.batch > most:
+        raise ConfigError(f"batch: this platform takes {most} in one request at most")
+    return settings.batch or most
 
 
 def alerts_of(preset: Preset | Wired, settings: TargetSettings) -> AlertSettings | None:

@@ -13,10 +13,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from services.sandbox.connection import cut_connection, keep_waiting
 from services.sandbox.entries import (
     ActionCall,
+    BatchCall,
     Entry,
     ErasureCall,
     ProfileCall,
     Which,
+    read_batch,
     reference,
 )
 from services.sandbox.record import LONGEST, Record
@@ -58,6 +60,16 @@ def make_router(record: Record, page: str) -> APIRouter:
         """Write a profile, as a campaign platform would."""
         entry, switch = record.receive(account, call, key)
         return await _answer(entry, switch, request)
+
+    @router.post("/api/{account}/profiles/batch", responses=_MISBEHAVING)
+    async def post_profiles(account: Account, call: BatchCall, request: Request) -> Response:
+        """Write several profiles; those that are not as they should be are told by index."""
+        calls, errors = read_batch(call)
+        if not calls:
+            return JSONResponse({"errors": errors})
+        entries, switch = record.receive_batch(account, calls)
+        answer = await _answer(entries[0], switch, request)
+        return JSONResponse({"errors": errors}) if answer.status_code == 200 else answer
 
     @router.post("/api/{account}/actions", responses=_MISBEHAVING)
     async def post_action(

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from services.sandbox.switches import Account, Kind, Mode, Switch
 
@@ -24,6 +24,14 @@ class ProfileCall(BaseModel):
     customer: str = Field(max_length=200)
     email: str | None = Field(default=None, max_length=320)
     attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+class BatchCall(BaseModel):
+    """The body of a batch: profiles, each of which is taken or not by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    profiles: Annotated[list[Any], Field(min_length=1, max_length=1000)]
 
 
 class ActionCall(BaseModel):
@@ -68,8 +76,9 @@ Call = ProfileCall | ActionCall | ErasureCall
 class Entry(BaseModel):
     """One call as the page shows it.
 
-    `repeat`: the key had taken effect before. `effect`: this call did something. `status`: the HTTP
-    status answered, None where the sandbox never answered.
+    `batch`: how many profiles came by the same request (null: it came alone). `repeat`: the key had
+    taken effect before. `effect`: this call did something. `status`: the HTTP status answered, None
+    where the sandbox never answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -83,6 +92,7 @@ class Entry(BaseModel):
     effect: bool
     mode: Mode
     status: int | None
+    batch: int | None = None
     call: dict[str, Any]
 
 
@@ -119,6 +129,7 @@ def receive(
     known_keys: Collection[str],
     number: int,
     at: datetime,
+    batch: int | None = None,
 ) -> Entry:
     """Decide what one call does. `known_keys` are those that took effect at this account."""
     repeat = call.KIND == "action" and key is not None and key in known_keys
@@ -135,9 +146,22 @@ def receive(
         effect=not refused and not ignored,
         mode=switch.mode,
         status=_status(call.KIND, switch.mode, ignored=ignored),
+        batch=batch,
         # Who is to be forgotten is not written down by her address, least of all now.
         call=call.model_dump(mode="json", exclude={"email"} if call.KIND == "erasure" else None),
     )
+
+
+def read_batch(call: BatchCall) -> tuple[list[ProfileCall], list[dict[str, Any]]]:
+    """Read the profiles of a batch one by one; tells of those that are none by their place."""
+    read: list[ProfileCall] = []
+    errors: list[dict[str, Any]] = []
+    for index, profile in enumerate(call.profiles):
+        try:
+            read.append(ProfileCall.model_validate(profile))
+        except ValidationError:
+            errors.append({"index": index, "code": "invalid"})
+    return read, errors
 
 
 def reference(entry: Entry) -> str | None:

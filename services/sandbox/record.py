@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from services.sandbox.entries import Call, Counters, Entry, ErasureCall, Which, receive
+from services.sandbox.entries import (
+    Call,
+    Counters,
+    Entry,
+    ErasureCall,
+    ProfileCall,
+    Which,
+    receive,
+)
 from services.sandbox.journal import Journal
 from services.sandbox.switches import ACCOUNTS, Account, Switch, Switches, all_ok, take, turn
 
@@ -51,6 +59,28 @@ class Record:
     def receive(self, account: Account, call: Call, key: str | None) -> tuple[Entry, Switch]:
         """Take one call: decide, write down, remember, tell. Returns the switch that held, too."""
         switch, self._switches = take(self._switches, account, call.KIND)
+        entry = self._receive(account, call, key, switch)
+        self._announce()
+        return entry, switch
+
+    def receive_batch(
+        self, account: Account, calls: Sequence[ProfileCall]
+    ) -> tuple[list[Entry], Switch]:
+        """Take the profiles of one request: each is shown, and the switch counts one call."""
+        switch, self._switches = take(self._switches, account, ProfileCall.KIND)
+        entries = [self._receive(account, call, None, switch, batch=len(calls)) for call in calls]
+        self._announce()
+        return entries, switch
+
+    def _receive(
+        self,
+        account: Account,
+        call: Call,
+        key: str | None,
+        switch: Switch,
+        *,
+        batch: int | None = None,
+    ) -> Entry:
         entry = receive(
             account,
             call,
@@ -59,14 +89,14 @@ class Record:
             known_keys=self._keys[account],
             number=self._number + 1,
             at=self._clock(),
+            batch=batch,
         )
         if isinstance(call, ErasureCall) and entry.effect:
             self._erase(account, call)
         # Before the answer: a kill between the two must not make the sandbox forget an effect.
         self._journal.append(entry)
         self._remember(entry)
-        self._announce()
-        return entry, switch
+        return entry
 
     def turn(self, account: Which, switch: Switch) -> None:
         """Turn a switch."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,8 +17,8 @@ class ScriptedCarrier:
     """Answers `OK` unless `on_push`, `on_act`, `on_erase` say otherwise (given the call's number).
 
     `gate`, when set, holds every call until the event is set. `kinds` is the order of calls as
-    (kind, customer). `overlaps` counts moments with two calls in flight for one customer, `most` is
-    how many were in flight at once.
+    (kind, customer), `batches` are pushes that came together. `overlaps` counts moments with two
+    calls in flight for one customer, `most` is how many were in flight at once.
     """
 
     name: str = "sandbox"
@@ -31,8 +31,10 @@ class ScriptedCarrier:
     actions: list[ActionCall] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     kinds: list[tuple[str, UUID]] = field(default_factory=list)
+    batches: list[tuple[ProfilePush, ...]] = field(default_factory=list)
     overlaps: int = 0
     most: int = 0
+    _calls: int = 0
     _flying: Counter[UUID] = field(default_factory=Counter)
 
     async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
@@ -42,6 +44,17 @@ class ScriptedCarrier:
         number = len(self.pushes)
         await self._fly("push", push.customer_id)
         return self.on_push(number)
+
+    async def push_profiles(
+        self, pushes: Sequence[ProfilePush], *, budget: timedelta, now: datetime
+    ) -> list[Verdict]:
+        """Note a batch; `on_push` is asked for each, by the number of the push."""
+        del budget, now
+        first = len(self.pushes) + 1
+        self.pushes.extend(pushes)
+        self.batches.append(tuple(pushes))
+        await self._fly("push", *(push.customer_id for push in pushes))
+        return [self.on_push(first + place) for place in range(len(pushes))]
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Note the action and answer by the script."""
@@ -59,15 +72,17 @@ class ScriptedCarrier:
         await self._fly("erase", deletion.customer_id)
         return self.on_erase(number)
 
-    async def _fly(self, kind: str, customer: UUID) -> None:
-        self.kinds.append((kind, customer))
-        self._flying[customer] += 1
-        self.overlaps += self._flying[customer] > 1
-        self.most = max(self.most, self._flying.total())
+    async def _fly(self, kind: str, *customers: UUID) -> None:
+        self.kinds.extend((kind, customer) for customer in customers)
+        self._flying.update(customers)
+        self.overlaps += any(self._flying[customer] > 1 for customer in customers)
+        self._calls += 1
+        self.most = max(self.most, self._calls)
         try:
             # One turn of the loop at least, so that a second call could overlap if it were let.
             await asyncio.sleep(0)
             if self.gate is not None:
                 await self.gate.wait()
         finally:
-            self._flying[customer] -= 1
+            self._flying.subtract(customers)
+            self._calls -= 1

@@ -99,6 +99,8 @@ class Fake(ABC):
 
     def __init__(self) -> None:
         self.calls: list[httpx.Request] = []
+        #: A first name that this platform cannot write: such an item of a batch is refused.
+        self.poison = "a name that nobody has"
         self._scripted: list[tuple[str, Answer]] = []
 
     def then(self, path: str, *answers: Answer) -> None:

@@ -49,13 +49,30 @@ class Sink:
     async def profile(self, request: Request) -> Response:
         """Take a profile push."""
         account, body = request.path_params["account"], await request.json()
-        name = body.get("email") or body["customer"]  # of some only a telephone number is known
         if status := self.answer.get(account):
+            name = body.get("email") or body["customer"]
             self.refused[f"{account} profile {name}"] += 1
             return Response(status_code=status)
-        self.profiles[name] = body["attributes"]
-        self.pushes[f"{account} {name}"].append(body["attributes"])
+        self._keep(account, body)
         return JSONResponse({})
+
+    async def profiles_of(self, request: Request) -> Response:
+        """Take a batch of profile pushes."""
+        account, body = request.path_params["account"], await request.json()
+        if status := self.answer.get(account):
+            for profile in body["profiles"]:
+                name = profile.get("email") or profile["customer"]
+                self.refused[f"{account} profile {name}"] += 1
+            return Response(status_code=status)
+        for profile in body["profiles"]:
+            self._keep(account, profile)
+        return JSONResponse({"errors": []})
+
+    def _keep(self, account: str, profile: dict[str, Any]) -> None:
+        # Of some only a telephone number is known.
+        name = profile.get("email") or profile["customer"]
+        self.profiles[name] = profile["attributes"]
+        self.pushes[f"{account} {name}"].append(profile["attributes"])
 
     async def action(self, request: Request) -> Response:
         """Take an action; a known key changes nothing."""
@@ -98,6 +115,7 @@ async def open_sink() -> AsyncIterator[Sink]:
     app = Starlette(
         routes=[
             Route("/api/{account}/profiles", sink.profile, methods=["PUT"]),
+            Route("/api/{account}/profiles/batch", sink.profiles_of, methods=["POST"]),
             Route("/api/{account}/actions", sink.action, methods=["POST"]),
             Route("/api/{account}/erasures", sink.erasure, methods=["POST"]),
         ]

@@ -93,7 +93,7 @@ async def test_a_push_arrives(case: Case) -> None:
     """The plain path of a profile, to the byte."""
     fake = case.fake()
     assert (await push(case, fake)).outcome == "ok"
-    _golden(case, "push", fake)
+    golden(case, "push", fake)
 
 
 @acting
@@ -103,7 +103,7 @@ async def test_an_action_takes_effect_once(case: Case) -> None:
     verdict = await act(case, fake)
     assert verdict.outcome == "accepted", verdict
     assert fake.effects == 1
-    _golden(case, "act", fake)
+    golden(case, "act", fake)
 
 
 @acting
@@ -288,13 +288,13 @@ async def test_a_hostile_value_stays_a_value(case: Case, hostile: str) -> None:
     ]
     for call, like in zip(fake.calls, plain.calls, strict=True):
         assert call.headers.keys() == like.headers.keys()
-        assert _shape(call) == _shape(like)
+        assert shape(call) == shape(like)
     secrets = [value.encode() for value in case.environ.values()]
     bodies = b"".join(call.content for call in fake.calls if call.extensions.get("effect"))
     assert not any(secret in bodies for secret in secrets)
 
 
-def _shape(call: httpx.Request) -> object:
+def shape(call: httpx.Request) -> object:
     """Tell how a body is built, whatever its texts say."""
     kind = call.headers.get("Content-Type", "")
     if not call.content:
@@ -409,7 +409,7 @@ def test_each_case_has_a_table_of_errors(case: Case) -> None:
     assert {"disable_target", "reject", "throttle"} <= {error.outcome for error in case.errors}
 
 
-def _golden(case: Case, what: str, fake: Fake) -> None:
+def golden(case: Case, what: str, fake: Fake) -> None:
     """Compare every call with its golden file, in order."""
     for number, call in enumerate(fake.calls, 1):
         name = f"{case.preset}-{what}-{number}"

@@ -61,6 +61,24 @@ def action() -> ActionCall:
     return replace(platforms.ACTION, delivery_id=uuid4(), deadline=utc_now() + timedelta(hours=1))
 
 
+async def test_it_takes_profiles_together_and_names_the_one_it_cannot_read(
+    sandbox: Process, targets: Targets
+) -> None:
+    """Each is shown, with how many came by one request; a switch holds for all of them."""
+    asked = [
+        replace(platforms.PUSH, customer_id=uuid4(), identifiers=platforms.person(email=email))
+        for email in ("a@example.com", f"{'x' * 400}@example.com", "b@example.com")
+    ]
+    lane = targets["sandbox"].carrier
+    verdicts = await lane.push_profiles(asked, budget=BUDGET, now=utc_now())
+    assert [verdict.outcome for verdict in verdicts] == ["ok", "reject", "ok"]
+    shown = [(e["call"]["email"], e["batch"]) for e in await received(sandbox, "main")]
+    assert shown == [("b@example.com", 2), ("a@example.com", 2)]
+    await turn(sandbox, mode="429", next=1)
+    verdicts = await lane.push_profiles(asked, budget=BUDGET, now=utc_now())
+    assert [verdict.outcome for verdict in verdicts] == ["throttle"] * 3
+
+
 async def test_it_shows_what_was_pushed_and_done(sandbox: Process, targets: Targets) -> None:
     """Attributes, context and key arrive under the names the page shows."""
     call = action()

@@ -6,14 +6,22 @@ how long.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls import (
+    ActionCall,
+    Deletion,
+    Idempotency,
+    Partly,
+    ProfilePush,
+    Verdict,
+)
 from services.dispatcher.platforms.deals import (
     Account,
     Deal,
@@ -27,6 +35,14 @@ from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Operation, Step
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Tokens
+from services.dispatcher.platforms.together import (
+    OF_A_CUSTOMER,
+    Member,
+    batch_deal,
+    groups,
+    halves,
+    members,
+)
 from services.dispatcher.verdict import Failure
 from services.dispatcher.wire import failure_of
 
@@ -36,6 +52,9 @@ _ATTEMPTS = 3
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
 #: Not worth beginning a request with less time than this.
 _LEAST_S = 0.05
+#: Two poisonous items of a hundred are found with fewer; rates count a batch as one call, so what
+#: it needs beyond that is bounded. Whoever is not reached is tried again, with others and fewer.
+_MOST_REQUESTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,50 @@ class PlatformCarrier:
         """Bring the platform's profile to the wanted attributes (safe to repeat)."""
         deal = push_deal(self._account, self._names, push, now=now)
         return deal if isinstance(deal, Verdict) else await self._do(deal, budget)
+
+    async def push_profiles(
+        self, pushes: Sequence[ProfilePush], *, budget: timedelta, now: datetime
+    ) -> list[Verdict]:
+        """Push those of several customers by the preset's batch; each alone where it has none.
+
+        A batch that is refused as a whole is cut in halves until who is refused is alone.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + budget.total_seconds()
+        told: dict[int, Verdict] = {}
+        waiting = deque(self._groups(pushes, now))
+        for _ in range(_MOST_REQUESTS):
+            left = until - loop.time()
+            if not waiting or left < _LEAST_S:
+                break
+            group = waiting.popleft()
+            verdict = await self._push_group(group, timedelta(seconds=left), now)
+            if len(group) > 1 and verdict.outcome in OF_A_CUSTOMER:
+                waiting.extendleft(reversed(halves(group)))
+                continue
+            failed = verdict.failed if isinstance(verdict, Partly) else {}
+            told.update((one.place, failed.get(n, verdict)) for n, one in enumerate(group))
+            if verdict.outcome in ("throttle", "disable_target"):
+                # It is said of the target: the rest would hear the same.
+                told.update((one.place, verdict) for others in waiting for one in others)
+                break
+        later = Verdict("retry", "others of its batch took all the time: its turn comes next")
+        return [told.get(place, later) for place in range(len(pushes))]
+
+    def _groups(self, pushes: Sequence[ProfilePush], now: datetime) -> list[list[Member]]:
+        operation = self._account.preset.push_profile
+        if operation is None or operation.batch is None:
+            return [[Member(place, push)] for place, push in enumerate(pushes)]
+        found = members(self._account, self._names, operation.batch, pushes, now=now)
+        return groups(operation.batch, found)
+
+    async def _push_group(
+        self, group: Sequence[Member], budget: timedelta, now: datetime
+    ) -> Verdict:
+        operation = self._account.preset.push_profile
+        if len(group) == 1 or operation is None:
+            return await self.push_profile(group[0].push, budget=budget, now=now)
+        return await self._do(batch_deal(self._account, operation, group, now=now), budget)
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Trigger the action once; `in_doubt` when bytes left and no answer came."""

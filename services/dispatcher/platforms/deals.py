@@ -48,6 +48,8 @@ class Deal:
     channel: Channel | None = None
     contact_class: str | None = None
     deadline: datetime | None = None
+    #: The names of each item, where it is a batch: then `names` are those they have in common.
+    members: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

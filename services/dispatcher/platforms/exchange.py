@@ -16,11 +16,12 @@ import httpx
 from services.dispatcher.calls import Verdict
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
-from services.dispatcher.platforms.operation import Step
+from services.dispatcher.platforms.operation import Batch, Step
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.reading import onward
 from services.dispatcher.platforms.render import Unrenderable
-from services.dispatcher.verdict import Failure, Ruling, classify
+from services.dispatcher.platforms.together import partly
+from services.dispatcher.verdict import Failure, Rule, Ruling, classify
 
 #: References are for people and status calls: cut off they are worth nothing, and a novel does not
 #: fill our rows.
@@ -49,6 +50,8 @@ Exchange = Generator[Asked, Told, Verdict]
 def exchange(account: Account, deal: Deal, *, at: datetime) -> Exchange:
     """Hold the conversation; `at` is the time of this attempt."""
     try:
+        if deal.members and deal.operation.batch is not None:
+            return (yield from _together(account, deal, deal.operation.batch, at))
         return (yield from _walk(account, deal, at))
     except Unrenderable as error:
         return Verdict("reject", str(error))
@@ -98,8 +101,30 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
         step = deal.operation.step(following)
 
 
+def _together(account: Account, deal: Deal, batch: Batch, at: datetime) -> Exchange:
+    """Make the one request of a batch; what failed of it is told by place."""
+    step = Step(id=batch.step, request=batch.request)
+    # Where items are told apart, that comes before whatever a rule makes of an answer for one.
+    told = Rule(status=("2xx",), path=f"{batch.failures.items}[0]", present=True, then="ok")
+    heard = yield from _ask(account, deal, step, dict(deal.names), at, first=(told,))
+    if isinstance(heard, Verdict):
+        return heard
+    ruling, response = heard
+    if response is None:
+        refused = _detour(step, ruling, set())
+        return refused if isinstance(refused, Verdict) else Verdict("reject", ruling.reason)
+    success = Verdict(deal.operation.success, ruling.reason)
+    return partly(batch.failures, response, deal.members, success, step=step.id)
+
+
 def _ask(
-    account: Account, deal: Deal, step: Step, names: dict[str, Any], at: datetime
+    account: Account,
+    deal: Deal,
+    step: Step,
+    names: dict[str, Any],
+    at: datetime,
+    *,
+    first: tuple[Rule, ...] = (),
 ) -> Generator[Asked, Told, Verdict | tuple[Ruling, httpx.Response | None]]:
     """Make one step's request, with one new token if the platform refuses the present one.
 
@@ -116,7 +141,8 @@ def _ask(
         told = yield write_request(account, deal, step, names, effect=effect, at=at)
         if not isinstance(told, httpx.Response | Failure):
             raise TypeError(f"a request is answered by a response or a failure, not {told!r}")
-        ruling = classify(told, account.preset.classify, step=step.id, effect=effect, now=at)
+        rules = (*first, *account.preset.classify)
+        ruling = classify(told, rules, step=step.id, effect=effect, now=at)
         if ruling.outcome in ("ok", "accepted") and isinstance(told, httpx.Response):
             return ruling, told
         if ruling.outcome != "auth_refresh":

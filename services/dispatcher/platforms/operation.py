@@ -131,6 +131,49 @@ class Step(Strict):
         return frozenset({*branch, *self.after.values()})
 
 
+class ItemRule(Strict):
+    """What a batch's answer says of one item that failed: the first rule that matches."""
+
+    path: Path = Field(description="in what is told of the item")
+    values: tuple[str, ...] = Field(min_length=1, description="texts, one of which is at `path`")
+    then: Literal["retry", "throttle", "suppressed", "park", "reject"]
+    reason: str = Field(description="in our words")
+
+
+class Failures(Strict):
+    """Where a good answer to a batch tells which items failed; the others were taken."""
+
+    items: Path = Field(description="a list; not there or empty: all were taken")
+    index: Path | None = Field(None, description="in each: its place in the request, from 0")
+    names: dict[str, Path] = Field(
+        default_factory=dict,
+        description="or a name of the item → in each: a text, or a list of them, that equals it",
+    )
+    rules: tuple[ItemRule, ...] = ()
+    otherwise: str = Field(description="why any other is rejected, in our words")
+
+    @model_validator(mode="after")
+    def _says_which(self) -> "Failures":
+        if (self.index is None) == (not self.names):
+            raise ValueError("give `index` or `names`")
+        return self
+
+
+class Batch(Strict):
+    """One request for several profile pushes.
+
+    A whole answer that is not good is classified like that of `step`. If it refuses, it is asked
+    again in halves, and in the end for each alone by the operation's own steps.
+    """
+
+    max_items: int = Field(ge=2, le=1000)
+    max_bytes: int = Field(ge=1024, description="of the request's body")
+    step: str = Field(description="whose needs and rules hold for the batch, too")
+    request: Request = Field(description="`{{items}}` stands for the list")
+    item: Any = Field(description="one of them, by the names of a push")
+    failures: Failures
+
+
 class Key(Strict):
     """The platform recognises a repeat by the key we send."""
 
@@ -169,6 +212,7 @@ class Operation(Strict):
     classes: tuple[ContactClass, ...] | None = Field(
         None, description="actions only: classes of contact it may carry; null: all"
     )
+    batch: Batch | None = Field(None, description="pushes only: several by one request")
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -183,6 +227,8 @@ class Operation(Strict):
             missing = step.targets() - {*ids, *ENDS}
             if missing:
                 raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
+        if self.batch is not None and self.batch.step not in ids:
+            raise ValueError(f"batch: there is no step {self.batch.step}")
         return self
 
     @property

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.inspection import Inspection
-from services.dispatcher.platforms.operation import Operation
+from services.dispatcher.platforms.operation import Batch, Operation
 from services.dispatcher.rates import Counted
 from services.dispatcher.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
@@ -186,6 +186,8 @@ class Preset(Strict):
                     _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
+            if operation.batch is not None:
+                _check_batch(label, self, operation.batch, given | token)
         for inspection in self.preflight:
             label = f"preflight.{inspection.id}"
             _known(label, [self.headers, inspection.request.templates], given | token)
@@ -243,6 +245,23 @@ def may_write(field: str, never_written: tuple[str, ...]) -> bool:
     """Tell whether a field is neither one of consent nor among those of a platform's own."""
     forbidden = (*NEVER_WRITTEN, *(glob.lower() for glob in never_written))
     return not any(fnmatchcase(field.lower(), glob) for glob in forbidden)
+
+
+def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]) -> None:
+    """Check that a batch names only what is the same for all of its items, or theirs."""
+    if label != "push_profile":
+        raise ValueError(f"{label}: only pushes are harmless enough to go together")
+    if batch.request.url is not None or batch.request.base_url is not None:
+        raise ValueError(f"{label}.batch: its request has a `path` below base_url")
+    known = given | {"sent_at", "items"}
+    _known(f"{label}.batch", [batch.request.templates, preset.headers], known)
+    if "items" not in render.names(batch.request.body):
+        raise ValueError(f"{label}.batch: the body has no {{{{items}}}}")
+    _known(f"{label}.batch.item", [batch.item, *map(_as_name, batch.failures.names)], PUSH | given)
+
+
+def _as_name(name: str) -> str:
+    return f"{{{{{name}}}}}"
 
 
 def _host(address: str) -> str:

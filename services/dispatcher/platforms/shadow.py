@@ -18,6 +18,7 @@ from services.dispatcher.calls import (
 )
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
+from services.dispatcher.platforms.one_by_one import OneByOne
 from services.dispatcher.platforms.operation import Step
 from services.dispatcher.platforms.render import Unrenderable
 
@@ -25,7 +26,7 @@ from services.dispatcher.platforms.render import Unrenderable
 _TOLD_LATER: Final = "0"
 
 
-class ShadowCarrier:
+class ShadowCarrier(OneByOne):
     """One target that is rehearsed and never called."""
 
     def __init__(self, name: str, account: Account, names: Names, idempotency: Idempotency) -> None:

@@ -45,13 +45,20 @@ class FakeBraze(Fake):
         return httpx.Response(404, json={"message": "Invalid URL"})
 
     def _track(self, given: list[dict[str, Any]]) -> httpx.Response:
-        for one in given:
+        errors = []
+        for index, one in enumerate(given):
+            if one.get("first_name") == self.poison:
+                error = {"type": "a value is invalid", "input_array": "attributes", "index": index}
+                errors.append(error)
+                continue
             name, only_known = one.pop("external_id"), one.pop("_update_existing_only", False)
             if name not in self.users and only_known:
                 continue
             user = self.users.setdefault(name, {"email_subscribe": "subscribed"})
             user.update(one)
         said = {"message": "success", "attributes_processed": len(given)}
+        if errors:
+            return httpx.Response(201, json={**said, "errors": errors})
         return httpx.Response(201, json=said)
 
     def _shown(self, name: str, fields: list[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -37,8 +38,14 @@ class FakeCustomerIo(Fake):
         assert (request.url.host, request.url.path) == ("track-eu.customer.io", _BATCH)
         if signed != _BASIC:
             return failed(401)
-        (item,) = json.loads(request.content)["batch"]
-        return self._take(item, item["identifiers"]["email"])
+        assert len(request.content) <= 500_000
+        errors = []
+        for index, item in enumerate(json.loads(request.content)["batch"]):
+            if item.get("attributes", {}).get("first_name") == self.poison:
+                errors.append(index)
+            else:
+                self._take(item, item["identifiers"]["email"])
+        return partly(207, errors) if errors else httpx.Response(200, json={})
 
     def _shown(self, email: str) -> httpx.Response:
         person = self.people.get(email)
@@ -47,7 +54,7 @@ class FakeCustomerIo(Fake):
         said = {"id": "", "attributes": {"email": email}, **person}
         return httpx.Response(200, json={"customer": said})
 
-    def _take(self, item: dict[str, Any], email: str) -> httpx.Response:
+    def _take(self, item: dict[str, Any], email: str) -> None:
         if item["action"] == "delete":
             self.people.pop(email, None)
         elif item["action"] == "event":
@@ -59,7 +66,6 @@ class FakeCustomerIo(Fake):
             if email in self.people or not only_known:
                 person = self.people.setdefault(email, {"unsubscribed": False})
                 person.update(item["attributes"])
-        return httpx.Response(200, json={})
 
     def consent(self) -> Any:
         return copy.deepcopy({email: p["unsubscribed"] for email, p in self.people.items()})
@@ -77,10 +83,11 @@ def failed(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"meta": {"error": "no"}}, headers=headers)
 
 
-def partly(status: int) -> httpx.Response:
-    """Answer as a batch does whose one item was not taken."""
-    error = {"batch_index": 0, "reason": "invalid", "field": "attributes", "message": "no"}
-    return httpx.Response(status, json={"errors": [error]})
+def partly(status: int, places: Sequence[int] = (0,)) -> httpx.Response:
+    """Answer as a batch does of which these items were not taken."""
+    error = {"reason": "invalid", "field": "attributes", "message": "no"}
+    errors = [{"batch_index": place, **error} for place in places]
+    return httpx.Response(status, json={"errors": errors})
 
 
 CASE = Case(

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,10 +49,17 @@ class FakeHubSpot(Fake):
         return httpx.Response(200, json={"status": "COMPLETE", "results": results})
 
     def _upsert(self, inputs: list[dict[str, Any]]) -> httpx.Response:
+        assert len({one["id"] for one in inputs}) == len(inputs) <= 100
+        errors = []
         for one in inputs:
+            if one["properties"].get("firstname") == self.poison:
+                errors.append(one["id"])
+                continue
             assert one["idProperty"] == "email"
             assert all(isinstance(value, str) for value in one["properties"].values())
             self.contacts.setdefault(one["id"], {}).update(one["properties"])
+        if errors:
+            return partly(207, "VALIDATION_ERROR", errors)
         return httpx.Response(200, json={"status": "COMPLETE", "results": [{"id": "51"}]})
 
     def consent(self) -> Any:
@@ -71,9 +79,10 @@ def failed(status: int, category: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json=said, headers=headers)
 
 
-def partly(status: int, category: str) -> httpx.Response:
-    """Answer as a batch does whose one input was not taken."""
-    error = {"status": "error", "category": category, "message": "no", "context": {}}
+def partly(status: int, category: str, ids: Sequence[str] = ()) -> httpx.Response:
+    """Answer as a batch does of which some input was not taken."""
+    context = {"ids": list(ids)} if ids else {}
+    error = {"status": "error", "category": category, "message": "no", "context": context}
     said = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
     return httpx.Response(status, json=said)
 

@@ -21,13 +21,14 @@ from services.dispatcher.calls import (
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
 from services.dispatcher.platforms.file.rows import Style, line_of
+from services.dispatcher.platforms.one_by_one import OneByOne
 from services.dispatcher.platforms.wired import Wired
 
 #: What remains of a budget once the lock is held.
 _FOR_THE_DISK: Final = timedelta(seconds=5)
 
 
-class FileCarrier:
+class FileCarrier(OneByOne):
     """One folder of lists. Implements `calls.Carrier`. In `shadow` no row is added."""
 
     def __init__(

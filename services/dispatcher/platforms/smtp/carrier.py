@@ -15,6 +15,7 @@ from services.dispatcher.calls import (
     ProfilePush,
     Verdict,
 )
+from services.dispatcher.platforms.one_by_one import OneByOne
 from services.dispatcher.platforms.smtp.conversation import Line, hand_over
 from services.dispatcher.platforms.smtp.letter import message_id
 from services.dispatcher.platforms.smtp.writing import Desk, envelope_of
@@ -23,7 +24,7 @@ from services.dispatcher.platforms.smtp.writing import Desk, envelope_of
 _LEAST = timedelta(milliseconds=200)
 
 
-class SmtpCarrier:
+class SmtpCarrier(OneByOne):
     """One mail account. Implements `calls.Carrier`. In `shadow` letters are written and kept."""
 
     def __init__(
