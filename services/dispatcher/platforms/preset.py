@@ -186,8 +186,6 @@ class Preset(Strict):
                     _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
-            if operation.batch is not None:
-                _check_batch(label, self, operation.batch, given | token)
         for inspection in self.preflight:
             label = f"preflight.{inspection.id}"
             _known(label, [self.headers, inspection.request.templates], given | token)
@@ -199,6 +197,15 @@ class Preset(Strict):
         said = [label for label, operation, _ in operations if operation.repeatable]
         if said != (["act"] if self.act else []):
             raise ValueError("`repeatable` is said of act, and only of it")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_are_of_pushes(self) -> "Preset":
+        token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
+        for label in ("push_profile", "act", "update", "erase"):
+            operation: Operation | None = getattr(self, label)
+            if operation is not None and operation.batch is not None:
+                _check_batch(label, self, operation.batch, frozenset(self.vars) | token)
         return self
 
     @model_validator(mode="after")
