@@ -15,7 +15,11 @@ from services.demo.outcome import Facts, case_differences
 _WORDS = {
     "reassurance": "detractor reassured",
     "internal_alert": "alert to the team",
-    "ambassador_invite": "promoter invited as ambassador",
+    "thanks": "thanks for a comment",
+    "review_invite": "promoter asked for a review",
+    "referral_invite": "promoter asked for a referral",
+    "loyalty_invite": "promoter invited to the club",
+    "privilege": "privilege for a promoter",
     "discount": "discount for a passive",
 }
 _STYLES = {"accepted": "green", "suppressed": "yellow", "expired": "yellow"}

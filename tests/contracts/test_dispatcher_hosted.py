@@ -55,9 +55,21 @@ async def test_the_shipped_playbook_names_its_plays() -> None:
     assert [(p.do.action, p.do.contact_class) for p in playbook.plays] == [
         ("internal_alert", "internal"),
         ("escalation_alert", "internal"),
+        ("high_value_alert", "internal"),
+        ("call_back", "asked_for"),
+        ("churned_alert", "internal"),
+        ("exit_question", "survey"),
         ("reassurance", "service"),
+        ("thanks", "service"),
         ("discount", "marketing"),
+        ("follow_up", "service"),
         ("ambassador_invite", "marketing"),
+        ("review_invite", "marketing"),
+        ("referral_invite", "marketing"),
+        ("loyalty_invite", "marketing"),
+        ("privilege", "marketing"),
+        ("referral_reward", "marketing"),
+        ("panel_invite", "service"),
         ("resurvey", "survey"),
         ("survey_invite", "survey"),
     ]
@@ -109,6 +121,6 @@ async def test_a_play_without_its_target_refuses_to_start(database: str, tmp_pat
     async with open_context(settings, ENVIRON) as context:
         with pytest.raises(
             ConfigError,
-            match=r"playbook.yaml:\d+: plays.4.do.target: play ambassador-invite: 'gone'",
+            match=r"playbook.yaml:\d+: plays.10.do.target: play ambassador-invite: 'gone'",
         ):
             await build(context)

@@ -25,13 +25,18 @@ def deliveries_of(response: Response) -> Iterable[str]:
     score = response.score
     assert score is not None
     permitted = "accepted" if response.consent == "yes" else "suppressed"
+    if response.comment and score > 6:
+        yield "thanks/default: accepted"
     if score <= 6:
         yield f"reassurance/{response.theme or 'default'}: accepted"
         yield "internal_alert/default: accepted"
     elif score <= 8:
         yield f"discount/default: {permitted}"
     else:
-        yield f"ambassador_invite/default: {permitted}"
+        yield f"review_invite/default: {permitted}"
+        # One ask per answer: the others are told that it goes first.
+        for later in ("referral_invite", "loyalty_invite", "privilege"):
+            yield f"{later}/default: suppressed"
 
 
 def segment_of(response: Response) -> str:
