@@ -263,3 +263,18 @@ def test_an_alert_goes_to_its_owner(store: str, target: str, room: str | None) -
 
     assert (delivery.target, delivery.context.get("room")) == (target, room)
     assert delivery.reason == "planned"
+
+
+def test_an_answer_that_brings_a_coupon_asks_for_no_review() -> None:
+    """A review is not for sale: of plays that match together, the one that asks for it is silent."""
+    gift = play("gift", "promoter", "discount", coupon="spring")
+    review = play("review", "promoter", "review_invite", review_site="shopvoice")
+    more: dict[str, Any] = {
+        "coupon_pools": {"spring": {"most": 9, "period": "30 d"}},
+        "review_sites": {"shopvoice": {"audience": "promoters"}},
+    }
+    both = planned(decision(CUSTOMER, segment="promoter"), gift, review, **more)
+    assert {d.play: d.state for d in both} == {"gift": "planned", "review": "suppressed"}
+    assert both[1].reason == "no review is asked for: a coupon goes with the same answer"
+    alone = planned(decision(CUSTOMER, segment="promoter"), review, **more)
+    assert [d.state for d in alone] == ["planned"]

@@ -105,6 +105,46 @@ def _when(**conditions: Any) -> dict[str, Any]:
         pytest.param(
             {"plays": [_when(what=["referral"])]}, "give trigger action_completed", id="never-told"
         ),
+        pytest.param(
+            {
+                "plays": [],
+                "review_sites": {"g": {"audience": "promoters", "gating_forbidden": True}},
+            },
+            "forbids asking only the satisfied: write audience: everyone",
+            id="a-site-that-forbids-gating",
+        ),
+        pytest.param(
+            {
+                "plays": [play("a", "promoter", "x", review_site="g")],
+                "review_sites": {"g": {"audience": "everyone", "gating_forbidden": True}},
+            },
+            "g has audience everyone: remove segment from its when",
+            id="everyone-is-not-the-promoters",
+        ),
+        pytest.param(
+            {"plays": [play("a", "promoter", "x", review_site="h")]},
+            "'h' is no site: add it to review_sites",
+            id="no-such-site",
+        ),
+        pytest.param(
+            {"plays": [play("a", "passive", "x", coupon="spring")]},
+            "'spring' is no pool: add it to coupon_pools",
+            id="no-such-pool",
+        ),
+        pytest.param(
+            {
+                "plays": [play("a", "promoter", "x", review_site="g", coupon="spring")],
+                "review_sites": {"g": {"audience": "promoters"}},
+                "coupon_pools": {"spring": {"most": 1, "period": "30 d"}},
+            },
+            "a review is never asked for with a coupon",
+            id="a-review-for-sale",
+        ),
+        pytest.param(
+            {"plays": [{**play("a", "promoter", "x"), "experiment": {}}]},
+            "an experiment needs a hold_out or an arm",
+            id="an-experiment-of-nothing",
+        ),
     ],
 )
 def test_a_wrong_playbook_is_refused(tmp_path: Path, content: Any, words: str) -> None:
