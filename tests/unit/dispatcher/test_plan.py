@@ -266,7 +266,7 @@ def test_an_alert_goes_to_its_owner(store: str, target: str, room: str | None) -
 
 
 def test_an_answer_that_brings_a_coupon_asks_for_no_review() -> None:
-    """A review is not for sale: of plays that match together, the one that asks for it is silent."""
+    """A review is not for sale: of plays that match together, the one asking for it is silent."""
     gift = play("gift", "promoter", "discount", coupon="spring")
     review = play("review", "promoter", "review_invite", review_site="shopvoice")
     more: dict[str, Any] = {
