@@ -33,7 +33,8 @@ async def test_200_causes_at_once_under_a_limit_of_1_leave_one_contact_and_199_r
 
     async def decided() -> list[dict[str, object]] | None:
         found = await system.deliveries(email)
-        assert len(found) == 200, len(found)
+        # Several plays answer a passive: each leaves its row for each cause.
+        assert len({d["cause_id"] for d in found}) == 200, len(found)
         assert not [d for d in found if d["state"] in ("planned", "sending")]
         # Until the segmenter has told of each of its partitions, all wait: "state is stale".
         assert [d for d in found if d["state"] == "accepted"], {d["reason"] for d in found}
@@ -46,8 +47,10 @@ async def test_200_causes_at_once_under_a_limit_of_1_leave_one_contact_and_199_r
 
     assert len(sent) == 1
     assert len(sink.actions_for(email)) == 1
-    assert len(held) == 199
-    assert all(d["reason"] and d["until"] for d in held)
+    assert len({d["cause_id"] for d in held}) >= 199
+    assert all(d["reason"] for d in held)
+    # Whoever waits for a free moment is told which; whoever lost to another play is not.
+    assert all(d["until"] for d in held if "goes first" not in str(d["reason"])), held
 
 
 async def test_a_target_that_answers_503_gets_the_push_afterwards_once_and_delays_no_other(
