@@ -121,9 +121,16 @@ def redrive(
 ) -> None:
     """Make deliveries due again, gates and slots asked anew; past the deadline they expire."""
     with explained():
-        wish = _wish(ids, target=target, play=play, since=since, until=until)
-        wish |= {"state": state, "limit": limit, "dry_run": dry_run}
-        _change(context, url, "redrive", wish, reason_contains, json=json)
+        chosen = _chosen(
+            ids,
+            target=target,
+            play=play,
+            since=since,
+            until=until,
+            reason_contains=reason_contains,
+        )
+        wish = {**chosen, "state": state, "limit": limit, "dry_run": dry_run}
+        _change(context, url, "redrive", wish, json=json)
 
 
 @delivery.command()
@@ -143,9 +150,16 @@ def release(
 ) -> None:
     """Let parked deliveries go, gates asked anew; past the deadline they expire."""
     with explained():
-        wish = _wish(ids, target=target, play=play, since=since, until=until)
-        wish |= {"limit": limit, "dry_run": dry_run}
-        _change(context, url, "release", wish, reason_contains, json=json)
+        chosen = _chosen(
+            ids,
+            target=target,
+            play=play,
+            since=since,
+            until=until,
+            reason_contains=reason_contains,
+        )
+        wish = {**chosen, "limit": limit, "dry_run": dry_run}
+        _change(context, url, "release", wish, json=json)
 
 
 @delivery.command()
@@ -169,11 +183,16 @@ def cancel(
 ) -> None:
     """End deliveries that wait; what may have been sent is in doubt and keeps its slot."""
     with explained():
-        wish = _wish(ids, target=target, play=play, since=since, until=until)
-        wish |= {"reason": reason, "limit": limit, "dry_run": dry_run}
-        if state:
-            wish["state"] = state
-        _change(context, url, "cancel", wish, reason_contains, json=json)
+        chosen = _chosen(
+            ids,
+            target=target,
+            play=play,
+            since=since,
+            until=until,
+            reason_contains=reason_contains,
+        )
+        wish = {**chosen, "reason": reason, "limit": limit, "dry_run": dry_run}
+        _change(context, url, "cancel", {**wish, "state": state} if state else wish, json=json)
 
 
 def _rows(at: Server, limit: int, filters: dict[str, str | None]) -> list[dict[str, Any]]:
@@ -203,23 +222,25 @@ def _tell(found: dict[str, Any], *, json: bool) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _wish(
+def _chosen(
     ids: list[str] | None,
     *,
     target: str | None,
     play: str | None,
     since: str | None,
     until: str | None,
+    reason_contains: str | None,
 ) -> dict[str, Any]:
     """Put the filters together; what is not given is left out. Raises `ConfigError`."""
-    wish = {
+    filters = {
         "ids": [_id(each) for each in ids] if ids else None,
         "target": target,
         "play": play,
         "since": time_of(since, "--since"),
         "until": time_of(until, "--until"),
+        "reason_contains": reason_contains,
     }
-    return {name: value for name, value in wish.items() if value is not None}
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 def _change(
@@ -227,12 +248,9 @@ def _change(
     url: str,
     what: str,
     wish: dict[str, Any],
-    reason_contains: str | None,
     *,
     json: bool,
 ) -> None:
-    if reason_contains is not None:
-        wish["reason_contains"] = reason_contains
     with server(context, url) as at:
         done = at.post(f"/v1/deliveries/{what}", wish)
     if json:

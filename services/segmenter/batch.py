@@ -4,10 +4,9 @@ In: events in order, and the rows they touch. Out: the rows to write and the eve
 event gets one decision; each customer is written once.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from services.segmenter import merges, moments, opening
@@ -51,12 +50,8 @@ def decide_batch(
     now: datetime,
 ) -> Changes:
     """Decide every event of a batch that `in_order` sorted; a command comes alone."""
-    steps = deciding(events, assigned, gathered, rulebook, now)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast(Changes, end.value)
+    *_, changes = deciding(events, assigned, gathered, rulebook, now)
+    return changes
 
 
 def deciding(
@@ -65,8 +60,11 @@ def deciding(
     gathered: Gathered,
     rulebook: Rulebook,
     now: datetime,
-) -> Generator[None, None, Changes]:
-    """Decide a batch event by event: whoever drives it may let others have a turn between two."""
+) -> Iterator[Changes]:
+    """Decide a batch event by event, so that others may have a turn between two.
+
+    The changes grow with each; what comes last is all of them, with the timers.
+    """
     work = _Work(assigned, gathered, rulebook, now)
     for event in events:
         if isinstance(event, Due):
@@ -75,9 +73,9 @@ def deciding(
             work.command(event)
         else:
             work.fact(event)
-        yield
+        yield work.changes
     work.set_timers()
-    return work.changes
+    yield work.changes
 
 
 class _Work:

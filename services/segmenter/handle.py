@@ -8,11 +8,9 @@ is published before it is durable.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import count
-from typing import cast
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DBAPIError
@@ -161,7 +159,11 @@ class Handler:
         changes = Changes(merged_at=now)
         if kept:
             assigned, gathered = await self._gathered(connection, kept, now)
-            changes = await _decide(deciding(kept, assigned, gathered, self._rulebook, now))
+            steps = deciding(kept, assigned, gathered, self._rulebook, now)
+            for number, so_far in enumerate(steps, 1):
+                changes = so_far
+                if number % _BREATH == 0:
+                    await asyncio.sleep(0)
         if gone:
             await tombstones.note(connection, gone.values(), changes, now)
         return changes
@@ -254,18 +256,6 @@ class Handler:
                 },
             )
         self._metrics.decided(counts)
-
-
-async def _decide(steps: Generator[None, None, Changes]) -> Changes:
-    """Drive a batch to its end, and let the rest of the process have its turns meanwhile."""
-    for number in count(1):
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast(Changes, end.value)
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)
-    raise AssertionError("counting ends with the batch")
 
 
 def _named(event: Told) -> UUID | None:

@@ -136,6 +136,16 @@ class Fake(ABC):
         """How many messages this platform would have sent."""
 
 
+class KeepsNobody(Fake):
+    """A chat, a helpdesk: it has no profiles, and so nobody's consent."""
+
+    def consent(self) -> Any:
+        return {}
+
+    def known(self) -> set[str]:
+        return set()
+
+
 class FakeAdobe(Fake):
     """Adobe IMS and Campaign Standard with a few profiles."""
 

@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 _TICKETS, _SEARCH = "/api/v2/tickets", "/api/v2/search/tickets"
 _REQUESTER = ("email", "phone", "unique_external_id")
 
 
-class FakeFreshdesk(Fake):
+class FakeFreshdesk(KeepsNobody):
     """Tickets with their tags; found by tag at once (the real index takes minutes)."""
 
     def __init__(self) -> None:
@@ -32,12 +32,6 @@ class FakeFreshdesk(Fake):
             return httpx.Response(400, json={"description": "Validation failed", "errors": []})
         self.tickets.append({"id": len(self.tickets) + 1, **ticket})
         return httpx.Response(201, json=self.tickets[-1])
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 _REQUEST = "/rest/servicedeskapi/request"
 
 
-class FakeJira(Fake):
+class FakeJira(KeepsNobody):
     """Requests; every POST makes another."""
 
     def __init__(self) -> None:
@@ -30,12 +30,6 @@ class FakeJira(Fake):
         self.tickets.append(made)
         number = len(self.tickets)
         return httpx.Response(201, json={"issueId": f"1070{number}", "issueKey": f"HELP-{number}"})
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 _CASES = "/services/data/v62.0/sobjects/Case/NPS_Delivery_Id__c/"
 
 
-class FakeSalesforce(Fake):
+class FakeSalesforce(KeepsNobody):
     """Cases by external id; a token is good until another was asked for."""
 
     def __init__(self) -> None:
@@ -35,12 +35,6 @@ class FakeSalesforce(Fake):
         self.tickets.setdefault(name, {}).update(fields)
         said = {"id": "500xx0000000001AAA", "success": True, "errors": [], "created": not known}
         return httpx.Response(200 if known else 201, json=said)
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

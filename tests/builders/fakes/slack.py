@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 URL = "https://hooks.slack.com/services/T0MADEUP/B0MADEUP/made-up-slack-secret"
 _PATH = httpx.URL(URL).path
@@ -14,7 +14,7 @@ _PATH = httpx.URL(URL).path
 _HEADER, _SECTION = 150, 3000
 
 
-class FakeSlack(Fake):
+class FakeSlack(KeepsNobody):
     """A channel; it knows no customers, so there is no consent to keep."""
 
     def __init__(self) -> None:
@@ -34,12 +34,6 @@ class FakeSlack(Fake):
         assert all(text["type"] == "plain_text" for text in texts)
         self.posted.append(body)
         return said(200, "ok")
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

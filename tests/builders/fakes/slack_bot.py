@@ -6,14 +6,14 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 TOKEN = "xoxb-made-up-bot-token"
 ROOM = "C0MADEUP1"
 POST, CHANGE = "/api/chat.postMessage", "/api/chat.update"
 
 
-class FakeSlackBot(Fake):
+class FakeSlackBot(KeepsNobody):
     """Channels of messages by their moment; it knows no customers."""
 
     def __init__(self) -> None:
@@ -34,12 +34,6 @@ class FakeSlackBot(Fake):
             return no("message_not_found")
         self.messages[body["channel"], ts] = body
         return httpx.Response(200, json={"ok": True, "channel": body["channel"], "ts": ts})
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 _HOST = "https://example.westeurope.environment.api.powerplatform.com"
 _PATH = "/powerautomate/automations/direct/workflows/0123456789abcdef/triggers/manual/paths/invoke"
@@ -16,7 +16,7 @@ URL = f"{_HOST}{_PATH}?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={_
 _LARGEST = 28 * 1024
 
 
-class FakeTeams(Fake):
+class FakeTeams(KeepsNobody):
     """A workflow that posts to one channel; it knows no customers."""
 
     def __init__(self) -> None:
@@ -35,12 +35,6 @@ class FakeTeams(Fake):
         assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
         self.posted.append(body)
         return httpx.Response(202)
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:

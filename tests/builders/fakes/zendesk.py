@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import Fake
+from tests.builders.platforms import KeepsNobody
 
 _TICKETS = "/api/v2/tickets.json"
 
 
-class FakeZendesk(Fake):
+class FakeZendesk(KeepsNobody):
     """Tickets; a repeat under a known key answers with the first ticket."""
 
     def __init__(self) -> None:
@@ -45,12 +45,6 @@ class FakeZendesk(Fake):
         assert ticket["comment"]["public"] is False
         self.notes.append((number, ticket["comment"]["body"]))
         return httpx.Response(200, json={"ticket": {"id": number}})
-
-    def consent(self) -> Any:
-        return {}
-
-    def known(self) -> set[str]:
-        return set()
 
     @property
     def effects(self) -> int:
