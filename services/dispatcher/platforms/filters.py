@@ -122,6 +122,7 @@ FILTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "most_14400": _most(14_400),
     "cut_80": _cut(80),
     "cut_150": _cut(150),
+    "cut_840": _cut(840),
     "cut_2900": _cut(2900),
 }
 

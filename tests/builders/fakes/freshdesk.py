@@ -18,6 +18,7 @@ class FakeFreshdesk(KeepsNobody):
     def __init__(self) -> None:
         super().__init__()
         self.tickets: list[dict[str, Any]] = []
+        self.notes: list[tuple[str, str]] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if not request.headers.get("Authorization", "").startswith("Basic "):
@@ -26,12 +27,21 @@ class FakeFreshdesk(KeepsNobody):
             tag = request.url.params["query"].removeprefix("\"tag:'").removesuffix("'\"")
             found = [ticket for ticket in self.tickets if tag in ticket["tags"]]
             return httpx.Response(200, json={"total": len(found), "results": found})
+        if request.url.path.endswith("/notes"):
+            return self._note(request.url.path.split("/")[-2], json.loads(request.content))
         ticket = json.loads(request.content)
         named = any(ticket.get(name) for name in _REQUESTER)
         if not named or any(len(tag) > 32 for tag in ticket["tags"]):
             return httpx.Response(400, json={"description": "Validation failed", "errors": []})
         self.tickets.append({"id": len(self.tickets) + 1, **ticket})
         return httpx.Response(201, json=self.tickets[-1])
+
+    def _note(self, number: str, note: dict[str, Any]) -> httpx.Response:
+        if number not in {str(ticket["id"]) for ticket in self.tickets}:
+            return httpx.Response(404)
+        assert note["private"] is True
+        self.notes.append((number, note["body"]))
+        return httpx.Response(201, json={"id": 5, "ticket_id": int(number), **note})
 
     @property
     def effects(self) -> int:

@@ -17,11 +17,14 @@ class FakeJira(KeepsNobody):
     def __init__(self) -> None:
         super().__init__()
         self.tickets: list[dict[str, Any]] = []
+        self.notes: list[tuple[str, str]] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if not request.headers.get("Authorization", "").startswith("Basic "):
             return httpx.Response(401)
         made = json.loads(request.content)
+        if request.url.path.endswith("/comment"):
+            return self._comment(request.url.path.split("/")[-2], made)
         fields = made["requestFieldValues"]
         if not fields["summary"] or "\n" in fields["summary"] or len(fields["summary"]) > 255:
             return httpx.Response(400, json={"errorMessage": "summary"})
@@ -30,6 +33,13 @@ class FakeJira(KeepsNobody):
         self.tickets.append(made)
         number = len(self.tickets)
         return httpx.Response(201, json={"issueId": f"1070{number}", "issueKey": f"HELP-{number}"})
+
+    def _comment(self, key: str, comment: dict[str, Any]) -> httpx.Response:
+        if key not in {f"HELP-{number}" for number in range(1, len(self.tickets) + 1)}:
+            return httpx.Response(404, json={"errorMessage": "no such request"})
+        assert comment["public"] is False
+        self.notes.append((key, comment["body"]))
+        return httpx.Response(201, json={"id": "10800", **comment})
 
     @property
     def effects(self) -> int:

@@ -9,6 +9,8 @@ from tests.builders.fakes import Case, Error
 from tests.builders.platforms import KeepsNobody
 
 _CASES = "/services/data/v62.0/sobjects/Case/NPS_Delivery_Id__c/"
+_COMMENTS = "/services/data/v62.0/sobjects/CaseComment"
+_CASE = "500xx0000000001AAA"
 
 
 class FakeSalesforce(KeepsNobody):
@@ -18,6 +20,7 @@ class FakeSalesforce(KeepsNobody):
         super().__init__()
         self.tokens = 0
         self.tickets: dict[str, dict[str, Any]] = {}
+        self.notes: list[tuple[str, str]] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/services/oauth2/token":
@@ -28,13 +31,25 @@ class FakeSalesforce(KeepsNobody):
         if request.headers["Authorization"] != f"Bearer token-{self.tokens}":
             return error(401, "INVALID_SESSION_ID")
         fields = json.loads(request.content)
+        if request.url.path == _COMMENTS:
+            return self._comment(fields)
         if "NPS_Delivery_Id__c" in fields or len(fields.get("SuppliedName", "")) > 80:
             return error(400, "INVALID_FIELD")
         name = request.url.path.removeprefix(_CASES)
         known = name in self.tickets
         self.tickets.setdefault(name, {}).update(fields)
-        said = {"id": "500xx0000000001AAA", "success": True, "errors": [], "created": not known}
+        said = {"id": _CASE, "success": True, "errors": [], "created": not known}
         return httpx.Response(200 if known else 201, json=said)
+
+    def _comment(self, fields: dict[str, Any]) -> httpx.Response:
+        if fields["ParentId"] != _CASE or not self.tickets:
+            return error(400, "ENTITY_IS_DELETED")
+        if len(fields["CommentBody"].encode()) > 4000:
+            return error(400, "STRING_TOO_LONG")
+        assert fields["IsPublished"] is False
+        self.notes.append((fields["ParentId"], fields["CommentBody"]))
+        said = {"id": "00axx0000000001AAA", "success": True, "errors": []}
+        return httpx.Response(201, json=said)
 
     @property
     def effects(self) -> int:

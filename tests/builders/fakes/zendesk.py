@@ -17,14 +17,14 @@ class FakeZendesk(KeepsNobody):
     def __init__(self) -> None:
         super().__init__()
         self.tickets: dict[str, tuple[bytes, int]] = {}
-        self.notes: list[tuple[int, str]] = []
+        self.notes: list[tuple[str, str]] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if not request.headers.get("Authorization", "").startswith("Basic "):
             return httpx.Response(401, json={"error": "Couldn't authenticate you"})
         ticket = json.loads(request.content)["ticket"]
         if request.method == "PUT":
-            return self._note(int(request.url.path.split("/")[-1].removesuffix(".json")), ticket)
+            return self._note(request.url.path.split("/")[-1].removesuffix(".json"), ticket)
         if not ticket["requester"].get("name") or ticket["comment"]["public"]:
             return httpx.Response(422, json={"error": "RecordInvalid"})
         key = request.headers["Idempotency-Key"]
@@ -39,12 +39,12 @@ class FakeZendesk(KeepsNobody):
             json={"ticket": {"id": number, "external_id": ticket["external_id"]}},
         )
 
-    def _note(self, number: int, ticket: dict[str, Any]) -> httpx.Response:
-        if number not in {known for _, known in self.tickets.values()}:
+    def _note(self, number: str, ticket: dict[str, Any]) -> httpx.Response:
+        if number not in {str(known) for _, known in self.tickets.values()}:
             return httpx.Response(404, json={"error": "RecordNotFound"})
         assert ticket["comment"]["public"] is False
         self.notes.append((number, ticket["comment"]["body"]))
-        return httpx.Response(200, json={"ticket": {"id": number}})
+        return httpx.Response(200, json={"ticket": {"id": int(number)}})
 
     @property
     def effects(self) -> int:
