@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import copytree
 
 import httpx
 import pytest
+import yaml
 from fastapi import FastAPI
 
 from services.dispatcher.__main__ import build
@@ -29,6 +31,11 @@ ENVIRON = {
     "NPS_TOKEN_OPERATOR": "operator-token",
     "NPS_SANDBOX_URL": "http://127.0.0.1:9/sandbox",
     "NPS_SECRET_WEBHOOK": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+}
+#: Where the shipped templates lead to.
+LINKS = {
+    name: f"https://shop.example/{name}"
+    for name in ("survey_url", "join_url", "review_url", "referral_url", "privilege_url")
 }
 BEARER = {"Authorization": "Bearer operator-token"}
 
@@ -124,3 +131,22 @@ async def test_a_play_without_its_target_refuses_to_start(database: str, tmp_pat
             match=r"playbook.yaml:\d+: plays.10.do.target: play ambassador-invite: 'gone'",
         ):
             await build(context)
+
+
+async def test_the_whole_shipped_playbook_starts_by_mail(database: str, tmp_path: Path) -> None:
+    """All that reaches customers by the shipped mail target, with the addresses of its links."""
+    copytree(CONFIG, tmp_path, dirs_exist_ok=True)
+    targets = tmp_path / "targets.yaml"
+    off = "  smtp:\n    enabled: false\n"
+    assert off in targets.read_text()
+    targets.write_text(targets.read_text().replace(off, "  smtp:\n"))
+    book = yaml.safe_load((CONFIG / "playbook.yaml").read_text())
+    writing = [one["do"] for one in book["plays"] if "email" in one["do"]["channels"]]
+    for do in writing:
+        do.update(target="smtp", channels=["email"], context=LINKS)
+    (tmp_path / "playbook.yaml").write_text(yaml.safe_dump(book))
+    settings = read_settings(database_url=database, config=tmp_path)
+    async with open_context(settings, {**ENVIRON, "NPS_SECRET_SMTP": "made-up"}) as context:
+        part = await build(context)
+        await part.close()
+    assert len(writing) == 14

@@ -1,5 +1,7 @@
 """Mail and list targets: what is wrong with their settings is told at start, with the fix."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 import yaml
 
 from services.dispatcher.cross_check import check_plays
-from services.dispatcher.playbook import Playbook
+from services.dispatcher.playbook import Play, Playbook
 from services.dispatcher.targets import Targets, open_targets
 from services.dispatcher.wired_targets import read_shelf
 from shared.errors import ConfigError
@@ -225,25 +227,51 @@ def test_a_template_that_is_wrong_is_told_with_its_file(
 
 #: What the shipped plays need besides, once they go by mail: docs/targets/smtp.md.
 CONTEXT = {
-    "resurvey": {"survey_url": "https://survey.example/q"},
-    "lapsed-invite": {"survey_url": "https://survey.example/q"},
-    "ambassador-invite": {"join_url": "https://shop.example/circle"},
-    "passive-discount": {},
+    "exit-question": "survey_url",
+    "resurvey": "survey_url",
+    "lapsed-invite": "survey_url",
+    "ambassador-invite": "join_url",
+    "loyalty-invite": "join_url",
+    "panel-invite": "join_url",
+    "review-invite": "review_url",
+    "referral-invite": "referral_url",
+    "privilege": "privilege_url",
 }
 
 
-@pytest.mark.parametrize("name", ["reassurance", *CONTEXT])
-async def test_the_shipped_plays_find_their_shipped_templates(tmp_path: Path, name: str) -> None:
-    """In every theme, language and tone."""
+def by_mail(plays: Sequence[Play], whole: Playbook, **context: str) -> Loaded[Playbook]:
+    """Send plays to the mail target; `context` is what their templates are told besides."""
+    changed = {"target": "one", "channels": ("email",), "context": context}
+    moved = [one.model_copy(update={"do": one.do.model_copy(update=changed)}) for one in plays]
+    pools, sites = whole.coupon_pools, whole.review_sites
+    book = Playbook(plays=tuple(moved), coupon_pools=pools, review_sites=sites)
+    return Loaded(book, "test", "plays: []", Path("playbook.yaml"))
+
+
+async def test_all_shipped_plays_that_write_find_their_shipped_templates(tmp_path: Path) -> None:
+    """In every theme, language and tone; and no template is shipped that no play names."""
     whole = load_yaml(SHIPPED.parent / "playbook.yaml", Playbook).value
-    shipped = whole.named(name)
-    assert shipped is not None
-    context = {**CONTEXT.get(name, {}), **shipped.do.context}
-    do = shipped.do.model_copy(update={"target": "one", "channels": ("email",), "context": context})
-    one = shipped.model_copy(update={"do": do})
-    book = Playbook(plays=(one,), coupon_pools=whole.coupon_pools)
-    settings = {"vars": {**MAIL, "templates": str(SHIPPED.parent / "templates")}}
-    check_plays(
-        Loaded(book, "test", "plays: []", Path("playbook.yaml")),
-        await opened(tmp_path, **settings),
-    )
+    plays = [one for one in whole.plays if "email" in one.do.channels]
+    folder = SHIPPED.parent / "templates"
+    targets = await opened(tmp_path, vars={**MAIL, "templates": str(folder)})
+    for one in plays:
+        wanted = CONTEXT.get(one.name)
+        told = {wanted: f"https://shop.example/{one.name}"} if wanted else {}
+        check_plays(by_mail([one], whole, **told), targets)
+    named = {t for one in plays for by in one.do.variants.values() for t in by.values()}
+    assert {sheet.template for sheet in read_shelf(folder).sheets} == named
+
+
+async def test_a_link_that_leads_nowhere_ends_the_start(tmp_path: Path) -> None:
+    """Each shipped play that needs an address is told by name; none is sent with an empty link."""
+    whole = load_yaml(SHIPPED.parent / "playbook.yaml", Playbook).value
+    plays = [one for one in whole.plays if one.name in CONTEXT]
+    folder = str(SHIPPED.parent / "templates")
+    with pytest.raises(ConfigError) as refusal:
+        check_plays(
+            by_mail(plays, whole), await opened(tmp_path, vars={**MAIL, "templates": folder})
+        )
+    said = str(refusal.value)
+    assert len(plays) == len(CONTEXT)
+    for name, wanted in CONTEXT.items():
+        assert re.search(f"play {name}: template \\w+ needs {wanted}: add to context", said), said
