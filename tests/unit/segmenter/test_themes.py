@@ -61,6 +61,11 @@ def test_where_a_theme_is_looked_for(
         pytest.param("detractor", "ce n'est pas cher", (), ("price",), id="whatever the score"),
         pytest.param("promoter", "not expensive at all", (), ("price",), id="in English"),
         pytest.param("promoter", "le vendeur n'est pas aimable", ("service",), (), id="no praise"),
+        pytest.param("promoter", "Hôtel très bien situé", (), ("other",), id="where it is"),
+        pytest.param(
+            "detractor", "Horaires d'ouverture pas adaptés", ("other",), (), id="when it is open"
+        ),
+        pytest.param("passive", "Satisfaite de vos services", (), (), id="all of what is offered"),
         pytest.param(
             "promoter", "tout est parfait, sauf la livraison", ("delivery",), (), id="except"
         ),
