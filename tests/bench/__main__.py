@@ -1,46 +1,36 @@
-"""`python -m tests.bench run|fold|eligibility|figures|outage|hostile|profile`: measure the product.
+"""`python -m tests.bench COMMAND`: measure the product; `--help` lists the commands.
 
 `run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
 too); `fold` gives the segmenter a backlog on a large base, `eligibility` asks it whom to ask;
 `figures` asks for figures on one; `outage` stops Kafka under load, `hostile` sends hostile clients
-beside good ones; `profile` tells where ingest's CPU goes. A new scenario is a file in `scenarios/`
-and a line in `SCENARIOS`.
+beside good ones; `profile` tells where ingest's CPU goes. The dispatcher's commands are in
+`dispatcher_commands`. A new scenario is a file in `scenarios/` and a line in `SCENARIOS`.
 """
 
 import asyncio
 import logging
-import os
 import signal
-import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict
-from datetime import UTC, datetime
-from json import dumps
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from tests.bench import machine, table
+from tests.bench import dispatcher_commands, table
 from tests.bench.measure import Row, measure
+from tests.bench.playing import Json, described, play, play_with, progress, screen
 from tests.bench.profile import read_profile
 from tests.bench.scenarios import eligibility, figures, fold, hostile, ingest, outage
-from tests.bench.show import show
 from tests.bench.stage import Plan, open_database, open_stage
 
 SCENARIOS: Final[dict[str, ModuleType]] = {"ingest": ingest}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-#: A table that is cut because nobody looks at it live helps nobody.
-screen = Console() if sys.stdout.isatty() else Console(width=130)
-progress = Console(stderr=True)
+app.add_typer(dispatcher_commands.app)
 
 Connections = Annotated[list[int], typer.Option(help="how many at once; may be given again")]
 Seconds = Annotated[float, typer.Option(min=0.1, max=60, help="of each measurement")]
-Json = Annotated[Path | None, typer.Option(help="write every figure here")]
 Shape = Annotated[str, typer.Option(help="`shop` (flat) or `typeform` (nested)")]
 
 
@@ -57,18 +47,14 @@ def run(
     """Measure scenarios beside their bare limits and show the medians."""
     plan = Plan(tuple(connections), tuple(processes), seconds, rounds, shape)
     found = asyncio.run(_run(names or list(SCENARIOS), plan))
-    described = _described()
-    screen.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    machine = described()
+    screen.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     for name, rows in found.items():
         screen.print(table.table(f"{name}: {SCENARIOS[name].ABOUT}", rows))
         for group, bar in SCENARIOS[name].BARS.items():
             screen.print(f"wanted at {group}: {bar}")
     if json is not None:
-        json.write_text(f"{table.as_json(described, found)}\n", encoding="utf-8")
-
-
-def _described() -> dict[str, str | int]:
-    return {**machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        json.write_text(f"{table.as_json(machine, found)}\n", encoding="utf-8")
 
 
 async def _run(names: list[str], plan: Plan) -> dict[str, list[Row]]:
@@ -94,7 +80,7 @@ def play_outage(
     json: Json = None,
 ) -> None:
     """Stop Kafka under an even load; compare every profile with that of a run without."""
-    _play(outage, outage.Plan(outage_s, rate, seconds), json, own_broker=True)
+    play(outage, outage.Plan(outage_s, rate, seconds), json, own_broker=True)
 
 
 @app.command("fold")
@@ -107,7 +93,7 @@ def play_fold(
     json: Json = None,
 ) -> None:
     """Let the segmenter work off backlogs on a large base, beside what has no rules."""
-    _play(fold, fold.Plan(customers, events, rounds), json)
+    play(fold, fold.Plan(customers, events, rounds), json)
 
 
 @app.command("figures")
@@ -118,11 +104,11 @@ def play_figures(
 ) -> None:
     """Ask every question of figures and data quality on a large base."""
 
-    async def play(plan: figures.Plan, tell: Callable[[str], None]) -> Any:
+    async def ask(plan: figures.Plan, tell: Callable[[str], None]) -> Any:
         async with open_database() as database:
             return await figures.play(database, plan, tell)
 
-    _show(figures, figures.Plan(answers, rounds), play, json)
+    play_with(figures, figures.Plan(answers, rounds), ask, json)
 
 
 @app.command("eligibility")
@@ -133,7 +119,7 @@ def play_eligibility(
     json: Json = None,
 ) -> None:
     """Ask the segmenter whether people may be asked: one, and a thousand at a time."""
-    _play(eligibility, eligibility.Plan(customers, questions, rounds), json)
+    play(eligibility, eligibility.Plan(customers, questions, rounds), json)
 
 
 @app.command("hostile")
@@ -144,34 +130,7 @@ def play_hostile(
     json: Json = None,
 ) -> None:
     """Measure good traffic without and with 2 000 half-open and two pouring clients."""
-    _play(hostile, hostile.Plan(rate, seconds, rounds), json)
-
-
-def _play(scenario: ModuleType, plan: Any, json: Path | None, *, own_broker: bool = False) -> None:
-    """Play one scenario that has a shape of its own, and show what came of it."""
-
-    async def play(plan: Any, tell: Callable[[str], None]) -> Any:
-        async with open_stage(own_broker=own_broker) as stage:
-            return await scenario.play(stage, plan, tell)
-
-    _show(scenario, plan, play, json)
-
-
-def _show(
-    scenario: ModuleType,
-    plan: Any,
-    play: Callable[[Any, Callable[[str], None]], Coroutine[Any, Any, Any]],
-    json: Path | None,
-) -> None:
-    def tell(what: str) -> None:
-        progress.print(f"[dim]{what}[/dim]", highlight=False)
-
-    load = os.getloadavg()[0]
-    found = asdict(asyncio.run(play(plan, tell)))
-    everything = {**_described(), "load_at_start": round(load, 2), "plan": asdict(plan), **found}
-    show(f"{scenario.__name__.rpartition('.')[2]}: {scenario.ABOUT}", everything, screen)
-    if json is not None:
-        json.write_text(f"{dumps(everything, indent=2)}\n", encoding="utf-8")
+    play(hostile, hostile.Plan(rate, seconds, rounds), json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import table
 from tests.bench.measure import Row
-from tests.bench.scenarios import eligibility, figures, ingest
+from tests.bench.scenarios import deliveries, eligibility, figures, ingest
 from tests.bench.stage import Plan, open_stage_on
 
 
@@ -57,3 +57,23 @@ async def test_every_question_of_the_eligibility_scenario_is_answered(
         ("1,000 people", 1),
     ]
     assert all(0 < row.p50_ms <= row.p99_ms <= row.most_ms for row in found.rounds)
+
+
+@pytest.mark.kafka
+async def test_deliveries_stand_beside_the_same_calls_of_nobody(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """All are planned and sent, together and apart, and both bare limits make the same calls."""
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await deliveries.play(stage, deliveries.Plan(20, 4, 1), lambda _told: None)
+
+    assert [turn.what for turn in found.turns] == [
+        *(deliveries.CALLS, deliveries.LEDGER, deliveries.OURS),
+        *("planning", "sending"),
+    ]
+    assert all(turn.per_s > 0 for turn in found.turns)
+    assert {(one.of, one.to) for one in found.ratios} == {
+        (ours, bare)
+        for ours in (deliveries.OURS, "sending")
+        for bare in (deliveries.CALLS, deliveries.LEDGER)
+    }

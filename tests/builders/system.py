@@ -95,14 +95,20 @@ class System:
             headers={"Authorization": f"Bearer {self.token}"}, timeout=15
         )
 
-    def process(self, module: str, *arguments: str, service: str = "") -> Process:
-        """Make one more process of a service (not started), logged in as its own role."""
+    def process(
+        self, module: str, *arguments: str, service: str = "", config: Path | None = None
+    ) -> Process:
+        """Make one more process of a service (not started), logged in as its own role.
+
+        `config`: a folder of its own instead of the system's.
+        """
         name = service or module.rpartition(".")[2]
         log = self.folder / f"{name}-{len(self.processes)}.log"
         url = make_url(self.database).set(username=role_of(name), password="test")
         environ = {
             **self._environ,
             "NPS_DATABASE_URL": url.render_as_string(hide_password=False),
+            **({"NPS_CONFIG": str(config)} if config else {}),
         }
         process = Process(module, environ, log, *arguments)
         self.processes.append(process)

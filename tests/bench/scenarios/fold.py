@@ -5,8 +5,6 @@ last of a backlog that was there before it started, in turns with the bare limit
 one row per customer, as many records published, nothing decided.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -18,17 +16,13 @@ from shared.bus.topics import declared
 from shared.events.envelope import FEEDBACK
 from shared.times import utc_now
 from tests.bench.backlog import fill, seed
-from tests.bench.machine import use_of
 from tests.bench.stage import Stage
+from tests.bench.turns import Turn, counter, turn
 from tests.builders.processes import Process
-from tests.builders.waiting import eventually
 
 ABOUT = "a backlog of answers, two in five with a comment of 25 words, on a base of customers"
 BARE = "bare: read, upsert, publish"
 SEGMENTER = "segmenter"
-#: What is handled before we begin to measure: connections, caches and plans are made by then.
-_WARM = 0.1
-_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +32,6 @@ class Plan:
     customers: int
     events: int
     rounds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One contestant's backlog; CPU and memory are those of its process."""
-
-    what: str
-    per_s: float
-    cpu_us: float
-    mb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +57,13 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Fold:
     try:
         for number in range(plan.rounds):
             await fill(publisher, plan.customers, plan.events, number + 1, at)
-            for what, process, counter in (
+            for what, process, name in (
                 (BARE, bare, "bare_fold_handled"),
                 (SEGMENTER, system.segmenter, "nps_segmenter_events_total"),
             ):
-                turn = await _turn(what, process, counter, plan.events)
-                tell(f"{what}: {turn.per_s:,.0f}/s, {turn.cpu_us:,.0f} µs CPU each")
-                turns.append(turn)
+                found = await _turn(what, process, name, plan.events)
+                tell(f"{what}: {found.per_s:,.0f}/s, {found.cpu_us:,.0f} µs CPU each")
+                turns.append(found)
     finally:
         await publisher.close()
     ours, theirs = ([t for t in turns if t.what == what] for what in (SEGMENTER, BARE))
@@ -90,31 +74,11 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Fold:
     )
 
 
-async def _turn(what: str, process: Process, counter: str, events: int) -> Turn:
+async def _turn(what: str, process: Process, name: str, events: int) -> Turn:
     """Start a process before a backlog, and see it to its end."""
     await process.start()
     try:
-        async with httpx.AsyncClient(base_url=process.url, timeout=30) as client:
-            begun = await _handled(client, counter, events * _WARM)
-            cpu, started = use_of(process.child.pid).cpu_s, time.monotonic()
-            ended = await _handled(client, counter, events)
-            seconds = time.monotonic() - started
-            use = use_of(process.child.pid)
+        async with httpx.AsyncClient(timeout=30) as client:
+            return await turn(what, process, counter(client, process, name), events)
     finally:
         await process.stop()
-    counted = ended - begun
-    return Turn(what, counted / seconds, (use.cpu_s - cpu) / counted * 1e6, use.most_mb)
-
-
-async def _handled(client: httpx.AsyncClient, counter: str, wanted: float) -> float:
-    """Wait until so many are handled; returns how many that are."""
-
-    async def enough() -> float:
-        lines = (await client.get("/metrics")).text.splitlines()
-        # Of one metric, all its labels together.
-        named = [line.split() for line in lines if line.partition("{")[0].split()[0] == counter]
-        found = sum(float(words[-1]) for words in named)
-        await asyncio.sleep(_LOOK_S)
-        return found if found >= wanted else 0.0
-
-    return await eventually(enough, within=900, what="the backlog worked off")
