@@ -31,7 +31,6 @@ from services.dispatcher.playbook import Playbook
 from services.dispatcher.preflight import Preflights
 from services.dispatcher.preflight_api import build_preflight_router
 from services.dispatcher.rate_store import add_rates
-from services.dispatcher.rates import Rate
 from services.dispatcher.shadow_api import build_shadow_router
 from services.dispatcher.subject_api import build_subject_router
 from services.dispatcher.sweep import EVERY_S, sweep
@@ -76,7 +75,7 @@ def target_rules(target: Target) -> TargetRules:
         erased_by=None if target.preset.erase is None else target.preset.erase.needs,
         updates=target.preset.update is not None,
         alerts=alerts_of(target.preset, settings),
-        rates=tuple(Rate(window.per_s, window.most, window.of) for window in windows),
+        rates=windows,
         batch=batch_of(target.preset, settings),
         breaker=BreakerRule(
             share=settings.breaker.share,

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field
 
 #: What calls are counted: profile pushes (deletions are of their kind), actions, or both.
 Counted = Literal["all", "push", "act"]
@@ -20,11 +22,18 @@ _SPANS: Final = {"s": 1, "min": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `most` calls in `per_s` seconds."""
+    """At most `most` calls in `per_s` seconds, counted over all replicas.
 
-    per_s: int
-    most: int
-    of: Counted = "all"
+    A call may be several requests (find, then write): where the platform counts requests, the
+    number here is smaller.
+    """
+
+    # The bounds hold for what is read from a file, as of any setting; not for what is made here.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    per_s: Annotated[int, Field(ge=1, le=86_400, description="seconds")]
+    most: Annotated[int, Field(ge=1, description="calls")]
+    of: Annotated[Counted, Field(description="pushes (with deletions), actions, or both")] = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from services.dispatcher.platforms.preset import (
     Preset,
     StandardWebhooks,
     Var,
-    Window,
     load_preset,
     preset_names,
 )
@@ -32,6 +31,7 @@ from services.dispatcher.platforms.rehearse import HIDDEN, Marks
 from services.dispatcher.platforms.signing import webhook_key
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.platforms.words import Voice
+from services.dispatcher.rates import Rate
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
 
@@ -82,7 +82,7 @@ class TargetSettings(Strict):
     concurrency: int | None = Field(
         None, ge=1, le=256, description="calls in flight; else preset's"
     )
-    windows: tuple[Window, ...] | None = Field(
+    windows: tuple[Rate, ...] | None = Field(
         None, description="rates that this account is granted, instead of the preset's"
     )
     batch: int | None = Field(

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Batch, Operation
-from services.dispatcher.rates import Counted
+from services.dispatcher.rates import Rate
 from services.dispatcher.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
 from shared.settings import Strict, load_yaml
@@ -86,22 +86,10 @@ Auth = Annotated[
 ]
 
 
-class Window(Strict):
-    """At most `most` calls in `per_s` seconds, counted over all replicas.
-
-    A call may be several requests (find, then write): where the platform counts requests, the
-    number here is smaller.
-    """
-
-    per_s: int = Field(ge=1, le=86_400, description="seconds")
-    most: int = Field(ge=1, description="calls")
-    of: Counted = Field("all", description="pushes (with deletions), actions, or both")
-
-
 class Limits(Strict):
     """How hard this platform may be driven; a target may ask for another concurrency."""
 
-    windows: tuple[Window, ...] = Field((), description="rates that the platform grants")
+    windows: tuple[Rate, ...] = Field((), description="rates that the platform grants")
     concurrency: int = Field(4, ge=1, le=256, description="calls in flight")
     # Together at most the 20 s that a lane gives one call (`flights.BUDGET`).
     connect_s: float = Field(5, gt=0, le=5, description="seconds to a connection, TLS included")

@@ -10,25 +10,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.dispatcher.calls import (
-    SHADOWED,
-    ActionCall,
-    Deletion,
-    Idempotency,
-    ProfilePush,
-    Verdict,
-)
+from services.dispatcher.calls import ActionCall, Deletion, Idempotency, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
 from services.dispatcher.platforms.file.rows import Style, line_of
-from services.dispatcher.platforms.one_by_one import OneByOne
+from services.dispatcher.platforms.no_profiles import NoProfiles
 from services.dispatcher.platforms.wired import Wired
 
 #: What remains of a budget once the lock is held.
 _FOR_THE_DISK: Final = timedelta(seconds=5)
 
 
-class FileCarrier(OneByOne):
+class FileCarrier(NoProfiles):
     """One folder of lists. Implements `calls.Carrier`. In `shadow` no row is added."""
 
     def __init__(
@@ -44,30 +37,21 @@ class FileCarrier(OneByOne):
         clock: Callable[[], datetime],
         shadow: bool = False,
     ) -> None:
-        self.name = name
-        self.action_idempotency = idempotency
+        super().__init__(name, "a list", idempotency=idempotency, clock=clock, shadow=shadow)
         self._folder = folder
         self._preset = preset
         self._style = style
         self._names = names
         self._zone = zone
-        self._clock = clock
-        self._shadow = shadow
-
-    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
-        """Refuse: a list keeps no profiles."""
-        del push, budget, now
-        return Verdict("reject", "a list keeps no profiles for us")
 
     async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
         """Write the delivery's row, unless it is there."""
         line = line_of(self._preset, self._names, self._style, call, now)
         if isinstance(line, Verdict):
             return line
-        if self._clock() >= call.deadline:
-            return Verdict("retry", "the deadline came before the call")
-        if self._shadow:
-            return SHADOWED
+        held = self._held(call)
+        if held is not None:
+            return held
         day = now.astimezone(self._zone).date()
         try:
             async with asyncio.timeout(budget.total_seconds()):

@@ -7,15 +7,8 @@ that hesitates greylists, and is asked again by the ledger's own schedule.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.dispatcher.calls import (
-    SHADOWED,
-    ActionCall,
-    Deletion,
-    Idempotency,
-    ProfilePush,
-    Verdict,
-)
-from services.dispatcher.platforms.one_by_one import OneByOne
+from services.dispatcher.calls import ActionCall, Deletion, Idempotency, Verdict
+from services.dispatcher.platforms.no_profiles import NoProfiles
 from services.dispatcher.platforms.smtp.conversation import Line, hand_over
 from services.dispatcher.platforms.smtp.letter import message_id
 from services.dispatcher.platforms.smtp.writing import Desk, envelope_of
@@ -24,7 +17,7 @@ from services.dispatcher.platforms.smtp.writing import Desk, envelope_of
 _LEAST = timedelta(milliseconds=200)
 
 
-class SmtpCarrier(OneByOne):
+class SmtpCarrier(NoProfiles):
     """One mail account. Implements `calls.Carrier`. In `shadow` letters are written and kept."""
 
     def __init__(
@@ -37,17 +30,9 @@ class SmtpCarrier(OneByOne):
         clock: Callable[[], datetime],
         shadow: bool = False,
     ) -> None:
-        self.name = name
-        self.action_idempotency = idempotency
+        super().__init__(name, "a mail server", idempotency=idempotency, clock=clock, shadow=shadow)
         self._line = line
         self._desk = desk
-        self._clock = clock
-        self._shadow = shadow
-
-    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
-        """Refuse: a mail server keeps no profiles."""
-        del push, budget, now
-        return Verdict("reject", "a mail server keeps no profiles for us")
 
     async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
         """Refuse: what the server's operator logs is asked for there."""
@@ -59,12 +44,11 @@ class SmtpCarrier(OneByOne):
         envelope = envelope_of(self._desk, self._line.account, call, now)
         if isinstance(envelope, Verdict):
             return envelope
-        if self._clock() >= call.deadline:
-            return Verdict("retry", "the deadline came before the call")
+        held = self._held(call)
+        if held is not None:
+            return held
         if budget < _LEAST:
             return Verdict("retry", "no time left for this call")
-        if self._shadow:
-            return SHADOWED
         limits = self._desk.preset.limits
         left_s = min(budget.total_seconds(), limits.connect_s + limits.answer_s)
         verdict = await hand_over(self._line, envelope, left_s=left_s)
