@@ -12,6 +12,7 @@ from typing import Final
 
 from services.dispatcher.alerting import CORRECTS
 from services.dispatcher.calls import Idempotency
+from services.dispatcher.casework import taken_back, too_early
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.digest import night_until
 from services.dispatcher.judge import repeatable
@@ -23,6 +24,7 @@ from services.dispatcher.quiet import quiet_of
 from services.dispatcher.recipients import PushState, Recipient
 from services.dispatcher.refusals import too_soon
 from services.dispatcher.slots import Release, Taken, covering, next_free, refusal
+from shared.events.decisions import CustomerDecided
 from shared.times import iso
 
 #: How soon to look again at what no event announces: fresh state, a first state after a merge.
@@ -82,9 +84,9 @@ def dropped(
 
 
 def standing(
-    delivery: Delivery, recipient: Recipient, target: TargetRules | None
+    delivery: Delivery, recipient: Recipient, target: TargetRules | None, playbook: Playbook
 ) -> Delivery | None:
-    """Refuse what her present state rules out for good: a test, the permit, then the segment.
+    """Refuse what her present state rules out for good: a test, the permit, the segment, a case.
 
     `target` is the delivery's (None: configured no more). Asked at once when a decision changes her
     state, so that slots come free early.
@@ -109,12 +111,19 @@ def standing(
             delivery,
             delivery.to("superseded", f"she is {state.segment or 'in no segment'} now"),
         )
-    return None
+    why = too_early(playbook.named(delivery.play), state.holds)
+    return None if why is None else overtaken(delivery, why)
 
 
 def overtaken(delivery: Delivery, reason: str) -> Delivery:
     """Supersede what waits: something happened that makes it wrong."""
     return _ended(delivery, delivery.to("superseded", reason))
+
+
+def outdated(delivery: Delivery, decision: CustomerDecided, playbook: Playbook) -> Delivery | None:
+    """Supersede what waits to speak of a case that stands otherwise by this decision."""
+    why = taken_back(delivery, playbook.named(delivery.play), decision)
+    return None if why is None else overtaken(delivery, why)
 
 
 def expired(delivery: Delivery, now: datetime) -> Delivery | None:
@@ -161,7 +170,7 @@ def _known(delivery: Delivery, scene: Scene) -> Delivery | None:
 
 
 def _standing(delivery: Delivery, scene: Scene) -> Delivery | None:
-    return standing(delivery, scene.recipient, scene.rules)
+    return standing(delivery, scene.recipient, scene.rules, scene.playbook)
 
 
 def _stale(delivery: Delivery, scene: Scene) -> Delivery | None:

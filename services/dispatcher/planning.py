@@ -21,10 +21,11 @@ from services.dispatcher import (
 from services.dispatcher.alerting import Alert, corrected
 from services.dispatcher.attributes import chosen, push_hash
 from services.dispatcher.book import Book, contact_of
+from services.dispatcher.casework import told_by
 from services.dispatcher.conditions import matches
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.following import Followed
-from services.dispatcher.gates import dropped, overtaken, release, standing
+from services.dispatcher.gates import dropped, outdated, overtaken, release, standing
 from services.dispatcher.plan import Rulebook, plan
 from services.dispatcher.recipients import Recipient, decided
 from services.dispatcher.slots import take
@@ -78,6 +79,8 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
         seen = after if after.state else decided(Recipient(customer), decision)
         if what := plans.followed.hear(decision, customer):
             _end_what_is_done(plans, customer, what, rules)
+        if told_by(decision):
+            _end_what_is_taken_back(plans, customer, decision, rules)
         for delivery in plan(
             decision,
             rules,
@@ -99,7 +102,7 @@ def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebo
     _end(
         plans,
         recipient.customer_id,
-        lambda d: standing(d, recipient, rules.targets.get(d.target)),
+        lambda d: standing(d, recipient, rules.targets.get(d.target), rules.playbook),
     )
 
 
@@ -107,6 +110,13 @@ def _end_what_is_done(plans: Plans, customer: UUID, what: str, rules: Rulebook) 
     """Supersede what waits to ask her for what she has just done."""
     over = {play.name for play in rules.playbook.plays if what in play.stop_when}
     _end(plans, customer, lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None)
+
+
+def _end_what_is_taken_back(
+    plans: Plans, customer: UUID, decision: CustomerDecided, rules: Rulebook
+) -> None:
+    """Supersede what waits to speak of a case that stands otherwise now."""
+    _end(plans, customer, lambda d: outdated(d, decision, rules.playbook))
 
 
 def _end(plans: Plans, customer: UUID, ends: Callable[[Delivery], Delivery | None]) -> None:
@@ -126,7 +136,7 @@ def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleb
     """Give a new delivery its slot, or its refusal."""
     target = rules.targets[delivery.target]
     if delivery.state == "planned":
-        delivery = standing(delivery, recipient, target) or delivery
+        delivery = standing(delivery, recipient, target, rules.playbook) or delivery
     if delivery.state == "planned":
         moment = delivery.moment
         delivery = dropped(delivery, recipient, rules.playbook, target, moment) or delivery

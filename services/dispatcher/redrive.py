@@ -59,7 +59,7 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
         return "its target is not configured"
     due = delivery.to("planned", f"sent on by {ask.by}", due=ask.now)
     due = replace(due, send_at=ask.now)
-    refused = expired(due, ask.now) or standing(due, known.recipient, target)
+    refused = expired(due, ask.now) or standing(due, known.recipient, target, rules.playbook)
     if refused is None and play is not None:
         rivals = rules.playbook.rivals(play)
         refused = too_soon(due, play, known.taken.person, ask.now, rivals=rivals)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher import ledger
+from services.dispatcher.bulk import Work, change_many
 from services.dispatcher.calls import Verdict
+from services.dispatcher.redrive import SENT_ON, Ask, sent_on
 from services.dispatcher.sweep import sweep
-from shared.events.decisions import CustomerDecided
+from shared.events.decisions import CustomerDecided, Hold
+from shared.events.ids import case_cause
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import CLASSES, decision, hold, later, open_permits
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
@@ -18,7 +20,11 @@ from tests.builders.dispatching import Dispatching, dispatching, play, rules
 SERVICE = {"class": "service", "legal_basis": "contract"}
 SORRY = play("sorry", "detractor", "reassurance", max_age="30 min", **SERVICE)
 PATIENT = play("sorry", "detractor", "reassurance", **SERVICE)
-CUSTOMER = uuid.UUID(int=77)
+#: What waits about a case of hers: how it went, that it is solved, and an offer besides.
+HOW = play("how", "detractor", "resurvey", trigger="resurvey_due", **{"class": "survey"})
+SOLVED = play("solved", "detractor", "tell", trigger="case_resolved", **SERVICE)
+OFFER = play("offer", "detractor", "discount")
+CUSTOMER, CASE = uuid.UUID(int=77), case_cause("helpdesk/1")
 BACK = later(hours=1)
 
 
@@ -33,7 +39,14 @@ def _withdrawn() -> CustomerDecided:
 
 
 def _reopened() -> CustomerDecided:
-    return news(triggers=("case_reopened",), holds=(hold(later(days=30), *CLASSES),))
+    """As the segmenter tells it: the case holds surveys and offers for up to ninety days."""
+    until, why = later(days=90), "a case of hers is not resolved"
+    held = Hold(rule="open_case", classes=("survey", "marketing"), reason=why, until=until)
+    return news(triggers=("case_reopened",), cause=CASE, holds=(held,))
+
+
+def _held() -> CustomerDecided:
+    return news(holds=(hold(later(days=30), *CLASSES),))
 
 
 def _upward() -> CustomerDecided:
@@ -45,12 +58,9 @@ def _a_test() -> CustomerDecided:
 
 
 async def _redriven(d: Dispatching) -> None:
-    """Make all that ended without being sent due again, as an operator's redrive does."""
-    ended = [row.id for row in await d.rows() if row.state not in ("accepted", "in_doubt")]
-    async with d.engine.begin() as connection:
-        found = await ledger.read(connection, ended)
-        again = [one.to("planned", "redriven by anna", due=d.now) for one in found]
-        await ledger.move(connection, again, by="anna", now=d.now)
+    """Send on all that ended without being sent, as an operator does once the target is back."""
+    work = Work(d.rulebook, sent_on, Ask("anna", d.now), SENT_ON)
+    await change_many(d.engine, work, {"target": "sandbox"}, most=100, dry_run=False)
 
 
 @pytest.mark.parametrize("redrive", [False, True], ids=["recovered", "redriven"])
@@ -65,11 +75,32 @@ async def _redriven(d: Dispatching) -> None:
             id="consent withdrawn between plan and send",
         ),
         pytest.param(
-            PATIENT,
+            HOW,
+            _reopened,
+            "superseded",
+            "a case of hers is open: how it went is asked when it is resolved",
+            id="case reopened before the question how it went",
+        ),
+        pytest.param(
+            SOLVED,
+            _reopened,
+            "superseded",
+            "its case was opened again since",
+            id="case reopened before she is told that it is solved",
+        ),
+        pytest.param(
+            OFFER,
             _reopened,
             "suppressed",
+            "hold open_case: a case of hers is not resolved; next free",
+            id="case reopened before an offer",
+        ),
+        pytest.param(
+            PATIENT,
+            _held,
+            "suppressed",
             "hold contact_hold: she asked; next free",
-            id="case reopened, closed to her longer than the message is right",
+            id="closed to her longer than the message is right",
         ),
         pytest.param(
             PATIENT,
@@ -109,7 +140,7 @@ async def test_after_an_outage_no_old_apology_goes_out(
 
     carriers = {"sandbox": ScriptedCarrier(on_push=answer, on_act=answer)}
     async with dispatching(database, rules(dict(sorry)), carriers=carriers) as d:
-        await d.tell(decision(CUSTOMER, segment="detractor", response="r1"))
+        await d.tell(decision(CUSTOMER, segment="detractor", **_cause_of(sorry)))
         await d.run_until(later(minutes=20), every=timedelta(minutes=5))
         assert (await d.row()).state in {"planned", "waiting"}
         tried = len(d.carriers["sandbox"].actions)
@@ -130,6 +161,14 @@ async def test_after_an_outage_no_old_apology_goes_out(
             verdict for verdict in (row.reference, row.message) if verdict not in (None, "none")
         ]
         assert reached == []
+
+
+def _cause_of(waits: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a play acts on: her answer, unless it waits for a step of her case."""
+    trigger = waits["when"]["trigger"]
+    if trigger == "settled":
+        return {"response": "r1"}
+    return {"triggers": (trigger,), "cause": CASE}
 
 
 def _evening(now: datetime) -> datetime:

@@ -13,6 +13,7 @@ from services.dispatcher.gates import Scene, gate, standing
 from services.dispatcher.playbook import Playbook
 from services.dispatcher.recipients import PushState, Recipient, decided
 from services.dispatcher.slots import Taken
+from shared.events.decisions import Hold
 from tests.builders.decisions import NOW, decision, hold, later, open_permits, rolling
 from tests.builders.deliveries import CUSTOMER, contact, delivery
 from tests.builders.dispatching import play
@@ -282,10 +283,22 @@ def test_what_does_not_stand_in_the_way(changes: dict[str, Any], situation: Scen
     assert gate(delivery(**changes), situation) is None
 
 
+def test_how_it_went_is_not_asked_while_it_goes_on() -> None:
+    """Asked at the moment of sending, too: whoever released it may not know of the case."""
+    asked = play("how", "promoter", "resurvey", trigger="resurvey_due", **{"class": "survey"})
+    book = Playbook.model_validate({"plays": [asked]})
+    question = delivery(play="how", action="resurvey", contact_class="survey")
+    case = Hold(rule="open_case", classes=("survey",), reason="open", until=later(days=90))
+    refused = gate(question, scene(recipient(holds=(case,)), playbook=book))
+    assert refused is not None
+    assert (refused.state, refused.reason.split(":")[0]) == ("superseded", "a case of hers is open")
+    assert gate(question, scene(playbook=book)) is None
+
+
 def test_what_was_never_hers_is_not_ended_by_her_state() -> None:
     """Without a state, and for alerts, nothing is superseded."""
-    assert standing(delivery(), Recipient(uuid.uuid4()), None) is None
-    assert standing(delivery(**INTERNAL), recipient(permits=()), None) is None
+    assert standing(delivery(), Recipient(uuid.uuid4()), None, PLAYBOOK) is None
+    assert standing(delivery(**INTERNAL), recipient(permits=()), None, PLAYBOOK) is None
 
 
 @pytest.mark.parametrize(
