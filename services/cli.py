@@ -15,6 +15,7 @@ import orjson
 import typer
 
 from services import local, schemas
+from services.configuration.config_cli import config
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
 from services.dispatcher.coupon_cli import coupon
@@ -53,6 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(config)
 app.add_typer(source)
 app.add_typer(quarantine)
 customer.command(name="merge")(merge_customers)

@@ -6,11 +6,22 @@ a target takes, and what it calls them, is the target's configuration.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from shared.events.decisions import CustomerDecided
 from shared.events.ids import content_hash
 from shared.events.vocabulary import Identifier, Value
 from shared.times import iso
+
+#: Every canonical name; what stands in `attributes.<name>` beside them is a shop's own.
+CANONICAL: Final = frozenset(
+    {"nps_score", "nps_segment", "nps_previous_segment", "nps_move", "nps_answered_at"}
+    | {"nps_first_answered_at", "nps_response_count", "nps_comment", "nps_theme"}
+    | {"nps_next_survey_at", "nps_fatigue_threshold", "nps_maturity", "nps_mature", "lifecycle"}
+    | {"called_by", "language", "tone", "title", "first_name", "last_name"}
+)
+#: How a shop's own attribute begins.
+OWN: Final = "attributes."
 
 
 def attributes_of(decision: CustomerDecided, before: Mapping[str, Value]) -> dict[str, Value]:
@@ -43,7 +54,7 @@ def attributes_of(decision: CustomerDecided, before: Mapping[str, Value]) -> dic
         "first_name": snapshot.first_name,
         "last_name": snapshot.last_name,
     }
-    return {**named, **{f"attributes.{name}": v for name, v in snapshot.attributes.items()}}
+    return {**named, **{f"{OWN}{name}": v for name, v in snapshot.attributes.items()}}
 
 
 def _moment(moment: datetime | None) -> str | None:

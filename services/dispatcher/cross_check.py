@@ -5,15 +5,32 @@ the first customer.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from services.dispatcher.platforms.deals import event_for
+from services.dispatcher.platforms.preset import Preset
+from services.dispatcher.platforms.wired import Wired
 from services.dispatcher.playbook import Do, Play, Playbook
-from services.dispatcher.targets import Target
+from services.dispatcher.target_settings import TargetSettings
+from services.dispatcher.wired_targets import Stock
 from shared.errors import ConfigError
 from shared.settings import Loaded
 
 
-def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Target]) -> None:
+class Able(Protocol):
+    """What a play must know of a target: an open one has it, and one that is only read."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def preset(self) -> Preset | Wired: ...  # noqa: D102
+    @property
+    def settings(self) -> TargetSettings: ...  # noqa: D102
+    @property
+    def stock(self) -> Stock | None: ...  # noqa: D102
+
+
+def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Able]) -> None:
     """Raise `ConfigError` (all mistakes, one a line) if a play's target is not there or able."""
     mistakes = [
         playbook.told(("plays", place, "do", key), f"play {play.name}: {fix}")
@@ -24,7 +41,7 @@ def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Target]) -> No
         raise ConfigError("\n".join(mistakes))
 
 
-def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
+def _mistakes(play: Play, targets: Mapping[str, Able]) -> Iterator[tuple[str, str]]:
     """Yield the key that is wrong, and what to do."""
     do = play.do
     own = list(_at(do, do.target, targets))
@@ -39,7 +56,7 @@ def _mistakes(play: Play, targets: Mapping[str, Target]) -> Iterator[tuple[str, 
             yield "route", f"'{door.target}' has no rooms: name a target for each instead"
 
 
-def _at(do: Do, name: str, targets: Mapping[str, Target]) -> Iterator[tuple[str, str]]:
+def _at(do: Do, name: str, targets: Mapping[str, Able]) -> Iterator[tuple[str, str]]:
     """Yield what stands against doing it at one target."""
     if name not in targets:
         known = ", ".join(targets) or "none"

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping
 from datetime import timedelta
 from re import fullmatch
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import httpx
 from pydantic import BeforeValidator, Field
@@ -36,7 +36,8 @@ from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-_REFERENCE = r"(env:[A-Z][A-Z0-9_]*|file:.+)"
+#: Where a value is that does not stand in the file.
+REFERENCE: Final = r"(env:[A-Z][A-Z0-9_]*|file:.+)"
 
 
 def _short(value: object) -> object:
@@ -140,7 +141,7 @@ def check_names(preset: Preset | Wired, settings: TargetSettings) -> None:
         given = settings.vars.get(name) or var.default
         if given is None:
             raise ConfigError(f"vars.{name}: missing: {var.about}")
-        if var.secret and given and not fullmatch(_REFERENCE, given):
+        if var.secret and given and not fullmatch(REFERENCE, given):
             raise ConfigError(f"vars.{name}: a secret is given by reference (env:NAME, file:/path)")
     _check_fields(preset, "attributes", settings.attributes)
     _check_fields(preset, "message", settings.message)
@@ -235,7 +236,7 @@ def make_masked_account(
         try:
             known[name] = _resolve(name, var, settings, secrets)
         except ConfigError:
-            if not fullmatch(_REFERENCE, given):
+            if not fullmatch(REFERENCE, given):
                 raise
             known[name] = marks.add(f"<{given}>", url=var.url)
     return Account(
@@ -266,7 +267,7 @@ def idempotency(preset: Preset | Wired, settings: TargetSettings) -> Idempotency
 def _resolve(name: str, var: Var, settings: TargetSettings, secrets: Secrets) -> str:
     given = settings.vars.get(name) or var.default or ""
     try:
-        value = secrets.get(given) if fullmatch(_REFERENCE, given) else given
+        value = secrets.get(given) if fullmatch(REFERENCE, given) else given
     except ConfigError as error:
         raise ConfigError(f"vars.{name}: {error}") from None
     if var.pattern is not None and not fullmatch(var.pattern, value):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from re import fullmatch
 
 import httpx
 
@@ -30,7 +31,7 @@ from services.dispatcher.target_settings import (
 from services.dispatcher.wired_targets import Stock, check_wired, open_wired
 from shared.errors import ConfigError
 from shared.http.outward import Outward
-from shared.settings import Secrets, load_yaml
+from shared.settings import Loaded, Secrets, load_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,25 @@ class Targets(Mapping[str, Target]):
                 await target.carrier.close()
 
 
+def told_of_target(loaded: Loaded[TargetsConfig], name: str, error: ConfigError) -> list[str]:
+    """Say what is wrong with one target, with the line of the key that the error begins with.
+
+    A line about a template names its own place already.
+    """
+    told = []
+    for line in str(error).splitlines():
+        if ".j2" in line.partition(": ")[0]:
+            told.append(line)
+            continue
+        place: tuple[str, ...] = ("targets", name)
+        key, _, fix = line.partition(": ")
+        part, _, inner = key.partition(".")
+        if fix and part in TargetSettings.model_fields and fullmatch(r"\S*", inner):
+            place, line = (*place, part, *([inner] if inner else [])), fix  # noqa: PLW2901
+        told.append(loaded.told(place, line))
+    return told
+
+
 TransportFactory = Callable[[str, TargetSettings], httpx.AsyncBaseTransport]
 
 
@@ -104,7 +124,7 @@ async def open_targets(
             if settings.enabled:
                 accounts[name] = make_account(preset, settings, secrets)
         except ConfigError as error:
-            mistakes.append(f"{path}: targets.{name}: {error}")
+            mistakes += told_of_target(loaded, name, error)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     for name, account in accounts.items():
