@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from services.dispatcher.pick import Path
 from services.dispatcher.verdict import Regex
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
-from shared.settings import Strict
+from shared.settings import Strict, misplaced
 
 
 class Request(Strict):
@@ -228,7 +228,10 @@ class Operation(Strict):
             if missing:
                 raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
         if self.batch is not None and self.batch.step not in ids:
-            raise ValueError(f"batch: there is no step {self.batch.step}")
+            known = ", ".join(ids)
+            raise misplaced(
+                ("batch", "step"), f"there is no step {self.batch.step}: one of {known}"
+            )
         return self
 
     @property

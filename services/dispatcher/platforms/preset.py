@@ -17,7 +17,7 @@ from services.dispatcher.platforms.operation import Batch, Operation
 from services.dispatcher.rates import Rate
 from services.dispatcher.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
-from shared.settings import Strict, load_yaml
+from shared.settings import Strict, load_yaml, misplaced
 
 _FOLDER = File(__file__).parent
 
@@ -244,15 +244,30 @@ def may_write(field: str, never_written: tuple[str, ...]) -> bool:
 
 def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]) -> None:
     """Check that a batch names only what is the same for all of its items, or theirs."""
+    here = (label, "batch")
     if label != "push_profile":
-        raise ValueError(f"{label}: only pushes are harmless enough to go together")
+        raise misplaced(here, "only pushes are harmless enough to go together: remove it")
     if batch.request.url is not None or batch.request.base_url is not None:
-        raise ValueError(f"{label}.batch: its request has a `path` below base_url")
-    known = given | {"sent_at", "items"}
-    _known(f"{label}.batch", [batch.request.templates, preset.headers], known)
+        raise misplaced(
+            (*here, "request"), "give a `path` below the preset's base_url, and no other"
+        )
+    common, own = given | {"sent_at", "items"}, PUSH | given
+    for place, template, known in (
+        (("request",), [batch.request.templates, preset.headers], common),
+        (("item",), batch.item, own),
+        (("failures", "names"), [_as_name(name) for name in batch.failures.names], own),
+    ):
+        try:
+            unknown = render.names(template) - known
+        except ValueError as error:
+            raise misplaced((*here, *place), str(error)) from None
+        if unknown:
+            fix = f"unknown name {', '.join(sorted(unknown))}: one of {', '.join(sorted(known))}"
+            raise misplaced((*here, *place), fix)
     if "items" not in render.names(batch.request.body):
-        raise ValueError(f"{label}.batch: the body has no {{{{items}}}}")
-    _known(f"{label}.batch.item", [batch.item, *map(_as_name, batch.failures.names)], PUSH | given)
+        raise misplaced(
+            (*here, "request"), "the body has no {{items}}: put it where the list stands"
+        )
 
 
 def _as_name(name: str) -> str:

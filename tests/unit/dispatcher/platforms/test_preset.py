@@ -1,6 +1,7 @@
 """Presets are data, checked as a whole when they are read."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from services.dispatcher.platforms.preset import Preset, load_preset, preset_names
+from shared.errors import ConfigError
+from shared.settings import read_yaml
 
 GOOD = yaml.safe_load(
     """
@@ -116,6 +119,126 @@ def test_a_preset_that_cannot_work_is_refused(where: str, value: object, told: s
     place[last] = value
     with pytest.raises(ValidationError, match=told):
         Preset.model_validate(wrong)
+
+
+BATCH = {
+    "max_items": 10,
+    "max_bytes": 4096,
+    "step": "update",
+    "request": {"method": "POST", "path": "/many", "body": {"all": "{{items}}"}},
+    "item": {"email": "{{email}}", "...": "{{attributes}}"},
+    "failures": {"items": "$.errors", "names": {"email": "$.id"}, "otherwise": "refused"},
+}
+
+
+def batched(where: str = "", value: object = None, label: str = "push_profile") -> dict[str, Any]:
+    """Give the good preset a batch in which one thing is another (None: it is not there)."""
+    preset, batch = copy.deepcopy(GOOD), copy.deepcopy(BATCH)
+    *parents, last = where.split(".")
+    place: Any = batch
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    if value is None:
+        del place[last]
+    preset[label]["batch"] = batch
+    made: dict[str, Any] = preset
+    return made
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "key", "fix"),
+    [
+        pytest.param("max_items", 1, "max_items", "greater than or equal to 2", id="of one"),
+        pytest.param("max_items", 1001, "max_items", "less than or equal to 1000", id="too many"),
+        pytest.param(
+            "max_bytes", 100, "max_bytes", "greater than or equal to 1024", id="too small"
+        ),
+        pytest.param("max_bytes", None, "", "max_bytes: missing: add it", id="no size"),
+        pytest.param("step", "send", "step", "one of find, update", id="a step of another"),
+        pytest.param("colour", "red", "colour", "unknown key", id="unknown key"),
+        pytest.param(
+            "request",
+            {"method": "POST", "url": "link", "body": ["{{items}}"]},
+            "request",
+            "give a `path` below",
+            id="an extracted link",
+        ),
+        pytest.param(
+            "request.base_url",
+            "https://x.example",
+            "request",
+            "give a `path` below",
+            id="elsewhere",
+        ),
+        pytest.param("request.path", None, "request", "`path` or `url`", id="no address"),
+        pytest.param("request.body", {"all": []}, "request", "no {{items}}", id="nobody in it"),
+        pytest.param(
+            "request.path", "/{{email}}", "request", "unknown name email", id="one person's name"
+        ),
+        pytest.param("request.body", "{{items|rot13}}", "request", "rot13", id="no such filter"),
+        pytest.param("item", "{{items}}", "item", "unknown name items", id="the list in an item"),
+        pytest.param("item", "{{play}}", "item", "unknown name play", id="an action's name"),
+        pytest.param(
+            "failures.index", "$.index", "failures", "give `index` or `names`", id="named twice"
+        ),
+        pytest.param(
+            "failures.names", None, "failures", "give `index` or `names`", id="names nobody"
+        ),
+        pytest.param(
+            "failures.names", {"who": "$.id"}, "failures.names", "unknown name who", id="a stranger"
+        ),
+        pytest.param("failures.items", "errors", "failures.items", "$", id="no path"),
+        pytest.param("failures.otherwise", None, "failures", "missing: add it", id="no reason"),
+        pytest.param(
+            "failures.rules",
+            [{"path": "$.a", "values": [], "then": "retry", "reason": "x"}],
+            "failures.rules.0.values",
+            "at least 1",
+            id="a rule for nothing",
+        ),
+        pytest.param(
+            "failures.rules",
+            [{"path": "$.a", "values": ["x"], "then": "ok", "reason": "x"}],
+            "failures.rules.0.then",
+            "'retry'",
+            id="a failure that is none",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_work_is_refused_in_its_line(
+    where: str, value: object, key: str, fix: str
+) -> None:
+    """The message names the file, the line of what is to be corrected, and how."""
+    told = refused(batched(where, value))
+    line, problem = told.removeprefix("one.yaml:").split(": ", 1)
+    place = ".".join(part for part in ("push_profile.batch", key) if part)
+    assert problem.startswith(place)
+    assert fix in problem
+    said = yaml.safe_dump(batched(where, value), sort_keys=False).splitlines()[int(line) - 1]
+    assert said.strip().removeprefix("- ").startswith(place.split(".")[-1])
+
+
+@pytest.mark.parametrize("label", ["act", "erase"])
+def test_only_pushes_go_together(label: str) -> None:
+    """What acts on somebody is never shared: its doubt would be several people's."""
+    batch = {**BATCH, "step": GOOD[label]["steps"][0]["id"]}
+    wrong: Any = copy.deepcopy(GOOD)
+    wrong[label]["batch"] = batch
+    assert f"{label}.batch: only pushes are harmless enough" in refused(wrong)
+
+
+def refused(wrong: dict[str, Any]) -> str:
+    """Read a preset that is wrong; return what is told of it."""
+    text = yaml.safe_dump(wrong, sort_keys=False)
+    with pytest.raises(ConfigError) as told:
+        read_yaml(text, Path("one.yaml"), Preset)
+    return str(told.value)
+
+
+def test_a_batch_that_is_right_is_read() -> None:
+    """So that each of the cases before is wrong in one thing only."""
+    assert Preset.model_validate(batched("item", BATCH["item"])).push_profile is not None
 
 
 def test_what_stands_in_a_host_name_is_bounded() -> None:

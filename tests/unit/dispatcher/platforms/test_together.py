@@ -1,0 +1,147 @@
+"""Several pushes in one request: who goes into it, and whom a good answer names as failed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from services.dispatcher.calls import Outcome, Partly, ProfilePush, Verdict
+from services.dispatcher.platforms.operation import Batch, Failures
+from services.dispatcher.platforms.together import Member, groups, halves, partly
+from tests.builders.platforms import PUSH
+
+TAKEN = Verdict("ok", "HTTP 200")
+ASKED: tuple[Mapping[str, Any], ...] = (
+    {"email": "a@example.com"},
+    {"email": "b@example.com"},
+    {"email": "c@example.com"},
+)
+RULES = [
+    {"path": "$.code", "values": ["SLOW"], "then": "throttle", "reason": "asked to slow down"},
+    {"path": "$.code", "values": ["BUSY", "423"], "then": "retry", "reason": "written by another"},
+]
+BY_INDEX = {"items": "$.errors", "index": "$.at", "rules": RULES, "otherwise": "refused"}
+BY_NAME = {"items": "$.errors", "names": {"email": "$.who"}, "rules": RULES, "otherwise": "refused"}
+
+
+def read(failures: dict[str, Any], said: object) -> Verdict:
+    """Read an answer that the platform's rules call good."""
+    answer = httpx.Response(200, json=said)
+    return partly(Failures.model_validate(failures), answer, ASKED, TAKEN, step="track")
+
+
+@pytest.mark.parametrize("failures", [BY_INDEX, BY_NAME], ids=["by index", "by name"])
+@pytest.mark.parametrize(
+    "said", [{}, [], {"errors": []}, {"errors": None}, {"errors": {"at": 0}}, {"errors": "no"}]
+)
+def test_an_answer_without_failures_says_that_all_were_taken(
+    failures: dict[str, Any], said: object
+) -> None:
+    """Only a list names failures."""
+    assert read(failures, said) is TAKEN
+
+
+@pytest.mark.parametrize(
+    ("failures", "errors", "failed"),
+    [
+        pytest.param(BY_INDEX, [{"at": 0}], {0: "reject"}, id="the first"),
+        pytest.param(BY_INDEX, [{"at": 2}, {"at": 1}], {1: "reject", 2: "reject"}, id="two"),
+        pytest.param(BY_INDEX, [{"at": 1, "code": "SLOW"}], {1: "throttle"}, id="by its code"),
+        pytest.param(
+            BY_INDEX, [{"at": 1, "code": 423}], {1: "retry"}, id="a code that is a number"
+        ),
+        pytest.param(BY_INDEX, [{"at": 1, "code": ["SLOW"]}], {1: "reject"}, id="no code at all"),
+        pytest.param(BY_NAME, [{"who": "b@example.com"}], {1: "reject"}, id="her name"),
+        pytest.param(
+            BY_NAME,
+            [{"who": ["c@example.com", "a@example.com"], "code": "BUSY"}],
+            {0: "retry", 2: "retry"},
+            id="a list of names",
+        ),
+        pytest.param(
+            BY_NAME, [{"who": ["c@example.com", None]}], {2: "reject"}, id="a name and a gap"
+        ),
+    ],
+)
+def test_a_failure_is_told_of_whom_it_names(
+    failures: dict[str, Any], errors: list[Any], failed: dict[int, Outcome]
+) -> None:
+    """The others were taken; the reason is in our words."""
+    verdict = read(failures, {"errors": errors})
+    assert isinstance(verdict, Partly)
+    assert verdict.outcome == "ok"
+    assert {at: one.outcome for at, one in verdict.failed.items()} == failed
+    reasons = {one.reason for one in verdict.failed.values()}
+    assert reasons <= {"refused", "asked to slow down", "written by another"}
+
+
+@pytest.mark.parametrize(
+    ("failures", "error"),
+    [
+        pytest.param(BY_INDEX, {}, id="no place"),
+        pytest.param(BY_INDEX, {"at": -1}, id="before the first"),
+        pytest.param(BY_INDEX, {"at": 3}, id="after the last"),
+        pytest.param(BY_INDEX, {"at": True}, id="a truth is no place"),
+        pytest.param(BY_INDEX, {"at": "1"}, id="a text is no place"),
+        pytest.param(BY_INDEX, {"at": 1.0}, id="a fraction is no place"),
+        pytest.param(BY_INDEX, "1", id="no object"),
+        pytest.param(BY_NAME, {"who": "d@example.com"}, id="a stranger"),
+        pytest.param(BY_NAME, {"who": None}, id="nobody"),
+        pytest.param(BY_NAME, {"who": {"b@example.com": 1}}, id="a name as a key"),
+    ],
+)
+def test_a_failure_that_names_nobody_refuses_the_whole(
+    failures: dict[str, Any], error: object
+) -> None:
+    """Who it was shows when they are fewer: beside one who was named, too."""
+    named = {"at": 0, "who": "a@example.com"}
+    for errors in ([error], [named, error]):
+        verdict = read(failures, {"errors": errors})
+        assert verdict == Verdict("reject", "track: something of the batch was refused")
+
+
+def member(place: int, size: int | None) -> Member:
+    """Make a push that is so many bytes, or one that cannot go with others."""
+    push: ProfilePush = PUSH
+    return Member(place, push, {}, None if size is None else b"x" * size)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "together"),
+    [
+        pytest.param([], [], id="nobody"),
+        pytest.param([10], [[0]], id="one"),
+        pytest.param([10, 10, 10], [[0, 1, 2]], id="as many as may be"),
+        pytest.param([10, 10, 10, 10], [[0, 1, 2], [3]], id="one more"),
+        pytest.param([700, 700, 700], [[0, 1], [2]], id="by their bytes"),
+        pytest.param([1535, 11], [[0, 1]], id="to the last byte"),
+        pytest.param([1535, 12], [[0], [1]], id="a byte too many"),
+        pytest.param([5000, 10], [[0], [1]], id="too large for any"),
+        pytest.param([10, None, 10], [[0], [1], [2]], id="who must go alone stands between"),
+    ],
+)
+def test_groups_fit_one_request(sizes: list[int | None], together: list[list[int]]) -> None:
+    """In their order, by number and by bytes, with room for what is around the list."""
+    batch = Batch.model_validate(
+        {
+            "max_items": 3,
+            "max_bytes": 2060,
+            "step": "track",
+            "request": {"method": "POST", "path": "/", "body": ["{{items}}"]},
+            "item": "{{email}}",
+            "failures": BY_INDEX,
+        }
+    )
+    made = groups(batch, [member(place, size) for place, size in enumerate(sizes)])
+    assert [[one.place for one in group] for group in made] == together
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_halves_hold_everybody_once(count: int) -> None:
+    """Neither is empty, so that cutting ends."""
+    whole = [member(place, 1) for place in range(count)]
+    first, second = halves(whole)
+    assert first
+    assert second
+    assert [*first, *second] == whole
