@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher import ledger, store
+from services.dispatcher import completed, ledger, store
 from services.dispatcher.book import Book, contact_of
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.plan import Rulebook
@@ -104,6 +104,7 @@ async def _batch(
     book = Book(members=await store.members(connection, groups), shadows=work.rules.shadows)
     for contact in await ledger.contacts(connection, set(recipients).union(*book.members.values())):
         book.add(contact)
+    finished = await completed.read(connection, recipients)
     wanted = [one for ids in hers.values() for one in ids]
     rows = await connection.execute(_TAKE, {"ids": wanted, "states": list(work.states)})
     found = [ledger.delivery(row) for row in rows]
@@ -115,7 +116,7 @@ async def _batch(
             done.left["changes just now"] += 1
             continue
         after = work.change(
-            delivery, _known(book, recipient, delivery.target), work.rules, work.ask
+            delivery, _known(book, recipient, delivery.target, finished), work.rules, work.ask
         )
         if isinstance(after, str):
             done.left[after] += 1
@@ -127,5 +128,9 @@ async def _batch(
     return changed
 
 
-def _known(book: Book, recipient: Recipient, target: str) -> Known:
-    return Known(recipient, book.taken(recipient.customer_id, recipient.group, target))
+def _known(
+    book: Book, recipient: Recipient, target: str, finished: Mapping[UUID, set[str]]
+) -> Known:
+    customer = recipient.customer_id
+    taken = book.taken(customer, recipient.group, target)
+    return Known(recipient, taken, frozenset(finished.get(customer, ())))

@@ -115,6 +115,12 @@ _PENDING = text(f"""
     SELECT {COLUMNS} FROM deliveries d
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.state IN ('planned', 'waiting')
 """)  # noqa: S608
+_PARKED = text(f"""
+    SELECT {COLUMNS} FROM deliveries d
+    WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.state = 'parked'
+        AND d.play = ANY(CAST(:plays AS text[]))
+    ORDER BY d.id FOR UPDATE
+""")  # noqa: S608
 _OF_CUSTOMERS = text(f"""
     SELECT {COLUMNS} FROM deliveries d
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY d.id FOR UPDATE
@@ -207,6 +213,14 @@ async def pending(
     for row in await connection.execute(_PENDING, {"customers": list(customers)}):
         found[row.customer_id].append(delivery(row))
     return found
+
+
+async def parked(
+    connection: AsyncConnection, customers: Collection[UUID], plays: Collection[str]
+) -> list[Delivery]:
+    """Return what these plays have waiting for a person, locked (its recipients are, too)."""
+    values = {"customers": sorted(customers), "plays": sorted(plays)}
+    return [delivery(row) for row in await connection.execute(_PARKED, values)]
 
 
 async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> list[Contact]:

@@ -239,6 +239,10 @@ class Playbook(Strict):
         """Return a play; None if this version has it no more."""
         return next((play for play in self.plays if play.name == name), None)
 
+    def stopped_by(self, what: str) -> frozenset[str]:
+        """Name the plays that stop once she has completed this."""
+        return frozenset(play.name for play in self.plays if what in play.stop_when)
+
     def rivals(self, play: Play) -> frozenset[str]:
         """Name the actions of the plays that share its `only_one_of`, its own among them."""
         return frozenset(

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from services.dispatcher.delivery import ERASED, Delivery
-from services.dispatcher.gates import dropped, expired, release, standing
+from services.dispatcher.gates import dropped, expired, overtaken, release, standing
 from services.dispatcher.plan import Rulebook
+from services.dispatcher.playbook import Play
 from services.dispatcher.recipients import Recipient
 from services.dispatcher.refusals import too_soon
 from services.dispatcher.slots import Taken, take
@@ -38,10 +39,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of her, and the contacts that hold a slot."""
+    """What is known of her, the contacts that hold a slot, and what she has completed."""
 
     recipient: Recipient
     taken: Taken
+    done: frozenset[str] = frozenset()
 
 
 #: The delivery as it shall be, or the words why it is left.
@@ -61,6 +63,8 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
     due = replace(due, send_at=ask.now)
     refused = expired(due, ask.now) or standing(due, known.recipient, target, rules.playbook)
     if refused is None and play is not None:
+        refused = _done(due, play, known)
+    if refused is None and play is not None:
         rivals = rules.playbook.rivals(play)
         refused = too_soon(due, play, known.taken.person, ask.now, rivals=rivals)
     refused = refused or dropped(due, known.recipient, rules.playbook, target, ask.now)
@@ -75,6 +79,12 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
         budgets = state.budgets if state else ()
         after = take(replace(due, moment=ask.now), budgets, known.taken, released)
     return f"still {after.state}" if after.state == delivery.state else after
+
+
+def _done(delivery: Delivery, play: Play, known: Known) -> Delivery | None:
+    """Supersede what would ask her for what she has done."""
+    done = [what for what in play.stop_when if what in known.done]
+    return overtaken(delivery, f"she did it: {done[0]}") if done else None
 
 
 def cancelled(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Changed:
