@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared import identifiers
 from shared.errors import ConfigError
 
+#: Where the key is that makes bus keys, and signs links to unsubscribe.
+ROUTE_KEY: Final = "env:NPS_ROUTE_SECRET"
 #: Where a secret is: an environment variable, or a file whose content (trimmed) it is.
 SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
 
@@ -73,8 +75,9 @@ class Settings(BaseSettings):
         "the domains where to ignore it, comma separated. The same for all processes",
     )
     route_key: SecretRef = Field(
-        default="env:NPS_ROUTE_SECRET",
-        description="reference to the secret that makes bus keys; the same for all processes",
+        default=ROUTE_KEY,
+        description="reference to the secret that makes bus keys and signs links to unsubscribe; "
+        "the same for all processes",
     )
 
     @field_validator("default_region")

@@ -103,7 +103,10 @@ async def build(context: Context) -> Part:
     """Build the dispatcher. Raises `ConfigError`."""
     playbook = load_yaml(context.config_file("playbook.yaml"), Playbook)
     targets = await open_targets(
-        context.config_file("targets.yaml"), context.secrets, clock=context.clock
+        context.config_file("targets.yaml"),
+        context.secrets,
+        clock=context.clock,
+        route_key=context.settings.route_key,
     )
     try:
         check_plays(playbook, targets)

@@ -18,6 +18,7 @@ from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.dispatcher.platforms.deals import Account
 from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.platforms.shadow import ShadowCarrier
+from services.dispatcher.platforms.smtp.account import Sign
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.target_settings import (
     TargetsConfig,
@@ -31,7 +32,8 @@ from services.dispatcher.target_settings import (
 from services.dispatcher.wired_targets import Stock, check_wired, open_wired
 from shared.errors import ConfigError
 from shared.http.outward import Outward
-from shared.settings import Loaded, Secrets, load_yaml
+from shared.settings import ROUTE_KEY, Loaded, Secrets, load_yaml
+from shared.stop_links import StopLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,11 @@ async def open_targets(
     *,
     clock: Callable[[], datetime],
     transport_factory: TransportFactory | None = None,
+    route_key: str = ROUTE_KEY,
 ) -> Targets:
     """Make every enabled target of the file callable. Call inside the running loop; then `close`.
 
+    `route_key` refers to the key that signs links to unsubscribe, where a target has some.
     `transport_factory` (target name, its settings → transport) replaces the connector, for tests.
     """
     loaded = load_yaml(path, TargetsConfig)
@@ -114,7 +118,15 @@ async def open_targets(
                 wired = check_wired(settings)
                 if settings.enabled:
                     known = resolve_vars(wired, settings, secrets)
-                    made = open_wired(name, wired, settings, known, beside=path.parent, clock=clock)
+                    made = open_wired(
+                        name,
+                        wired,
+                        settings,
+                        known,
+                        beside=path.parent,
+                        clock=clock,
+                        sign=_sign(secrets, route_key, known.get("unsubscribe_url", "")),
+                    )
                     concurrency = settings.concurrency or wired.limits.concurrency
                     opened[name] = Target(
                         name, wired, settings, made.carrier, concurrency, made.stock
@@ -155,3 +167,12 @@ async def open_targets(
         opened[name] = Target(name, account.preset, settings, carrier, concurrency)
     in_order = {name: opened[name] for name in loaded.value.targets if name in opened}
     return Targets(in_order, loaded.version, loaded.text)
+
+
+def _sign(secrets: Secrets, route_key: str, url: str) -> Sign:
+    """Sign links that lead to us; the key is asked for where there are some. Raises `ConfigError`.
+
+    Ingest holds the same key, and so reads them.
+    """
+    key = secrets.get(route_key).encode() if "{{token}}" in url else b""
+    return StopLinks(key).token

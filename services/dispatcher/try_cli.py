@@ -205,7 +205,10 @@ def _sent(
     async def go() -> Verdict:
         now = datetime.now(UTC)
         targets = await open_targets(
-            folder / "targets.yaml", Secrets(dict(os.environ)), clock=lambda: datetime.now(UTC)
+            folder / "targets.yaml",
+            Secrets(dict(os.environ)),
+            clock=lambda: datetime.now(UTC),
+            route_key=read_settings().route_key,
         )
         try:
             carrier = targets[name].carrier

@@ -17,7 +17,7 @@ from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.file.carrier import FileCarrier
 from services.dispatcher.platforms.file.folder import Folder
 from services.dispatcher.platforms.file.rows import DELIMITERS, Style, columns
-from services.dispatcher.platforms.smtp.account import STOPPABLE, Account, make_smtp_account
+from services.dispatcher.platforms.smtp.account import Account, Sign, make_smtp_account
 from services.dispatcher.platforms.smtp.carrier import SmtpCarrier
 from services.dispatcher.platforms.smtp.conversation import Line
 from services.dispatcher.platforms.smtp.shelf import GIVEN, Shelf
@@ -26,6 +26,7 @@ from services.dispatcher.platforms.wired import Wired, load_wired
 from services.dispatcher.playbook import Do
 from services.dispatcher.target_settings import TargetSettings, check_names, idempotency
 from shared.errors import ConfigError
+from shared.stop_links import STOPPABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,12 @@ def open_wired(
     *,
     beside: Path,
     clock: Callable[[], datetime],
+    sign: Sign,
 ) -> Opened:
-    """Make a checked target callable; `known` are its vars, `beside` the folder of the file."""
+    """Make a checked target callable; `known` are its vars, `beside` the folder of the file.
+
+    `sign` makes the tokens of links to unsubscribe that lead to us.
+    """
     names = Names(message=settings.message, templates=settings.templates)
     repeats = idempotency(preset, settings)
     if preset.wire == "file":
@@ -102,7 +107,7 @@ def open_wired(
             name, preset, known, names, repeats=repeats, clock=clock, shadow=settings.shadow
         )
         return Opened(lists)
-    account = make_smtp_account(known, allow_plain=settings.allow_http)
+    account = make_smtp_account(known, allow_plain=settings.allow_http, sign=sign)
     shelf = read_shelf(beside / known["templates"])
     line = Line(
         account=account,

@@ -35,12 +35,14 @@ from services.ingest.keep.spool import Spool
 from services.ingest.keep.spool_table import SpoolTable
 from services.ingest.keep.tombstones import Tombstones
 from services.ingest.outside.api import events_router
+from services.ingest.outside.stop_api import stop_router
 from services.ingest.receive.receiver import Receiver
 from services.ingest.sight import Sight
 from shared.bus.consume import ConsumeLoop
 from shared.events.envelope import DECISIONS
 from shared.hosting import Part, Task
 from shared.process import Context, main
+from shared.stop_links import StopLinks
 
 _log = structlog.get_logger(__name__)
 
@@ -137,6 +139,7 @@ async def build(context: Context) -> Part:
     )
     routers = (
         events_router(context.access, intake, sight, rules),
+        stop_router(intake, sight, StopLinks(route_key)),
         quarantine_router(context.access, intake, quarantine, replay),
         imports_router(context.access, intake, Imports(engine), ways, tombstones),
         source_router(context.access, intake, ways, remapping),

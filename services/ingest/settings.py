@@ -19,8 +19,8 @@ from shared.settings import SecretRef, Strict
 
 
 def _not_reserved(name: str) -> str:
-    # Both stand in the label `source` of the metrics for something else.
-    if name in ("events", "unknown"):
+    # They stand in the label `source` of the metrics for something else.
+    if name in ("events", "unknown", "unsubscribe"):
         raise ValueError("this name is reserved: choose another")
     return name
 

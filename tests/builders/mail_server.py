@@ -34,9 +34,13 @@ from services.dispatcher.platforms.smtp.conversation import Line
 from services.dispatcher.platforms.smtp.shelf import Shelf
 from services.dispatcher.platforms.smtp.writing import Desk
 from services.dispatcher.platforms.wired import load_wired
+from shared.stop_links import StopLinks
+from tests.builders.ingest import ENVIRON
 from tests.builders.platforms import NOW
 
 USER, PASSWORD = "made-up-user", "made-up-password"
+#: Under the key that ingest has in tests.
+LINKS = StopLinks(ENVIRON["NPS_ROUTE_SECRET"].encode())
 #: A template of each kind of place where a value may stand.
 SOURCES = {
     "HI.en.subject.txt.j2": "For {{ name }}",
@@ -192,7 +196,7 @@ def mail_carrier(
     return SmtpCarrier(
         "smtp",
         Line(
-            account=make_smtp_account(known, allow_plain=True),
+            account=make_smtp_account(known, allow_plain=True, sign=LINKS.token),
             allow_private=allow_private,
             connect_s=5,
             tls=_client_tls() if trusting else ssl.create_default_context(),

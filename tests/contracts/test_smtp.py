@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from services.dispatcher.calls import ActionCall, Carrier, Verdict
+from shared.stop_links import Stop
 from tests.builders import platforms
 from tests.builders.mail_server import (
+    LINKS,
+    SOURCES,
     MailServer,
     mail_carrier,
     mail_server,
@@ -94,6 +97,33 @@ async def test_what_may_be_stopped_is_stopped_by_one_click(
         f"<mailto:stop@shop.example?subject=unsubscribe%20{DELIVERY}>"
     )
     assert server.message()["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize("contact_class", ["marketing", "survey"])
+async def test_one_click_leads_to_our_own_page(server: MailServer, contact_class: Any) -> None:
+    """The link of the header and the one that a reader sees are one, and ingest can read it."""
+    sources = {**SOURCES, "HI.en.txt.j2": "Stop: {{ unsubscribe_url }}"}
+    ours = "https://nps.shop.example/u/{{token}}"
+    call = replace(CALL, contact_class=contact_class)
+    await act(server, call, sources=sources, unsubscribe_url=ours, unsubscribe_mail="")
+    message = server.message()
+    token = LINKS.token(Stop(DELIVERY, contact_class))
+    assert "".join(message["List-Unsubscribe"].split()) == f"<https://nps.shop.example/u/{token}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert LINKS.read(token) == Stop(DELIVERY, contact_class)
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert f"https://nps.shop.example/u/{token}" in text.get_content()
+
+
+@pytest.mark.parametrize("contact_class", ["service", "asked_for"])
+async def test_what_she_needs_or_asked_for_offers_no_way_to_stop_it(
+    server: MailServer, contact_class: Any
+) -> None:
+    """An answer to her complaint is no newsletter."""
+    await act(server, replace(CALL, contact_class=contact_class))
+    assert server.message()["List-Unsubscribe"] is None
+    assert server.message()["List-Unsubscribe-Post"] is None
 
 
 async def test_what_nobody_could_stop_is_not_sent(server: MailServer) -> None:

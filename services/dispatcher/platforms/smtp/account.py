@@ -3,15 +3,16 @@
 In: the vars of a target. Out: an `Account`, or `ConfigError` with the fix.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from shared.errors import ConfigError
+from shared.stop_links import Stop
 
 Security = Literal["starttls", "tls", "none"]
-#: What must be possible to stop by one click, by law or by the mailbox providers' rules.
-STOPPABLE: Final = frozenset({"marketing", "survey"})
+#: Makes the token of a link that only its reader has.
+Sign = Callable[[Stop], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Account:
     password: str = field(repr=False)
     sender: str
     brand: str
+    sign: Sign = field(repr=False)
     reply_to: str = ""
     unsubscribe_url: str = ""
     unsubscribe_mail: str = ""
@@ -35,8 +37,8 @@ class Account:
         return bool(self.unsubscribe_url or self.unsubscribe_mail)
 
 
-def make_smtp_account(known: Mapping[str, str], *, allow_plain: bool) -> Account:
-    """Make the account of a target whose vars fit their patterns."""
+def make_smtp_account(known: Mapping[str, str], *, allow_plain: bool, sign: Sign) -> Account:
+    """Make the account of a target whose vars fit their patterns; `sign` for `{{token}}`."""
     security = known["security"]
     if security == "none" and not allow_plain:
         raise ConfigError("vars.security: none needs allow_http: true: mail would go in the clear")
@@ -53,6 +55,7 @@ def make_smtp_account(known: Mapping[str, str], *, allow_plain: bool) -> Account
         password=known["password"],
         sender=known["from"],
         brand=known["brand"],
+        sign=sign,
         reply_to=known["reply_to"],
         unsubscribe_url=known["unsubscribe_url"],
         unsubscribe_mail=known["unsubscribe_mail"],

@@ -19,6 +19,7 @@ import idna
 
 from services.dispatcher.platforms.smtp.account import Account
 from services.dispatcher.platforms.smtp.shelf import Unwritable, Written, one_line
+from shared.stop_links import Stop
 
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([^@\s]{1,253})")
 _DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})+")
@@ -43,8 +44,8 @@ class Letter:
     to: str
     signer: Signer
     now: datetime
-    #: Whether its reader may stop messages like this one.
-    stoppable: bool
+    #: What its reader may stop by one click; None: such messages cannot be stopped.
+    stop: Stop | None
 
 
 def message_id(account: Account, delivery_id: UUID) -> str:
@@ -52,9 +53,10 @@ def message_id(account: Account, delivery_id: UUID) -> str:
     return f"<{delivery_id}@{account.sender.rpartition('@')[2].lower()}>"
 
 
-def unsubscribe_url(account: Account, delivery_id: UUID) -> str:
+def unsubscribe_url(account: Account, stop: Stop) -> str:
     """Address the page that stops such messages; empty if the account has none."""
-    return account.unsubscribe_url.replace("{{delivery_id}}", str(delivery_id))
+    url = account.unsubscribe_url.replace("{{delivery_id}}", str(stop.delivery_id))
+    return url.replace("{{token}}", account.sign(stop)) if "{{token}}" in url else url
 
 
 def write_letter(account: Account, letter: Letter) -> bytes:
@@ -71,8 +73,8 @@ def write_letter(account: Account, letter: Letter) -> bytes:
     # A machine wrote: holiday notes and other machines do not answer (RFC 3834).
     made["Auto-Submitted"] = "auto-generated"
     made["X-Delivery-ID"] = str(letter.delivery_id)
-    if letter.stoppable:
-        _let_stop(made, account, letter.delivery_id)
+    if letter.stop is not None:
+        _let_stop(made, account, letter.stop)
     made.set_content(letter.written.text, cte="quoted-printable")
     made.add_alternative(letter.written.html, subtype="html", cte="quoted-printable")
     # Only now: a part that is made takes all that begins with "Content-" along.
@@ -103,10 +105,10 @@ def _sender_name(account: Account, signer: Signer) -> str:
     return ", ".join(part for part in parts if part)[:_LONGEST_NAME].strip(" ,")
 
 
-def _let_stop(made: EmailMessage, account: Account, delivery_id: UUID) -> None:
+def _let_stop(made: EmailMessage, account: Account, stop: Stop) -> None:
     """Offer to unsubscribe: by one click where there is a URL (RFC 2369, RFC 8058)."""
-    url = unsubscribe_url(account, delivery_id)
-    mail = f"mailto:{account.unsubscribe_mail}?subject=unsubscribe%20{delivery_id}"
+    url = unsubscribe_url(account, stop)
+    mail = f"mailto:{account.unsubscribe_mail}?subject=unsubscribe%20{stop.delivery_id}"
     ways = [f"<{way}>" for way in (url, mail if account.unsubscribe_mail else "") if way]
     made["List-Unsubscribe"] = ", ".join(ways)
     if url:

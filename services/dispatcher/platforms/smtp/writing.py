@@ -11,7 +11,7 @@ from typing import Any
 from services.dispatcher.calls import ActionCall, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import written
-from services.dispatcher.platforms.smtp.account import STOPPABLE, Account
+from services.dispatcher.platforms.smtp.account import Account
 from services.dispatcher.platforms.smtp.letter import (
     Letter,
     Signer,
@@ -21,6 +21,7 @@ from services.dispatcher.platforms.smtp.letter import (
 )
 from services.dispatcher.platforms.smtp.shelf import Shelf, Unwritable
 from services.dispatcher.platforms.wired import Wired
+from shared.stop_links import STOPPABLE, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _letter(desk: Desk, account: Account, call: ActionCall, to: str, now: dateti
         to=to,
         signer=Signer(_text(context.get("signed_by")), _text(context.get("reply_to"))),
         now=now,
-        stoppable=call.contact_class in STOPPABLE,
+        stop=_stop(call),
     )
 
 
@@ -100,10 +101,16 @@ def _values(desk: Desk, account: Account, call: ActionCall) -> dict[str, Any]:
         "action": call.action,
         "variant": call.variant,
     }
-    url = unsubscribe_url(account, call.delivery_id)
-    if call.contact_class in STOPPABLE and url:
-        said["unsubscribe_url"] = url
+    stop = _stop(call)
+    if stop is not None:
+        said["unsubscribe_url"] = unsubscribe_url(account, stop)
     return {name: value for name, value in said.items() if value not in (None, "")}
+
+
+def _stop(call: ActionCall) -> Stop | None:
+    """Say what its reader may stop; messages of service, and asked for, cannot be stopped."""
+    found = next((one for one in STOPPABLE if one == call.contact_class), None)
+    return None if found is None else Stop(call.delivery_id, found)
 
 
 def _text(value: object) -> str:
