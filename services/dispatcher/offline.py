@@ -11,6 +11,7 @@ from re import fullmatch
 
 from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.platforms.rehearse import Marks
+from services.dispatcher.platforms.smtp.account import unsigned
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.target_settings import (
     REFERENCE,
@@ -111,7 +112,9 @@ def _stock(
     )
     known = resolve_vars(preset, stood_in, secrets)
     try:
-        return open_wired(name, preset, settings, known, beside=beside, clock=utc_now).stock
+        return open_wired(
+            name, preset, settings, known, beside=beside, clock=utc_now, sign=unsigned
+        ).stock
     except ConfigError as error:
         if str(error).startswith("vars.folder: "):
             raise _Elsewhere(str(error)) from None

@@ -15,7 +15,7 @@ from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.file.rows import line_of
 from services.dispatcher.platforms.rehearse import Shown
-from services.dispatcher.platforms.smtp.account import make_smtp_account
+from services.dispatcher.platforms.smtp.account import make_smtp_account, unsigned
 from services.dispatcher.platforms.smtp.writing import Desk, Envelope, envelope_of
 from services.dispatcher.platforms.wired import Wired
 from services.dispatcher.target_settings import TargetSettings, resolve_vars
@@ -49,7 +49,7 @@ def show_wired(
         where = f"{known['folder']}/{known['file']}-<day>.csv"
         text = (style.header + line).decode("utf-8-sig").replace("\r\n", "\n")
         return (Shown("row", "always", "APPEND", where, body=text),)
-    account = make_smtp_account(known, allow_plain=settings.allow_http, sign=lambda _: "hidden")
+    account = make_smtp_account(known, allow_plain=settings.allow_http, sign=unsigned)
     desk = Desk(preset, read_shelf(beside / known["templates"]), names)
     made = envelope_of(desk, account, asked, now)
     if isinstance(made, Verdict):

@@ -15,6 +15,11 @@ Security = Literal["starttls", "tls", "none"]
 Sign = Callable[[Stop], str]
 
 
+def unsigned(_stop: Stop) -> str:
+    """Stand in for a token where nothing is sent."""
+    return "hidden"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Where messages are handed over, as whom, and how a reader may stop them."""
