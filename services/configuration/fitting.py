@@ -15,8 +15,8 @@ from services.configuration.told import Level, Told, at
 from services.dispatcher.attributes import CANONICAL, OWN
 from services.dispatcher.calendars import Calendar
 from services.dispatcher.offline import ReadTarget, ReadTargets
-from services.dispatcher.platforms.preset import Window
 from services.dispatcher.playbook import Play, Playbook
+from services.dispatcher.rates import Rate
 from services.ingest.settings import SourcesFile
 from services.ingest.tryout.inspection import Inspected
 from services.segmenter.policy.whole import Policy
@@ -213,7 +213,7 @@ def _targets(targets: Mapping[str, ReadTarget], known: Known) -> _Found:
                     yield "warning", ("targets", name, "windows", place_of), what
 
 
-def _faster(asked: Window, granted: Window) -> bool:
+def _faster(asked: Rate, granted: Rate) -> bool:
     """Tell whether a rate is above another for the same calls in the same time."""
     same = "all" in (granted.of, asked.of) or granted.of == asked.of
     return same and granted.per_s == asked.per_s and asked.most > granted.most
