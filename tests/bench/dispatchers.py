@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -22,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from shared.bus.kafka_publisher import KafkaPublisher
 from shared.bus.topics import declared
 from tests.bench.decided import fill
+from tests.bench.sinks import Sink, open_sink
 from tests.bench.stage import Stage
 from tests.bench.turns import Done, Turn, counter, turn
 from tests.builders.processes import ROOT, Process
@@ -74,11 +74,10 @@ class Bench:
 
     stage: Stage
     process: Process
-    sink: str
+    sink: Sink
     publisher: KafkaPublisher
     config: Path
     engine: AsyncEngine
-    client: httpx.AsyncClient
 
     async def planned(self) -> float:
         """Tell how many decisions are planned so far."""
@@ -114,7 +113,7 @@ class Bench:
 
     def counter(self, name: str, *labels: str) -> Done:
         """Ask the dispatcher for a counter; see `turns.counter`."""
-        return counter(self.client, self.process, name, *labels)
+        return counter(self.sink.client, self.process, name, *labels)
 
     async def bare(self, kind: Literal["calls", "ledger"], target: str, *counts: int) -> Turn:
         """Have calls made by the bare limit; see `tests.bench.bare_calls`."""
@@ -140,38 +139,32 @@ class Bench:
             mb=found["mb"],
         )
 
-    async def arrivals(self, path: str) -> list[tuple[str, float]]:
-        """Ask the sink who came to a path when."""
-        answer = await self.client.get(f"{self.sink}/arrivals{path}")
-        return [(person, at) for person, at in answer.raise_for_status().json()]
-
 
 @asynccontextmanager
 async def open_bench(
     stage: Stage, make_targets: MakeTargets, to: Sequence[str]
 ) -> AsyncIterator[Bench]:
     """Make ready: a sink that runs, a dispatcher that knows it, and a play for each of `to`."""
-    system = stage.system
-    sink = Process("tests.bench.fast_sink", {}, stage.folder / "fast-sink.log")
+    async with open_sink(stage) as sink:
 
-    def targets(known: dict[str, Any]) -> None:
-        known["targets"] = make_targets(sink.url)
+        def targets(known: dict[str, Any]) -> None:
+            known["targets"] = make_targets(sink.url)
 
-    def playbook(known: dict[str, Any]) -> None:
-        # The brake is there for plays that run wild, which ours do; staleness for a segmenter.
-        del known["surge"]
-        known |= {"max_staleness": "24 h", "plays": [_play(name) for name in to]}
-        known |= {"coupon_pools": {}, "review_sites": {}}
+        def playbook(known: dict[str, Any]) -> None:
+            # The brake is there for plays that run wild, which ours do; staleness for a segmenter.
+            del known["surge"]
+            known |= {"max_staleness": "24 h", "plays": [_play(name) for name in to]}
+            known |= {"coupon_pools": {}, "review_sites": {}}
 
-    config = write_config(stage.folder / "of-the-bench", targets=targets, playbook=playbook)
-    engine = create_async_engine(system.database, poolclass=NullPool)
-    publisher = KafkaPublisher(
-        system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
-    )
-    process = system.process("services.dispatcher", config=config)
-    try:
-        async with stage.running([sink]), httpx.AsyncClient(timeout=60) as client:
-            yield Bench(stage, process, sink.url, publisher, config, engine, client)
-    finally:
-        await publisher.close()
-        await engine.dispose()
+        config = write_config(stage.folder / "of-the-bench", targets=targets, playbook=playbook)
+        system = stage.system
+        engine = create_async_engine(system.database, poolclass=NullPool)
+        publisher = KafkaPublisher(
+            system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
+        )
+        process = system.process("services.dispatcher", config=config)
+        try:
+            yield Bench(stage, process, sink, publisher, config, engine)
+        finally:
+            await publisher.close()
+            await engine.dispose()

@@ -2,8 +2,9 @@
 
 `python -m tests.bench.fast_sink` listens on `NPS_PORT`. A call of `/after/<ms>/…` is answered 200
 that many milliseconds later, one of `/never/…` not at all. `GET /arrivals/<path>` tells, for every
-e-mail address in the bodies that came to `<path>`, when it came (seconds since 1970). Plain asyncio
-and a few lines of HTTP, because a web framework would cost more than what is measured.
+e-mail address in the bodies that came to `<path>`, when it came (seconds since 1970); `DELETE /`
+forgets. Plain asyncio and a few lines of HTTP, because a web framework would cost more than what
+is measured.
 """
 
 import asyncio
@@ -32,6 +33,10 @@ class Calls:
     def note(self, path: str, body: bytes) -> None:
         """Remember a call."""
         self._came.setdefault(path, []).append((time.time(), body))
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._came.clear()
 
     def told(self, path: str) -> bytes:
         """Tell who came to a path when, in their order."""
@@ -73,6 +78,10 @@ class _Connection(asyncio.Protocol):
         if method == b"GET":
             told = self._calls.told(path.removeprefix("/arrivals"))
             self._write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told) + told)
+            return
+        if method == b"DELETE":
+            self._calls.forget()
+            self._write(_TAKEN)
             return
         self._calls.note(path, body)
         _, behaviour, *rest = path.split("/")

@@ -46,9 +46,11 @@ class Order(BaseModel):
 class Outcome(BaseModel):
     """What came of it. Times in ms, `cpu_s` of this process while it sent.
 
-    `longest_ms` is the longest that one request took from when it was really sent.
+    `longest_ms` is the longest that one request took from when it was really sent. `began`: seconds
+    since 1970; with a rate, request n of this run fell due n ÷ rate seconds later.
     """
 
+    began: float
     sent: int
     seconds: float
     statuses: dict[int, int]
@@ -120,12 +122,12 @@ class Load:
     def run(self, seconds: float) -> Outcome:
         """Send and read until the end; another run goes on with the same connections."""
         self._begin()
-        cpu, started = time.process_time(), time.perf_counter()
+        cpu, began, started = time.process_time(), time.time(), time.perf_counter()
         with select.epoll() as poll:
             for number in self._connections:
                 poll.register(number, select.EPOLLIN)
             ended = self._loop(poll, started, started + seconds)
-        return self._outcome(ended - started, time.process_time() - cpu)
+        return self._outcome(began, ended - started, time.process_time() - cpu)
 
     def _loop(self, poll: select.epoll, started: float, ending: float) -> float:
         now = answered = started
@@ -176,13 +178,14 @@ class Load:
         self._free.append(connection)
         return True
 
-    def _outcome(self, seconds: float, cpu_s: float) -> Outcome:
+    def _outcome(self, began: float, seconds: float, cpu_s: float) -> Outcome:
         delays = sorted(self._delays) or [0.0]
 
         def part(share: float) -> float:
             return round(delays[min(len(delays) - 1, int(share * len(delays)))] * 1000, 3)
 
         return Outcome(
+            began=began,
             sent=self._sent,
             seconds=seconds,
             statuses=dict(self._statuses),

@@ -130,8 +130,8 @@ async def open_stage_on(
 
 
 @asynccontextmanager
-async def open_database() -> AsyncIterator[str]:
-    """Give the address of a migrated database of this run alone, for what needs no broker."""
+async def open_database(schema: str = "segmenter") -> AsyncIterator[str]:
+    """Give the address of a database of this run alone, one schema migrated: it needs no broker."""
     async with AsyncExitStack() as stack:
         folder = _folder()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -142,7 +142,7 @@ async def open_database() -> AsyncIterator[str]:
             stack.push_async_callback(postgres.stop)
         database = await stack.enter_async_context(bare_database(server))
         await provision(database)
-        await migrate(database, "segmenter")
+        await migrate(database, schema)
         yield database
 
 

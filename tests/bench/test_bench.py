@@ -7,7 +7,17 @@ import pytest
 
 from tests.bench import table
 from tests.bench.measure import Row
-from tests.bench.scenarios import deliveries, eligibility, figures, ingest
+from tests.bench.scenarios import (
+    beside,
+    deliveries,
+    eligibility,
+    figures,
+    ingest,
+    journey,
+    ledger,
+    slow,
+    updates,
+)
 from tests.bench.stage import Plan, open_stage_on
 
 
@@ -77,3 +87,58 @@ async def test_deliveries_stand_beside_the_same_calls_of_nobody(
         for ours in (deliveries.OURS, "sending")
         for bare in (deliveries.CALLS, deliveries.LEDGER)
     }
+
+
+@pytest.mark.kafka
+async def test_updates_go_in_batches_together_and_apart(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """Ours and the bare limits push the same profiles through the batch endpoint."""
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await updates.play(stage, updates.Plan(40, 10, 2, 1), lambda _told: None)
+
+    assert len(found.turns) == 5
+    assert all(turn.per_s > 0 for turn in found.turns)
+
+
+@pytest.mark.kafka
+async def test_a_slow_sink_counts_its_calls_itself(server: str, kafka: str, tmp_path: Path) -> None:
+    """Nobody gets more calls through than fit beside each other."""
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await slow.play(stage, slow.Plan(50, 4, 40, 1), lambda _told: None)
+
+    assert [turn.what for turn in found.turns] == [slow.BARE, slow.OURS]
+    assert all(0 < turn.share <= 1.1 for turn in found.turns), found.turns
+
+
+@pytest.mark.kafka
+async def test_a_good_target_is_measured_beside_each_kind_of_other(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """Alone, and beside one that works, is slow, or is dead: every delivery comes."""
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await beside.play(stage, beside.Plan(20, 10, 0.5, 1), lambda _told: None)
+
+    assert [turn.beside for turn in found.turns] == [beside.ALONE, *beside.OTHERS]
+    assert all(turn.deliveries == 10 and turn.p99_ms > 0 for turn in found.turns)
+
+
+@pytest.mark.kafka
+async def test_the_journey_is_timed_from_webhook_to_sink(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """Every response's profile comes to the sink, after it was due."""
+    async with open_stage_on(tmp_path / "system", server, kafka) as stage:
+        found = await journey.play(stage, journey.Plan((10.0,), 1.0, 1), lambda _told: None)
+
+    (turn,) = found.turns
+    assert (turn.responses, turn.missing) == (10, 0)
+    assert 0 < turn.p50_ms <= turn.p99_ms <= turn.most_ms
+
+
+async def test_claims_are_measured_on_both_sizes_of_the_ledger(database: str) -> None:
+    """All that is claimed passes the gates and is recorded; the server tells what it touched."""
+    found = await ledger.play(database, ledger.Plan(1_000, 2_000, 4, 2), lambda _told: None)
+
+    assert [size.rows for size in found.sizes] == [1_000, 2_000]
+    assert all(size.claim_p50_ms > 0 and size.statement_pages > 0 for size in found.sizes)
