@@ -23,8 +23,6 @@ from tests.contracts.test_platforms_golden import GOLDEN, compare, written
 
 BUDGET = timedelta(seconds=20)
 CASES = cases()
-#: Those with a suite of their own, from before there were many.
-APART = {"adobe_campaign_standard", "sandbox", "webhook"}
 JOE = person(email="joe@example.com", phone="+33698765432", external_id="C-2")
 JANE = person(email="jane@example.com", phone="+33612345678", external_id="C-1")
 
@@ -74,7 +72,7 @@ def effects(case: Case, fake: Fake) -> list[httpx.Request]:
 
 def test_every_preset_is_in_a_suite() -> None:
     """A new preset without a fake fails here."""
-    assert {case.preset for case in CASES} | APART == set(preset_names())
+    assert {case.preset for case in CASES} == set(preset_names())
     assert all(load_preset(name).name == name for name in preset_names())
 
 
@@ -173,6 +171,7 @@ async def test_a_push_is_repeated_quickly_and_then_left_to_the_row(case: Case) -
     fake.then(case.pushing, httpx.ConnectError("no connection"))
     assert (await push(case, fake, waits)).outcome == "ok"
     assert len(waits.seconds) == 1
+    assert 0.2 <= waits.seconds[0] <= 1
     fake.then(case.pushing, *[httpx.ConnectError("no connection")] * 9)
     assert (await push(case, fake, waits)).outcome == "retry"
     assert len(waits.seconds) == 3
@@ -346,6 +345,8 @@ async def test_a_hostile_address_touches_nobody_else(case: Case, address: str) -
 @every
 async def test_nobody_without_an_identifier_is_guessed(case: Case) -> None:
     """Without anything the platform could know her by, nothing is written and nothing sent."""
+    if case.knows_our_id:
+        return
     fake = case.fake()
     before = fake.known()
     nobody = person()
@@ -406,7 +407,7 @@ async def test_no_reason_repeats_what_the_platform_said(case: Case) -> None:
 @every
 def test_each_case_has_a_table_of_errors(case: Case) -> None:
     """No preset counts without it: at least bad credentials, a refused value and a throttle."""
-    assert {"disable_target", "reject", "throttle"} <= {error.outcome for error in case.errors}
+    assert case.told <= {error.outcome for error in case.errors}
 
 
 def golden(case: Case, what: str, fake: Fake) -> None:

@@ -1,4 +1,4 @@
-"""Deleting a person on each platform: what every preset that can promises."""
+"""Deleting a person: what is asked of the shipped targets beside the suite of all presets."""
 
 from datetime import timedelta
 
@@ -38,20 +38,6 @@ def test_every_shipped_platform_can_delete_a_person() -> None:
         "sandbox": (),
         "webhook": (),
     }
-
-
-@every_target
-async def test_a_deletion_deletes_her_and_may_be_repeated(target: str) -> None:
-    """Asked twice it is as done as once, and nobody else is touched."""
-    fake = fake_for(target)
-    joe = person(email="joe@example.com")
-    await carrier(target, fake).push_profile(
-        platforms.push(identifiers=joe), budget=BUDGET, now=NOW
-    )
-    for _ in range(2):
-        assert (await erase(target, fake)).outcome in ("ok", "accepted")
-        assert fake.known() == {"joe@example.com"}
-    assert fake.effects == 0
 
 
 @every_target

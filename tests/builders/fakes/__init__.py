@@ -58,6 +58,9 @@ class Case:
     `carries_id`: the delivery id is in the call that acts (False only where a platform has no
     place for it, with the reason beside the case). `makes_nobody_up`: whom the platform does not
     know stays unknown to it, since a new profile there would be subscribed from the start.
+    `knows_our_id`: a customer is known to it by our own id, so she needs no other name.
+    `told`: what its table of errors must have at least; less only where the platform has no such
+    answer, with the reason beside the case.
     """
 
     preset: str
@@ -72,6 +75,8 @@ class Case:
     sees_opt_out: bool = False
     carries_id: bool = True
     makes_nobody_up: bool = False
+    knows_our_id: bool = False
+    told: frozenset[Outcome] = frozenset({"disable_target", "reject", "throttle"})
     errors: tuple[Error, ...] = field(default=())
 
 

@@ -55,7 +55,9 @@ def test_every_preset_can_be_shown_without_its_secrets(case: Case) -> None:
         assert not SHAPE.search(repr(requests))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.preset)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.environ], ids=lambda case: case.preset
+)
 def test_no_secret_is_shown_even_where_it_is_set(case: Case) -> None:
     """Not by itself, not encoded, not in an address."""
     asked: ProfilePush | ActionCall = platforms.push(identifiers=JANE)
