@@ -18,27 +18,27 @@ from services import local, schemas
 from services.configuration.config_cli import config
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
-from services.dispatcher.coupon_cli import coupon
-from services.dispatcher.delivery_cli import delivery
-from services.dispatcher.play_cli import play
-from services.dispatcher.shadow_cli import shadow
-from services.dispatcher.target_cli import target
-from services.dispatcher.template_cli import template
-from services.dispatcher.try_cli import try_target
+from services.dispatcher.cli.coupon import coupon
+from services.dispatcher.cli.delivery import delivery
+from services.dispatcher.cli.play import play
+from services.dispatcher.cli.shadow import shadow
+from services.dispatcher.cli.target import target
+from services.dispatcher.cli.template import template
+from services.dispatcher.cli.trying import try_target
 from services.ingest.__main__ import build as ingest
 from services.ingest.correct.quarantine_cli import quarantine
 from services.ingest.correct.remap_cli import remap_source
 from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
-from services.segmenter.customer_cli import customer
-from services.segmenter.erase_cli import erase_customer, export_customer, list_erasures
-from services.segmenter.explain_cli import explain_customer
+from services.segmenter.cli.customer import customer
+from services.segmenter.cli.erase import erase_customer, export_customer, list_erasures
+from services.segmenter.cli.explain import explain_customer
+from services.segmenter.cli.merge import merge_customers, unmerge_customer
+from services.segmenter.cli.policy import policy
+from services.segmenter.cli.quality import quality
+from services.segmenter.cli.survey import survey
 from services.segmenter.figures.figures_cli import figures
-from services.segmenter.merge_cli import merge_customers, unmerge_customer
-from services.segmenter.policy_cli import policy
-from services.segmenter.quality_cli import quality
-from services.segmenter.survey_cli import survey
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
 from shared.errors import ConfigError

@@ -14,12 +14,12 @@ import orjson
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from services.dispatcher.api import build_router
+from services.dispatcher.api.deliveries import build_router
+from services.dispatcher.api.subject import build_subject_router
 from services.dispatcher.bell import Bell
 from services.dispatcher.metrics import Metrics
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.subject_api import build_subject_router
-from services.dispatcher.target_settings import TargetsConfig
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.targets.settings import TargetsConfig
 from services.ingest.__main__ import build as build_ingest
 from services.ingest.settings import SourcesFile
 from services.segmenter.__main__ import build as build_segmenter

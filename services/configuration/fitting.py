@@ -12,11 +12,11 @@ from typing import Any
 
 from services.configuration.surveys import surveys_of
 from services.configuration.told import Level, Told, at
-from services.dispatcher.attributes import CANONICAL, OWN
-from services.dispatcher.calendars import Calendar
-from services.dispatcher.offline import ReadTarget, ReadTargets
-from services.dispatcher.playbook import Play, Playbook
-from services.dispatcher.rates import Rate
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.hours.calendars import Calendar
+from services.dispatcher.ledger.attributes import CANONICAL, OWN
+from services.dispatcher.playbook.plays import Play, Playbook
+from services.dispatcher.targets.offline import ReadTarget, ReadTargets
 from services.ingest.settings import SourcesFile
 from services.ingest.tryout.inspection import Inspected
 from services.segmenter.policy.whole import Policy

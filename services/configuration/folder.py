@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.configuration.told import Level, Told, at, of_error
-from services.dispatcher.cross_check import check_plays
-from services.dispatcher.offline import ReadTargets, read_targets
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.wired_targets import read_shelf
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.targets.cross_check import check_plays
+from services.dispatcher.targets.offline import ReadTargets, read_targets
+from services.dispatcher.targets.wired import read_shelf
 from services.ingest.settings import SourcesFile
 from services.ingest.tryout.inspection import Inspected, inspected
 from services.segmenter.policy.whole import Policy
-from services.segmenter.themes import finder
+from services.segmenter.themes.themes import finder
 from shared import identifiers
 from shared.errors import ConfigError
 from shared.http.auth import AccessConfig

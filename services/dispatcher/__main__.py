@@ -9,35 +9,36 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import pushes, watch
-from services.dispatcher.api import build_router
+from services.dispatcher import watch
+from services.dispatcher.api.bulk import build_bulk_router
+from services.dispatcher.api.deliveries import build_router
+from services.dispatcher.api.plays import build_play_router
+from services.dispatcher.api.preflight import build_preflight_router
+from services.dispatcher.api.shadow import build_shadow_router
+from services.dispatcher.api.subject import build_subject_router
+from services.dispatcher.api.targets import build_target_router
 from services.dispatcher.bell import Bell
-from services.dispatcher.brakes import add_targets
-from services.dispatcher.breaker import BreakerRule
-from services.dispatcher.bulk_api import build_bulk_router
-from services.dispatcher.confirm import confirm_erasures
-from services.dispatcher.cross_check import check_plays
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.brakes.breaker import BreakerRule
+from services.dispatcher.brakes.rate_store import add_rates
+from services.dispatcher.consume.handle import Handler
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.desk import Desk
-from services.dispatcher.flights import BUDGET, Surroundings
-from services.dispatcher.handle import Handler
-from services.dispatcher.herald import EVERY_S as HERALD_EVERY_S
-from services.dispatcher.herald import Herald, Reader
-from services.dispatcher.lanes import LEASE, Lane
+from services.dispatcher.lanes.flights import BUDGET, Surroundings
+from services.dispatcher.lanes.lane import LEASE, Lane
+from services.dispatcher.lanes.sweep import EVERY_S, sweep
+from services.dispatcher.ledger import pushes
+from services.dispatcher.ledger.desk import Desk
 from services.dispatcher.metrics import Metrics
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.play_api import build_play_router
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.preflight import Preflights
-from services.dispatcher.preflight_api import build_preflight_router
-from services.dispatcher.rate_store import add_rates
-from services.dispatcher.shadow_api import build_shadow_router
-from services.dispatcher.subject_api import build_subject_router
-from services.dispatcher.sweep import EVERY_S, sweep
-from services.dispatcher.target_api import build_target_router
-from services.dispatcher.target_settings import alerts_of, batch_of
-from services.dispatcher.targets import Target, Targets, open_targets
-from services.dispatcher.tell import Teller
+from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.targets.cross_check import check_plays
+from services.dispatcher.targets.preflight import Preflights
+from services.dispatcher.targets.settings import alerts_of, batch_of
+from services.dispatcher.targets.targets import Target, Targets, open_targets
+from services.dispatcher.tell.confirm import confirm_erasures
+from services.dispatcher.tell.herald import EVERY_S as HERALD_EVERY_S
+from services.dispatcher.tell.herald import Herald, Reader
+from services.dispatcher.tell.tell import Teller
 from shared.bus.consume import ConsumeLoop
 from shared.errors import ConfigError
 from shared.events.envelope import DECISIONS, OUTCOMES

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from services.dispatcher.alert_settings import AlertSettings
-from services.dispatcher.breaker import BreakerRule
-from services.dispatcher.rates import Rate
+from services.dispatcher.brakes.breaker import BreakerRule
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.targets.alert_settings import AlertSettings
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Segment, Value
 

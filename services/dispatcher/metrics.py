@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.parking import SURGE, TRIAL
+from services.dispatcher.plan.parking import SURGE, TRIAL
 
 #: From 5 ms (a local sink) to an hour (a target that was away).
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)

@@ -9,13 +9,15 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import coupons, progress, tallies
 from services.dispatcher.bell import Bell
-from services.dispatcher.brakes import TARGET_STATES, Hold
-from services.dispatcher.breaker import level
+from services.dispatcher.brakes import tallies
+from services.dispatcher.brakes.brakes import TARGET_STATES, Hold
+from services.dispatcher.brakes.breaker import level
+from services.dispatcher.consume import progress
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.metrics import Metrics
-from services.dispatcher.plan import Rulebook
+from services.dispatcher.plan import coupons
+from services.dispatcher.plan.plan import Rulebook
 from shared.bus.port import Consumer
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway

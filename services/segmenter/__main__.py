@@ -4,32 +4,32 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from services.segmenter.api import make_router
-from services.segmenter.case_api import make_case_router
-from services.segmenter.decide import Rulebook
-from services.segmenter.eligibility_api import make_eligibility_router
-from services.segmenter.erase_api import make_erase_router
-from services.segmenter.erase_open import ErasureMetrics
-from services.segmenter.erase_open import Watch as ErasureWatch
-from services.segmenter.erase_request import Requests
-from services.segmenter.explain_api import make_explain_router
-from services.segmenter.export_api import make_export_router
+from services.segmenter.api.cases import make_case_router
+from services.segmenter.api.customers import make_router
+from services.segmenter.api.eligibility import make_eligibility_router
+from services.segmenter.api.erase import make_erase_router
+from services.segmenter.api.explain import make_explain_router
+from services.segmenter.api.export import make_export_router
+from services.segmenter.api.merge import make_merge_router
+from services.segmenter.api.policy import make_policy_router
+from services.segmenter.api.quality import make_quality_router
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.erase.request import Requests
+from services.segmenter.erase.waiting import ErasureMetrics
+from services.segmenter.erase.waiting import Watch as ErasureWatch
 from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.handle import Handler
-from services.segmenter.merge_api import make_merge_router
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
-from services.segmenter.policy_api import make_policy_router
-from services.segmenter.progress import ProgressTeller
-from services.segmenter.pruning import Pruning
-from services.segmenter.quality_api import make_quality_router
+from services.segmenter.store.progress import ProgressTeller
+from services.segmenter.store.pruning import Pruning
+from services.segmenter.store.timers import Timers
 from services.segmenter.sweep.meters import SweepMetrics
 from services.segmenter.sweep.pace import Backlog
 from services.segmenter.sweep.sweeper import Sweep
-from services.segmenter.themes import finder
-from services.segmenter.timers import Timers
+from services.segmenter.themes.themes import finder
 from shared import process
 from shared.bus.consume import ConsumeLoop
 from shared.database import away_as_dependency

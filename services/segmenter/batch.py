@@ -9,14 +9,16 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter import merges, moments, opening
-from services.segmenter.decide import Due, Rulebook, decide, silence
-from services.segmenter.facts import Fact, Key
-from services.segmenter.identity import Assignment
-from services.segmenter.merges import Command, LeftOut, Undoing
-from services.segmenter.profile import rebuild, step
-from services.segmenter.rows import Changes, Customer, Decision, Gathered, Timer
-from services.segmenter.state import Profile
+from services.segmenter.cases import opening
+from services.segmenter.decide import moments
+from services.segmenter.decide.decide import Due, Rulebook, decide, silence
+from services.segmenter.identity import merges
+from services.segmenter.identity.identity import Assignment
+from services.segmenter.identity.merges import Command, LeftOut, Undoing
+from services.segmenter.profile.facts import Fact, Key
+from services.segmenter.profile.profile import rebuild, step
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Changes, Customer, Decision, Gathered, Timer
 from shared.events import ids
 from shared.events.decisions import (
     CustomerMerged,

@@ -16,23 +16,18 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import (
-    erase_open,
-    erase_store,
-    key_owners,
-    merge_store,
-    saving,
-    store,
-    tombstones,
-)
 from services.segmenter.batch import deciding, in_order
-from services.segmenter.decide import Due, Rulebook
-from services.segmenter.erasure import ERASED, Erasure
-from services.segmenter.facts import Fact, fact_of
-from services.segmenter.identity import Assignment, Subject, assign
-from services.segmenter.merges import Command
+from services.segmenter.decide.decide import Due, Rulebook
+from services.segmenter.erase import store as erase_store
+from services.segmenter.erase import tombstones
+from services.segmenter.erase import waiting as erase_open
+from services.segmenter.erase.erasure import ERASED, Erasure
+from services.segmenter.identity.identity import Assignment, Subject, assign
+from services.segmenter.identity.merges import Command
 from services.segmenter.metrics import Metrics
-from services.segmenter.rows import Changes, Decision, Gathered
+from services.segmenter.profile.facts import Fact, fact_of
+from services.segmenter.store import key_owners, merge_store, saving, store
+from services.segmenter.store.rows import Changes, Decision, Gathered
 from shared import identifiers
 from shared.bus.consume import Received, Rejected
 from shared.bus.port import Message, Publisher

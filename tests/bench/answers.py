@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.segmenter.facts import fact_of
-from services.segmenter.profile import rebuild
-from services.segmenter.state import dump
+from services.segmenter.profile.facts import fact_of
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import dump
 from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Value
 from tests.builders.facts import case, ids_of, updated

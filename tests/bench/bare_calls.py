@@ -19,9 +19,9 @@ from typing import Final, Protocol
 
 import asyncpg
 
-from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
-from services.dispatcher.flights import BUDGET
-from services.dispatcher.targets import Target, open_targets
+from services.dispatcher.calls.calls import ActionCall, ProfilePush, Verdict
+from services.dispatcher.lanes.flights import BUDGET
+from services.dispatcher.targets.targets import Target, open_targets
 from shared.events.decisions import CustomerDecided
 from shared.settings import Secrets
 from shared.times import utc_now

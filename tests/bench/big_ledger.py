@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.dispatcher.recipients import Recipient, decided, write_state
+from services.dispatcher.ledger.recipients import Recipient, decided, write_state
 from tests.bench.decided import one
 
 #: Rows made in one statement.

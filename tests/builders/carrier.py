@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
 
 OK = Verdict("ok", "taken")
 

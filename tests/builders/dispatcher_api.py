@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
-from services.dispatcher.api import build_router
-from services.dispatcher.bulk_api import build_bulk_router
-from services.dispatcher.play_api import build_play_router
-from services.dispatcher.shadow_api import build_shadow_router
-from services.dispatcher.target_api import build_target_router
+from services.dispatcher.api.bulk import build_bulk_router
+from services.dispatcher.api.deliveries import build_router
+from services.dispatcher.api.plays import build_play_router
+from services.dispatcher.api.shadow import build_shadow_router
+from services.dispatcher.api.targets import build_target_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
 from shared.settings import Secrets

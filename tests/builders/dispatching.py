@@ -12,19 +12,19 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import progress
 from services.dispatcher.bell import Bell
-from services.dispatcher.brakes import add_targets
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.brakes.rate_store import add_rates
+from services.dispatcher.consume import progress
+from services.dispatcher.consume.handle import Handler
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.desk import Desk
-from services.dispatcher.flights import BUDGET, Surroundings
-from services.dispatcher.handle import Handler
-from services.dispatcher.lanes import Lane
+from services.dispatcher.lanes.flights import BUDGET, Surroundings
+from services.dispatcher.lanes.lane import Lane
+from services.dispatcher.ledger.desk import Desk
 from services.dispatcher.metrics import Metrics
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.rate_store import add_rates
-from services.dispatcher.tell import Teller
+from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.tell.tell import Teller
 from shared.bus.port import Message
 from shared.database import connect
 from shared.errors import BusAway

@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.decide import Rulebook
-from services.segmenter.facts import Fact, fact_of
+from services.segmenter.decide.decide import Rulebook
 from services.segmenter.handle import Handler
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
-from services.segmenter.state import Step
-from services.segmenter.themes import finder
+from services.segmenter.profile.facts import Fact, fact_of
+from services.segmenter.profile.state import Step
+from services.segmenter.themes.themes import finder
 from shared import identifiers
 from shared.bus.consume import Received
 from shared.bus.port import Message, Partition, Record

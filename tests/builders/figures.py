@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.segmenter.api.quality import make_quality_router
 from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.policy.whole import Policy
-from services.segmenter.quality_api import make_quality_router
 from shared.database import connect
 from shared.events.envelope import Event
 from shared.hosting import Part, make_app

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.erase_api import make_erase_router
-from services.segmenter.erase_request import Requests
-from services.segmenter.export_api import make_export_router
+from services.segmenter.api.erase import make_erase_router
+from services.segmenter.api.export import make_export_router
+from services.segmenter.erase.request import Requests
 from shared.events import feedback, ids
 from shared.events.decisions import CustomerErased
 from shared.events.envelope import Event

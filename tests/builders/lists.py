@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.dispatcher.calls import Idempotency
+from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.file.carrier import FileCarrier

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.dispatcher.calls import Idempotency
+from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.smtp.account import make_smtp_account

@@ -18,9 +18,9 @@ from uuid import UUID
 
 import httpx
 
-from services.dispatcher.calls import ActionCall, Deletion, ProfilePush
+from services.dispatcher.calls.calls import ActionCall, Deletion, ProfilePush
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.dispatcher.target_settings import (
+from services.dispatcher.targets.settings import (
     TargetsConfig,
     check,
     idempotency,

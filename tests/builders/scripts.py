@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.calls.calls import Idempotency, Verdict
 from tests.builders.carrier import OK, ScriptedCarrier
 
 PUSHES: Final = ("200", "500 500 200", "reset 200", "hang 200", "429 hang 200", "lost 500 200")

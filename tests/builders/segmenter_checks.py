@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
-from services.segmenter import erasure
-from services.segmenter.consents import consent
-from services.segmenter.decide import Due, Rulebook, decide
-from services.segmenter.facts import PERSONAL, Fact, Key, fact_of
-from services.segmenter.moments import LATEST, ahead
+from services.segmenter.decide.decide import Due, Rulebook, decide
+from services.segmenter.decide.moments import LATEST, ahead
+from services.segmenter.decide.settle import waiting
+from services.segmenter.erase import erasure
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import believed, rebuild, trim
-from services.segmenter.rows import Customer
-from services.segmenter.settle import waiting
-from services.segmenter.state import Profile
+from services.segmenter.profile.consents import consent
+from services.segmenter.profile.facts import PERSONAL, Fact, Key, fact_of
+from services.segmenter.profile.profile import believed, rebuild, trim
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Customer
 from shared.events import feedback, ids, outcomes
 from shared.events.decisions import Cause, CustomerDecided, CustomerErased
 from shared.events.envelope import Event, decode

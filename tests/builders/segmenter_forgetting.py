@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.segmenter import erasure
-from services.segmenter.erasure import ERASED, Erasure, Group
-from services.segmenter.facts import PERSONAL, Fact, Key, make
-from services.segmenter.rows import Decision
+from services.segmenter.erase import erasure
+from services.segmenter.erase.erasure import ERASED, Erasure, Group
+from services.segmenter.profile.facts import PERSONAL, Fact, Key, make
+from services.segmenter.store.rows import Decision
 from shared.identifiers import hashed_name
 from tests.builders.facts import ROUTE_KEY
 from tests.builders.segmenter_tables import Rows

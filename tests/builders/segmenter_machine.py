@@ -23,10 +23,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from services.segmenter.decide import Rulebook
-from services.segmenter.facts import PERSONAL
-from services.segmenter.rows import Customer
-from services.segmenter.state import Profile
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.profile.facts import PERSONAL
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Customer
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
 from shared.identifiers import hashed_name

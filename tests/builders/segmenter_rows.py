@@ -11,18 +11,18 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID
 
-from services.segmenter import erasure
 from services.segmenter.batch import decide_batch, in_order
-from services.segmenter.decide import Due, Rulebook
-from services.segmenter.erasure import Erasure
-from services.segmenter.facts import Fact, Key, fact_of, make
-from services.segmenter.identity import Assignment, Subject, assign
-from services.segmenter.looking import policy_due
-from services.segmenter.merges import Apart, Command, Reason, Undoing, own, reply_id
-from services.segmenter.profile import trim
-from services.segmenter.pruning import KEPT
-from services.segmenter.rows import PRUNED, Changes, Customer, Gathered, Timer, TimerKey
-from services.segmenter.state import Profile, dump, load
+from services.segmenter.decide.decide import Due, Rulebook
+from services.segmenter.decide.looking import policy_due
+from services.segmenter.erase import erasure
+from services.segmenter.erase.erasure import Erasure
+from services.segmenter.identity.identity import Assignment, Subject, assign
+from services.segmenter.identity.merges import Apart, Command, Reason, Undoing, own, reply_id
+from services.segmenter.profile.facts import Fact, Key, fact_of, make
+from services.segmenter.profile.profile import trim
+from services.segmenter.profile.state import Profile, dump, load
+from services.segmenter.store.pruning import KEPT
+from services.segmenter.store.rows import PRUNED, Changes, Customer, Gathered, Timer, TimerKey
 from shared.events import feedback, ids, outcomes
 from shared.events.envelope import Event
 from tests.builders.segmenter_forgetting import History, dropped, forget

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.decide import Rulebook
-from services.segmenter.facts import MODELS, make
+from services.segmenter.decide.decide import Rulebook
 from services.segmenter.metrics import Metrics
-from services.segmenter.pruning import Pruning
-from services.segmenter.rows import Customer, Decision, Timer
-from services.segmenter.state import load
-from services.segmenter.timers import Timers
+from services.segmenter.profile.facts import MODELS, make
+from services.segmenter.profile.state import load
+from services.segmenter.store.pruning import Pruning
+from services.segmenter.store.rows import Customer, Decision, Timer
+from services.segmenter.store.timers import Timers
 from shared.bus.port import Message
 from shared.errors import BusAway
 from shared.events.decisions import CustomerDecided, CustomerErased

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.segmenter.facts import Fact, Key
-from services.segmenter.merges import own
-from services.segmenter.rows import Customer, Decision, Timer, TimerKey
+from services.segmenter.identity.merges import own
+from services.segmenter.profile.facts import Fact, Key
+from services.segmenter.store.rows import Customer, Decision, Timer, TimerKey
 
 
 @dataclass

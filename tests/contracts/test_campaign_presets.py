@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from tests.builders import platforms
 from tests.builders.fakes import Case, braze, carrier_of, hubspot, listmonk, mautic
 from tests.builders.fakes import adobe_campaign_v8 as v8

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from shared.events.decisions import DecidedCase
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import ScriptedCarrier

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.calls.calls import Idempotency, Verdict
 from shared.events.envelope import DECISIONS, OUTCOMES, TYPES, Event
 from shared.events.ids import name_id
 from shared.events.outcomes import ActionCompleted, MessageOpened, MessageReport, MessageSent

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.breaker import BreakerRule
-from services.dispatcher.calls import Verdict
+from services.dispatcher.brakes.breaker import BreakerRule
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.rates import Rate
 from shared.events.vocabulary import Segment
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import decision, later

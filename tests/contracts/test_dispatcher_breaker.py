@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from services.dispatcher import watch
-from services.dispatcher.brakes import add_targets
-from services.dispatcher.calls import Outcome, Verdict
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.calls.calls import Outcome, Verdict
 from services.dispatcher.delivery import TargetRules
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import decision, later

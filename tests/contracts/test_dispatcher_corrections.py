@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.plan import Rulebook
+from services.dispatcher.plan.plan import Rulebook
 from shared.events.decisions import CustomerDecided, Snapshot
 from tests.builders.decisions import NOW, decision, erased
 from tests.builders.dispatching import Dispatching, dispatching, play, rules

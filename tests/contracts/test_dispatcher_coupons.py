@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from services.cli import app as nps
-from services.dispatcher import coupons
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
+from services.dispatcher.plan import coupons
 from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided, Snapshot
 from shared.events.vocabulary import Segment

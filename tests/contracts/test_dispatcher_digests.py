@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from services.dispatcher.alert_settings import AlertSettings
-from services.dispatcher.calls import Verdict
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.herald import Herald, Reader
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.rates import Rate
+from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.targets.alert_settings import AlertSettings
+from services.dispatcher.tell.herald import Herald, Reader
 from shared.events.decisions import CustomerDecided, Snapshot
 from tests.builders.decisions import NOW, decision, erased
 from tests.builders.dispatching import Dispatching, dispatching, play, rules

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.calls.calls import Idempotency, Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.lanes import Lane
-from services.dispatcher.settle import settle
-from services.dispatcher.sweep import sweep
+from services.dispatcher.lanes.lane import Lane
+from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.operate.settle import settle
 from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided, Hold
 from shared.events.envelope import Event

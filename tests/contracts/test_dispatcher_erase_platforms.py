@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.calls import Idempotency, Verdict
-from services.dispatcher.confirm import confirm_erasures
-from services.dispatcher.deletion import KEPT
+from services.dispatcher.api.subject import build_subject_router
+from services.dispatcher.calls.calls import Idempotency, Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.subject_api import build_subject_router
-from services.dispatcher.sweep import sweep
+from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.ledger.deletion import KEPT
+from services.dispatcher.tell.confirm import confirm_erasures
 from services.dispatcher.watch import measure
 from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided

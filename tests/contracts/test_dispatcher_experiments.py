@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.experiments import arm_of
-from services.dispatcher.offers import Experiment
+from services.dispatcher.plan.experiments import arm_of
+from services.dispatcher.playbook.offers import Experiment
 from shared.events.decisions import CustomerDecided, Snapshot
 from tests.builders.decisions import NOW, decision, erased, later, merged
 from tests.builders.dispatcher_api import OPS, client

@@ -12,7 +12,7 @@ import yaml
 from fastapi import FastAPI
 
 from services.dispatcher.__main__ import build
-from services.dispatcher.playbook import Playbook
+from services.dispatcher.playbook.plays import Playbook
 from shared.bus.port import Message
 from shared.errors import ConfigError
 from shared.events.decisions import SegmenterProgressed

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from services.dispatcher.calls import Idempotency, Verdict
+from services.dispatcher.calls.calls import Idempotency, Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.settle import settle
+from services.dispatcher.operate.settle import settle
 from shared.errors import BusAway
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import OK, ScriptedCarrier

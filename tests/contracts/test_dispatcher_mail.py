@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.dispatcher.calls import ActionCall, Carrier, Verdict
+from services.dispatcher.calls.calls import ActionCall, Carrier, Verdict
 from shared.events.decisions import Permit
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later

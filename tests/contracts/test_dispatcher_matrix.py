@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import text
 
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.lanes import Lane
+from services.dispatcher.lanes.lane import Lane
 from tests.builders.decisions import decision
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 from tests.builders.scripts import ScriptedPlatform

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher import store
+from services.dispatcher.ledger import store
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
 from tests.builders.carrier import ScriptedCarrier

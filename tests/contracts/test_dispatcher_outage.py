@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.bulk import Work, change_many
-from services.dispatcher.calls import Verdict
-from services.dispatcher.redrive import SENT_ON, Ask, sent_on
-from services.dispatcher.sweep import sweep
+from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.operate.bulk import Work, change_many
+from services.dispatcher.operate.redrive import SENT_ON, Ask, sent_on
 from shared.events.decisions import CustomerDecided, Hold
 from shared.events.ids import case_cause
 from tests.builders.carrier import OK, ScriptedCarrier

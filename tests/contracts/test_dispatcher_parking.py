@@ -7,10 +7,10 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from services.dispatcher import ledger
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.sweep import sweep
+from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.ledger import ledger
+from services.dispatcher.plan.plan import Rulebook
 from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided
 from tests.builders.decisions import decision, later, told

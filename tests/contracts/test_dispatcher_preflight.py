@@ -9,13 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.dispatcher.brakes import add_targets
+from services.dispatcher.api.preflight import build_preflight_router
+from services.dispatcher.api.targets import build_target_router
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.cli.target import target
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.preflight import Preflights
-from services.dispatcher.preflight_api import build_preflight_router
-from services.dispatcher.target_api import build_target_router
-from services.dispatcher.target_cli import target
-from services.dispatcher.targets import open_targets
+from services.dispatcher.targets.preflight import Preflights
+from services.dispatcher.targets.targets import open_targets
 from shared.hosting import Part, make_app
 from shared.settings import Secrets
 from tests.builders.dispatcher_api import ACCESS, ENVIRON, OPS, VIEWER

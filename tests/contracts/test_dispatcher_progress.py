@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.progress import Reach, TopicReach, read, save
+from services.dispatcher.consume.progress import Reach, TopicReach, read, save
 from shared.events.envelope import FEEDBACK
 from tests.builders.decisions import NOW, later
 from tests.builders.dispatching import dispatching

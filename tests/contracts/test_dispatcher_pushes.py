@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from shared.events.vocabulary import Segment
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import decision, later

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.rates import Rate
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import decision
 from tests.builders.dispatching import Dispatching, dispatching, play, rules

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.cli.delivery import delivery
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.delivery_cli import delivery
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import decision, later, open_permits, rolling

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.plan import Rulebook
+from services.dispatcher.plan.plan import Rulebook
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import decision, later, merged
 from tests.builders.dispatching import Dispatching, dispatching, play, rules

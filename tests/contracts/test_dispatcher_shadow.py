@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from services.cli import app
-from services.dispatcher import pushes
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.sweep import sweep
+from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.ledger import pushes
+from services.dispatcher.plan.plan import Rulebook
 from shared.events.decisions import CustomerErased
 from shared.events.envelope import Event
 from shared.events.ids import name_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.dispatcher.handle import Handler
+from services.dispatcher.consume.handle import Handler
 from shared.errors import DependencyAway
 from shared.events.decisions import Budget, CustomerDecided, RollingWindow
 from tests.builders.decisions import CLASSES, NOW, decision, hold, later, rolling, told

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from services.dispatcher import ledger
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.delivery import TargetRules
+from services.dispatcher.ledger import ledger
 from shared.events import ids
 from shared.events.decisions import Cause, CustomerDecided
 from tests.builders.carrier import OK, ScriptedCarrier

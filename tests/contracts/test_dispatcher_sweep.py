@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from services.dispatcher.calls import Idempotency, Verdict
-from services.dispatcher.sweep import REASON, sweep
+from services.dispatcher.calls.calls import Idempotency, Verdict
+from services.dispatcher.lanes.sweep import REASON, sweep
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import decision, later
 from tests.builders.dispatching import Dispatching, dispatching, play, rules

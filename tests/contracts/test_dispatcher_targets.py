@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.brakes import add_targets
-from services.dispatcher.calls import Verdict
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.cli.target import target
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.rates import Rate
-from services.dispatcher.target_cli import target
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later
 from tests.builders.dispatcher_api import ENVIRON, OPS, VIEWER, app_of, client

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.preset import load_preset, preset_names
 from tests.builders import platforms
 from tests.builders.fakes import Case, Error, carrier_of, cases

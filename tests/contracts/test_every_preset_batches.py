@@ -12,9 +12,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.dispatcher.calls import ProfilePush, Verdict
+from services.dispatcher.calls.calls import ProfilePush, Verdict
 from services.dispatcher.platforms.preset import load_preset
-from services.dispatcher.target_settings import TargetSettings, batch_of
+from services.dispatcher.targets.settings import TargetSettings, batch_of
 from tests.builders import platforms
 from tests.builders.fakes import Case, carrier_of, cases
 from tests.builders.platforms import NOW, Fake, Waits, person

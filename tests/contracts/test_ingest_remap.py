@@ -9,8 +9,8 @@ import pytest
 import typer
 
 from services.ingest.correct.remap_cli import remap_source
-from services.segmenter.facts import fact_of
-from services.segmenter.profile import rebuild
+from services.segmenter.profile.facts import fact_of
+from services.segmenter.profile.profile import rebuild
 from shared.events.feedback import ResponseReceived
 from shared.times import iso
 from tests.builders.ingest import Ingest

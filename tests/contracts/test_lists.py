@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from services.dispatcher.calls import ActionCall, Carrier, Deletion, Verdict
+from services.dispatcher.calls.calls import ActionCall, Carrier, Deletion, Verdict
 from services.dispatcher.platforms.file.rows import columns
 from tests.builders import platforms
 from tests.builders.lists import files, folder, list_carrier, modes, read

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from tests.builders import platforms
 from tests.builders.platforms import NOW, TARGETS, Fake, Waits, carrier, fake_for
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.preset import load_preset
 from tests.builders import platforms
 from tests.builders.platforms import (

@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.dispatcher.calls import Outcome
+from services.dispatcher.calls.calls import Outcome
 from tests.builders import platforms
 from tests.builders.platforms import NOW, FakeAdobe, Waits, carrier
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from tests.builders import platforms
 from tests.builders.platforms import NOW, FakeAdobe, FakeReceiver, carrier

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.dispatcher.calls import ActionCall
-from services.dispatcher.targets import Targets, open_targets
+from services.dispatcher.calls.calls import ActionCall
+from services.dispatcher.targets.targets import Targets, open_targets
 from shared.settings import Secrets
 from shared.times import utc_now
 from tests.builders import platforms

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.dispatcher.calls import ActionCall, Correction
+from services.dispatcher.calls.calls import ActionCall, Correction
 from shared.events.vocabulary import Value
 from tests.builders import platforms
 from tests.builders.fakes import (

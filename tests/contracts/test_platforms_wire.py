@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from services.dispatcher.wire import failure_of
+from services.dispatcher.platforms.wire import failure_of
 from shared.http.outward import MAX_ANSWER, AddressRefused, Outward
 from tests.builders import platforms
 from tests.builders.outside_party import answering, hang, server

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.api import make_router
+from services.segmenter.api.customers import make_router
 from shared.identifiers import Rules
 from tests.builders.facts import (
     ANNA,

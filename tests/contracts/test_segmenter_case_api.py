@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.api import make_router
-from services.segmenter.case_api import make_case_router
+from services.segmenter.api.cases import make_case_router
+from services.segmenter.api.customers import make_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules

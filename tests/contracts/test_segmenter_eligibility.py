@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.eligibility_api import make_eligibility_router
+from services.segmenter.api.eligibility import make_eligibility_router
 from services.segmenter.policy.asking import Worth
 from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Value

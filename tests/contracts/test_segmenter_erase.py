@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter import tombstones
-from services.segmenter.erase_request import Requests
+from services.segmenter.erase import tombstones
+from services.segmenter.erase.request import Requests
 from services.segmenter.metrics import Metrics
-from services.segmenter.timers import Timers
+from services.segmenter.store.timers import Timers
 from shared.errors import BusAway
 from shared.events import outcomes
 from tests.builders.facts import (

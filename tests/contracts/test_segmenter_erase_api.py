@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.segmenter.erase_request import Requests
+from services.segmenter.erase.request import Requests
 from shared.bus.topics import declared
 from shared.database import connect
 from shared.events import feedback

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as commands
-from services.segmenter import erase_cli
+from services.segmenter.cli import erase as erase_cli
 from tests.builders.facts import ANNA, BEN, Shelf, answered, day, ids_of, updated
 from tests.builders.forgetting import PARTS, confirmed, erased, erasing_app
 from tests.builders.merging import count, profiles, tell

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from services.cli import app as commands
-from services.segmenter import erase_open
-from services.segmenter.erase_open import LATE, ErasureMetrics
-from services.segmenter.erase_request import Requests
+from services.segmenter.erase import waiting as erase_open
+from services.segmenter.erase.request import Requests
+from services.segmenter.erase.waiting import LATE, ErasureMetrics
 from tests.builders.asking import Place
 from tests.builders.facts import ANNA, BEN, ROUTE_KEY, Shelf, answered, day
 from tests.builders.forgetting import PARTS, Confirmer, confirmed, erased, erasing_app

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.erase_request import Requests
+from services.segmenter.erase.request import Requests
 from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import (

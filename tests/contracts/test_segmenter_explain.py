@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as nps
-from services.segmenter.api import make_router
-from services.segmenter.explain_api import make_explain_router
+from services.segmenter.api.customers import make_router
+from services.segmenter.api.explain import make_explain_router
 from shared.identifiers import Rules
 from shared.times import iso
 from tests.builders.facts import (

@@ -6,9 +6,9 @@ import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter import profile
-from services.segmenter.decide import Rulebook
+from services.segmenter.decide.decide import Rulebook
 from services.segmenter.policy.merges import Merges
+from services.segmenter.profile import profile
 from tests.builders.facts import rulebook, shipped_policy
 from tests.builders.segmenter_machine import About, SegmenterMachine, examples
 from tests.builders.segmenter_rows import Memory, Segmenter

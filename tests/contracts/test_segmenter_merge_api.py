@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli import app as commands
-from services.segmenter import quality_store
-from services.segmenter.merge_api import make_merge_router
-from services.segmenter.quality import Twins
-from services.segmenter.quality_store import FIRST
+from services.segmenter.api.merge import make_merge_router
+from services.segmenter.quality import store as quality_store
+from services.segmenter.quality.quality import Twins
+from services.segmenter.quality.store import FIRST
 from shared.bus.port import Message
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, decode

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.facts import Key
-from services.segmenter.state import Profile, load
+from services.segmenter.profile.facts import Key
+from services.segmenter.profile.state import Profile, load
 from shared.database import connect
 from shared.events.envelope import Event
 from tests.builders.facts import Shelf, day, handler, received

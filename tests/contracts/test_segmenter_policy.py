@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app as nps
-from services.dispatcher.conditions import matches
-from services.dispatcher.playbook import When
-from services.segmenter.policy_api import make_policy_router
+from services.dispatcher.playbook.conditions import matches
+from services.dispatcher.playbook.plays import When
+from services.segmenter.api.policy import make_policy_router
 from shared.events.decisions import Trigger
 from shared.events.envelope import Event
 from shared.settings import version_of

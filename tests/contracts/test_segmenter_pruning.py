@@ -5,11 +5,12 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter import moments, reading
+from services.segmenter.decide import moments
 from services.segmenter.metrics import Metrics
-from services.segmenter.pruning import KEPT, Pruning
-from services.segmenter.rows import PRUNED
-from services.segmenter.timers import Timers
+from services.segmenter.store import reading
+from services.segmenter.store.pruning import KEPT, Pruning
+from services.segmenter.store.rows import PRUNED
+from services.segmenter.store.timers import Timers
 from shared.bus.topics import declared
 from shared.events.envelope import Event
 from tests.builders.facts import (

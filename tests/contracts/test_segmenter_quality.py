@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import app
-from services.segmenter.quality_api import make_quality_router
+from services.segmenter.api.quality import make_quality_router
 from shared.events import outcomes
 from shared.events.vocabulary import Identifier
 from shared.identifiers import AS_SAID

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.segmenter.__main__ import build
 from services.segmenter.metrics import Metrics
-from services.segmenter.progress import ProgressTeller
+from services.segmenter.store.progress import ProgressTeller
 from shared.bus.port import Consumer, Message
 from shared.events.decisions import CustomerDecided, CustomerErased, SegmenterProgressed
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, Event, decode, encode

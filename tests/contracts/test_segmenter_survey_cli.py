@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.eligibility_api import make_eligibility_router
-from services.segmenter.survey_cli import survey
+from services.segmenter.api.eligibility import make_eligibility_router
+from services.segmenter.cli.survey import survey
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import AS_SAID

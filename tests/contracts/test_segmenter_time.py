@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.metrics import Metrics
-from services.segmenter.timers import Timers
+from services.segmenter.store.timers import Timers
 from shared.bus.port import Message
 from shared.events import ids
 from shared.events.decisions import Trigger

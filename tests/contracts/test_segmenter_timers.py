@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.metrics import Metrics
-from services.segmenter.timers import Timers
+from services.segmenter.store.timers import Timers
 from shared.errors import BusAway
 from shared.events import ids
 from shared.events.envelope import Event

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter import store
-from services.segmenter.profile import rebuild
-from services.segmenter.state import load
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import load
+from services.segmenter.store import store
 from shared.events.envelope import Event
 from tests.builders.facts import (
     ANNA,

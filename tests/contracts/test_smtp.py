@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import ActionCall, Carrier, Verdict
+from services.dispatcher.calls.calls import ActionCall, Carrier, Verdict
 from shared.stop_links import Stop
 from tests.builders import platforms
 from tests.builders.mail_server import (

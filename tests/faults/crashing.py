@@ -18,9 +18,9 @@ from importlib import import_module
 
 import orjson
 
-from services.dispatcher.calls import ActionCall, Verdict
+from services.dispatcher.calls.calls import ActionCall, Verdict
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.segmenter.timers import Timers
+from services.segmenter.store.timers import Timers
 from shared.bus.port import Bus, Consumer, Message, Publisher
 from shared.hosting import Part
 from shared.observe import configure_logging

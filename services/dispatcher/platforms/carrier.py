@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import httpx
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random
 
-from services.dispatcher.calls import (
+from services.dispatcher.calls.calls import (
     ActionCall,
     Deletion,
     Idempotency,
@@ -43,8 +43,8 @@ from services.dispatcher.platforms.together import (
     halves,
     members,
 )
-from services.dispatcher.verdict import Failure
-from services.dispatcher.wire import failure_of
+from services.dispatcher.platforms.verdict import Failure
+from services.dispatcher.platforms.wire import failure_of
 
 #: Two quick repeats heal a dropped connection or a restarting instance; longer outages are rows.
 _ATTEMPTS = 3

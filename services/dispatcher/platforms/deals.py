@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.dispatcher.calls import ActionCall, Deletion, ProfilePush, Verdict
+from services.dispatcher.calls.calls import ActionCall, Deletion, ProfilePush, Verdict
 from services.dispatcher.platforms.fields import Written, in_message, listed, moment, written
 from services.dispatcher.platforms.operation import Operation
 from services.dispatcher.platforms.preset import Formats, Preset

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
 from services.dispatcher.platforms.operation import Batch, Step
@@ -21,7 +21,7 @@ from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.reading import onward
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.platforms.together import partly
-from services.dispatcher.verdict import Failure, Rule, Ruling, classify
+from services.dispatcher.platforms.verdict import Failure, Rule, Ruling, classify
 
 #: References are for people and status calls: cut off they are worth nothing, and a novel does not
 #: fill our rows.

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from services.dispatcher.pick import pick
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.inspection import FieldsAt, Inspection, Kind, NamesAt
+from services.dispatcher.platforms.pick import pick
 
 #: `credentials`: the account is refused · `unreachable`: no answer now · `unreadable`: not the
 #: answer that is documented · the rest is not there, or not as it is written · `drift`: another

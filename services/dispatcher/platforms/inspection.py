@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from services.dispatcher.pick import Path
 from services.dispatcher.platforms.operation import Request
+from services.dispatcher.platforms.pick import Path
 from shared.settings import Strict
 
 #: What a field takes.

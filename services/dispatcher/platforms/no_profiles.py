@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.dispatcher.calls import SHADOWED, ActionCall, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls.calls import SHADOWED, ActionCall, Idempotency, ProfilePush, Verdict
 from services.dispatcher.platforms.one_by_one import OneByOne
 
 

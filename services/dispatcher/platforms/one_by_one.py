@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.dispatcher.calls import Carrier, ProfilePush, Verdict
+from services.dispatcher.calls.calls import Carrier, ProfilePush, Verdict
 
 
 class OneByOne:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from services.dispatcher.pick import Path
-from services.dispatcher.verdict import Regex
+from services.dispatcher.platforms.pick import Path
+from services.dispatcher.platforms.verdict import Regex
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
 from shared.settings import Strict, misplaced
 

@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Batch, Operation
-from services.dispatcher.rates import Rate
-from services.dispatcher.verdict import Regex, Rule
+from services.dispatcher.platforms.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
 from shared.settings import Strict, load_yaml, misplaced
 

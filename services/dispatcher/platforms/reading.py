@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher.calls import Verdict
-from services.dispatcher.pick import parse, pick
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Deal
 from services.dispatcher.platforms.operation import Refusal, Step
-from services.dispatcher.verdict import TEXT_LIMIT
+from services.dispatcher.platforms.pick import parse, pick
+from services.dispatcher.platforms.verdict import TEXT_LIMIT
 from shared import identifiers
 
 #: A field named by its path alone is a flag that says no to messages.

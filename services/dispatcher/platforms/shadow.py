@@ -8,7 +8,7 @@ its first request: no address, no event, a value that cannot stand where it must
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.dispatcher.calls import (
+from services.dispatcher.calls.calls import (
     SHADOWED,
     ActionCall,
     Deletion,

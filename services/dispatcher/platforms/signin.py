@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher.calls import Verdict
-from services.dispatcher.pick import parse
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.compose import FORM, USER_AGENT
 from services.dispatcher.platforms.exchange import Token
+from services.dispatcher.platforms.pick import parse
 from services.dispatcher.platforms.preset import ClientCredentials
-from services.dispatcher.verdict import Failure, classify
+from services.dispatcher.platforms.verdict import Failure, classify
 
 #: Used where the platform does not say how long its token lives.
 _ASSUMED_LIFE_S = 600

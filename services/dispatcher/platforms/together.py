@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import orjson
 
-from services.dispatcher.calls import Outcome, Partly, ProfilePush, Verdict
-from services.dispatcher.pick import parse, pick
+from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Account, Deal, Names, push_deal
 from services.dispatcher.platforms.operation import Batch, Failures, Operation
+from services.dispatcher.platforms.pick import parse, pick
 from services.dispatcher.platforms.render import Unrenderable
 from shared.times import iso
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from services.dispatcher.calls import ActionCall
-from services.dispatcher.hours import zone_of
+from services.dispatcher.calls.calls import ActionCall
+from services.dispatcher.hours.hours import zone_of
 from services.dispatcher.platforms.wordings import WORDINGS, Language, Wording
 from shared.events.vocabulary import Value
 

@@ -12,20 +12,22 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.segmenter import cases, clocks, eligibility, moments
-from services.segmenter.attributes import believed
-from services.segmenter.budgets import reach
-from services.segmenter.clocks import CUSTOMER_SINCE, moment
-from services.segmenter.decide import Rulebook
-from services.segmenter.echoes import foreign
+from services.segmenter.cases import cases
+from services.segmenter.cases.opening import due_at
+from services.segmenter.decide import clocks, moments
+from services.segmenter.decide.budgets import reach
+from services.segmenter.decide.clocks import CUSTOMER_SINCE, moment
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.decide.echoes import foreign
+from services.segmenter.decide.lifecycle import last_order
+from services.segmenter.decide.looking import look
+from services.segmenter.eligibility import eligibility
 from services.segmenter.explain.may import exempt, used_up
 from services.segmenter.explain.say import Count, Point, Said, Term
-from services.segmenter.lifecycle import last_order
-from services.segmenter.looking import look
-from services.segmenter.opening import due_at
 from services.segmenter.policy.budgets import CalendarRule
 from services.segmenter.policy.whole import Policy
-from services.segmenter.state import Profile
+from services.segmenter.profile.attributes import believed
+from services.segmenter.profile.state import Profile
 from shared.events.decisions import CustomerDecided, Hold
 
 #: Looks at most (1 ms each, in which nobody else of the process has a turn): more than there are

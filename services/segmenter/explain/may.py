@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.segmenter import clocks, eligibility
-from services.segmenter.budgets import counts, reach
-from services.segmenter.consents import deciding
-from services.segmenter.echoes import foreign
+from services.segmenter.decide import clocks
+from services.segmenter.decide.budgets import counts, reach
+from services.segmenter.decide.echoes import foreign
+from services.segmenter.decide.permits import PermitCode, answer
+from services.segmenter.eligibility import eligibility
 from services.segmenter.explain.say import Count, Point, Said, Term
-from services.segmenter.permits import PermitCode, answer
 from services.segmenter.policy.budgets import BudgetRule, CalendarRule
 from services.segmenter.policy.permits import PermitRule
 from services.segmenter.policy.whole import Policy
-from services.segmenter.state import Profile
+from services.segmenter.profile.consents import deciding
+from services.segmenter.profile.state import Profile
 from shared.events.decisions import CustomerDecided, Hold
 from shared.events.vocabulary import Channel, ContactClass
 

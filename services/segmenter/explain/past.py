@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, get_args
 
-from services.segmenter import clocks
+from services.segmenter.api.views import CaseView, ContactView, DecisionView
+from services.segmenter.decide import clocks
 from services.segmenter.explain.say import Point, Said, Term
-from services.segmenter.rows import PRUNED
-from services.segmenter.views import CaseView, ContactView, DecisionView
+from services.segmenter.store.rows import PRUNED
 from shared.events.decisions import Cause, TraceLine
 from shared.events.feedback import TimerKind
 from shared.events.outcomes import DeliverySettled

@@ -12,16 +12,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from services.segmenter import clocks, eligibility
-from services.segmenter.decide import Rulebook
+from services.segmenter.api.views import CustomerView, View
+from services.segmenter.decide import clocks
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.decide.looking import look
+from services.segmenter.eligibility import eligibility
 from services.segmenter.explain import ahead, may, past
 from services.segmenter.explain.say import Point, Words, plain, sentence
 from services.segmenter.explain.who import who
 from services.segmenter.explain.words_en import ENGLISH
 from services.segmenter.explain.words_fr import FRENCH
-from services.segmenter.looking import look
-from services.segmenter.state import Profile
-from services.segmenter.views import CustomerView, View
+from services.segmenter.profile.state import Profile
 from shared.events.vocabulary import Moment, Value
 
 Language = Literal["en", "fr"]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.decide import Rulebook
+from services.segmenter.decide.decide import Rulebook
 from services.segmenter.figures.alert_store import standing
 from services.segmenter.figures.alert_views import AlertsView, alerts_view
 from services.segmenter.figures.gathering import gather

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.segmenter.decide.lifecycle import gone_since
 from services.segmenter.figures import caring, counting
 from services.segmenter.figures.counting import Tally
 from services.segmenter.figures.distribution import ByScore, scores_of
 from services.segmenter.figures.found import Found, Loop
 from services.segmenter.figures.question import Period, Question
-from services.segmenter.lifecycle import gone_since
 from services.segmenter.policy.whole import Policy
 
 

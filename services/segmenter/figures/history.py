@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.segmenter.cases import counting
-from services.segmenter.state import Profile
+from services.segmenter.cases.cases import counting
+from services.segmenter.profile.state import Profile
 
 #: Clocks of two tools differ: an answer that seems a little older than its invitation is to it.
 SKEW: Final = timedelta(minutes=10)

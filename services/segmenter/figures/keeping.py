@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.figures.rows import changed_answers
-from services.segmenter.rows import Changes
+from services.segmenter.store.rows import Changes
 
 _KEEP = text("""
     INSERT INTO answers (source, survey, response_id, customer_id, metric, score, answered_at,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.segmenter.rows import Changes
-from services.segmenter.state import Answer, Response
+from services.segmenter.profile.state import Answer, Response
+from services.segmenter.store.rows import Changes
 from shared.events.feedback import Metric, ResponseReceived
 from shared.events.vocabulary import Value
 

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter.decide import Rulebook
+from services.segmenter.decide.decide import Rulebook
 from services.segmenter.figures import alert_store, counting, nps
 from services.segmenter.figures.distribution import counts_of
 from services.segmenter.figures.meters import FigureMetrics

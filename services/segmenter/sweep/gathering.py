@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter import store
 from services.segmenter.figures.history import Given
+from services.segmenter.store import store
 
 #: What reaches a customer because of what she said: no offer, no further survey.
 _CARE: Final = ["service", "asked_for"]

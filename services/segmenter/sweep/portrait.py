@@ -15,12 +15,12 @@ from json import dumps
 from typing import Final
 from uuid import UUID
 
-from services.segmenter.lifecycle import left_at
+from services.segmenter.decide.lifecycle import left_at
 from services.segmenter.policy.whole import Policy
-from services.segmenter.quality import Flag, Person, keys_of, person
-from services.segmenter.quality_wrong import oldest_yes, wrong_with
-from services.segmenter.respondents import is_test
-from services.segmenter.state import Profile
+from services.segmenter.profile.respondents import is_test
+from services.segmenter.profile.state import Profile
+from services.segmenter.quality.quality import Flag, Person, keys_of, person
+from services.segmenter.quality.wrong import oldest_yes, wrong_with
 from shared.events.vocabulary import Value
 from shared.identifiers import Rules
 

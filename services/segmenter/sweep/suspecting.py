@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter.quality import Person, Twins, twins
+from services.segmenter.quality.quality import Person, Twins, twins
 
 #: An `admin@` in a thousand companies, a building full of namesakes: pairs without end.
 MOST_ALIKE: Final = 10

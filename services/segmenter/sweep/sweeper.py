@@ -18,12 +18,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter import quality_store, tombstones
-from services.segmenter.decide import Rulebook
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.erase import tombstones
 from services.segmenter.figures import history
 from services.segmenter.figures.history import Told
-from services.segmenter.quality import Person, stale_before
-from services.segmenter.state import Profile, load
+from services.segmenter.profile.state import Profile, load
+from services.segmenter.quality import store as quality_store
+from services.segmenter.quality.quality import Person, stale_before
 from services.segmenter.sweep import gathering, progress, suspecting, writing
 from services.segmenter.sweep.meters import SweepMetrics
 from services.segmenter.sweep.pace import rest_s

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.figures.history import SCOPES, ToldAnswer, ToldCase, ToldInvitation
-from services.segmenter.quality import FLAGS
+from services.segmenter.quality.quality import FLAGS
 from services.segmenter.sweep.portrait import Portrait
 
 _TABLES: Final = ("people", "people_said", "told_answers", "told_cases", "told_invitations")

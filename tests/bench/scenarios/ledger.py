@@ -16,15 +16,16 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.dispatcher import claim, progress
-from services.dispatcher.brakes import add_targets
-from services.dispatcher.breaker import Tally
-from services.dispatcher.calls import Idempotency
+from services.dispatcher.brakes.brakes import add_targets
+from services.dispatcher.brakes.breaker import Tally
+from services.dispatcher.calls.calls import Idempotency
+from services.dispatcher.consume import progress
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.desk import Claim, Desk
-from services.dispatcher.finish import finish
-from services.dispatcher.lanes import LEASE
-from services.dispatcher.playbook import Playbook
+from services.dispatcher.lanes import claim
+from services.dispatcher.lanes.finish import finish
+from services.dispatcher.lanes.lane import LEASE
+from services.dispatcher.ledger.desk import Claim, Desk
+from services.dispatcher.playbook.plays import Playbook
 from shared.database import connect
 from shared.events.envelope import DECISIONS, FEEDBACK
 from shared.times import utc_now

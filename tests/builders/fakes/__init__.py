@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import httpx
 
-from services.dispatcher.calls import Outcome
+from services.dispatcher.calls.calls import Outcome
 from services.dispatcher.platforms.carrier import PlatformCarrier
-from services.dispatcher.target_settings import (
+from services.dispatcher.targets.settings import (
     TargetSettings,
     check,
     idempotency,

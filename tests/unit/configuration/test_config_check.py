@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.dispatcher.attributes import CANONICAL, attributes_of
+from services.dispatcher.ledger.attributes import CANONICAL, attributes_of
 from tests.builders.decisions import decision
 
 SHIPPED: Final = Path(__file__).parents[3] / "deploy" / "config"

@@ -9,7 +9,7 @@ import pytest
 
 from services.demo.data import Counts, Response, cases, expected, responses
 from services.segmenter.policy.whole import Policy
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes.themes import ThemeFinder
 from shared.settings import load_yaml
 
 CONFIG = Path(__file__).resolve().parents[3] / "deploy" / "config"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.dispatcher.alert_settings import AlertSettings
 from services.dispatcher.platforms.preset import load_preset
-from services.dispatcher.target_settings import TargetSettings, alerts_of
+from services.dispatcher.targets.alert_settings import AlertSettings
+from services.dispatcher.targets.settings import TargetSettings, alerts_of
 
 
 def test_a_digest_above_ten_an_hour_and_quiet_nights_are_the_default() -> None:

@@ -1,6 +1,6 @@
 """What campaign platforms may be told of a customer."""
 
-from services.dispatcher.attributes import attributes_of, chosen, push_hash
+from services.dispatcher.ledger.attributes import attributes_of, chosen, push_hash
 from shared.events.decisions import Maturity, Move, Snapshot
 from shared.events.vocabulary import Identifier
 from tests.builders.decisions import NOW, decision

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.batches import MOST_ROWS, grouped, most_rows, said_of_target, size
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.lanes.batches import MOST_ROWS, grouped, most_rows, said_of_target, size
 
 OK = Verdict("ok", "HTTP 200")
 RETRY = Verdict("retry", "HTTP 503")

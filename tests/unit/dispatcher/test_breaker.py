@@ -4,8 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.dispatcher.breaker import BreakerRule, Tally, failed, level, opens, span_of, tally
-from services.dispatcher.calls import Outcome
+from services.dispatcher.brakes.breaker import (
+    BreakerRule,
+    Tally,
+    failed,
+    level,
+    opens,
+    span_of,
+    tally,
+)
+from services.dispatcher.calls.calls import Outcome
 
 RULE = BreakerRule()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.casework import taken_back, told_by, too_early
-from services.dispatcher.playbook import Play
+from services.dispatcher.plan.casework import taken_back, told_by, too_early
+from services.dispatcher.playbook.plays import Play
 from shared.events.decisions import CustomerDecided, Hold, Trigger
 from shared.events.ids import case_cause
 from tests.builders.decisions import decision, hold, later

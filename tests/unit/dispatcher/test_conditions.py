@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.conditions import matches
-from services.dispatcher.playbook import When
+from services.dispatcher.playbook.conditions import matches
+from services.dispatcher.playbook.plays import When
 from shared.events.decisions import Maturity, Move, Snapshot
 from tests.builders.decisions import decision
 from tests.builders.deliveries import CUSTOMER

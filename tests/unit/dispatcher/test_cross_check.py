@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from services.dispatcher.cross_check import check_plays
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.targets import Targets, open_targets
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.targets.cross_check import check_plays
+from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Loaded, Secrets, load_yaml
 from tests.builders.dispatching import play

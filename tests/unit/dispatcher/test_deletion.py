@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.calls import Outcome, Verdict
-from services.dispatcher.deletion import (
+from services.dispatcher.calls.calls import Outcome, Verdict
+from services.dispatcher.consume.forgetting import ended
+from services.dispatcher.delivery import TargetRules
+from services.dispatcher.ledger.deletion import (
     KEPT,
     REFUSED_WAIT,
     Naming,
@@ -14,8 +16,6 @@ from services.dispatcher.deletion import (
     judge_deletion,
     namings,
 )
-from services.dispatcher.delivery import TargetRules
-from services.dispatcher.forgetting import ended
 from shared.events.outcomes import DeliveryState
 from shared.events.vocabulary import Identifier, IdentifierKind
 from tests.builders.decisions import NOW

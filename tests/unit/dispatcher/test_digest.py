@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.alert_settings import AlertSettings
-from services.dispatcher.digest import above, countable, digest_of, escalated, night_until
-from services.dispatcher.pulse import heartbeat_of
+from services.dispatcher.alerts.digest import above, countable, digest_of, escalated, night_until
+from services.dispatcher.targets.alert_settings import AlertSettings
+from services.dispatcher.tell.pulse import heartbeat_of
 from shared.events.vocabulary import Value
 from tests.builders.deliveries import delivery
 

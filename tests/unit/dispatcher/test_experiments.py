@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from services.dispatcher.experiments import Counted, Estimate, arm_of, measured, rate
-from services.dispatcher.offers import Experiment
+from services.dispatcher.plan.experiments import Counted, Estimate, arm_of, measured, rate
+from services.dispatcher.playbook.offers import Experiment
 
 VARIANTS = {"default": "SHORT"}
 HALVES = Experiment.model_validate(

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import Idempotency
+from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.gates import Scene, gate, standing
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.recipients import PushState, Recipient, decided
-from services.dispatcher.slots import Taken
+from services.dispatcher.gates.gates import Scene, gate, standing
+from services.dispatcher.ledger.recipients import PushState, Recipient, decided
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.slots.slots import Taken
 from shared.events.decisions import Hold
 from tests.builders.decisions import NOW, decision, hold, later, open_permits, rolling
 from tests.builders.deliveries import CUSTOMER, contact, delivery

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from services.dispatcher.hours import quiet_until, zone_of
+from services.dispatcher.hours.hours import quiet_until, zone_of
 
 
 def utc(day: int, hour: int, minute: int = 0, month: int = 3) -> datetime:

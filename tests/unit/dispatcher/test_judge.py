@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import Idempotency, Outcome, Verdict
+from services.dispatcher.calls.calls import Idempotency, Outcome, Verdict
+from services.dispatcher.calls.judge import JITTER, WAITS, judge, judge_push, wait_after
 from services.dispatcher.delivery import Delivery, OnUnknown
-from services.dispatcher.judge import JITTER, WAITS, judge, judge_push, wait_after
 from tests.builders.decisions import NOW, later
 from tests.builders.deliveries import delivery
 

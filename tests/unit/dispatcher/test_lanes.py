@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.desk import Claim
-from services.dispatcher.lanes import rest_after
+from services.dispatcher.lanes.lane import rest_after
+from services.dispatcher.ledger.desk import Claim
 from tests.builders.decisions import NOW
 
 

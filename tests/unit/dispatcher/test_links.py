@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.links import Link, roots
+from services.dispatcher.ledger.links import Link, roots
 from tests.builders.decisions import NOW
 
 A, B, C = (UUID(int=n) for n in (1, 2, 3))

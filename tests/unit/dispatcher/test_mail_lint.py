@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
+from services.dispatcher.cli.template import mistakes
 from services.dispatcher.platforms.smtp.colours import contrast, read_colour
 from services.dispatcher.platforms.smtp.lint import lint
 from services.dispatcher.platforms.smtp.shelf import Written
-from services.dispatcher.template_cli import mistakes
-from services.dispatcher.wired_targets import read_shelf
+from services.dispatcher.targets.wired import read_shelf
 from tests.builders.platforms import SHIPPED
 
 TEMPLATES = SHIPPED.parent / "templates"

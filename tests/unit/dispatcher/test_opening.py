@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.dispatcher.calendars import Calendar
-from services.dispatcher.opening import Place, concerning, next_open, place_of
-from services.dispatcher.playbook import Playbook
+from services.dispatcher.hours.calendars import Calendar
+from services.dispatcher.hours.opening import Place, concerning, next_open, place_of
+from services.dispatcher.playbook.plays import Playbook
 from shared.events.vocabulary import Channel, ContactClass
 from shared.settings import load_yaml
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.dispatcher.brakes.rates import Rate, Window
 from services.dispatcher.delivery import Delivery, TargetRules
-from services.dispatcher.parking import Asked, asked, definition, in_surge, on_trial, surge_of
-from services.dispatcher.playbook import Play, Playbook
-from services.dispatcher.rates import Rate, Window
+from services.dispatcher.plan.parking import Asked, asked, definition, in_surge, on_trial, surge_of
+from services.dispatcher.playbook.plays import Play, Playbook
 from tests.builders.decisions import NOW, later
 from tests.builders.deliveries import delivery
 from tests.builders.dispatching import play

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
-from services.dispatcher.plan import Rulebook, plan
+from services.dispatcher.plan.plan import Rulebook, plan
 from shared.events.decisions import CustomerDecided, DecidedCase, Permit, Snapshot
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.deliveries import CUSTOMER, contact

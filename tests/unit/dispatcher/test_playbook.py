@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.dispatcher.playbook import Playbook
+from services.dispatcher.playbook.plays import Playbook
 from shared.errors import ConfigError
 from shared.settings import load_yaml
 from tests.builders.dispatching import play

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.dispatcher.progress import TopicReach, stale
+from services.dispatcher.consume.progress import TopicReach, stale
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES
 from tests.builders.decisions import NOW, later
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from services.dispatcher.delivery import TargetRules
-from services.dispatcher.gates import dropped, gate, release
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.quiet import quiet_of
+from services.dispatcher.gates.gates import dropped, gate, release
+from services.dispatcher.gates.quiet import quiet_of
+from services.dispatcher.playbook.plays import Playbook
 from tests.builders.decisions import hold
 from tests.builders.deliveries import delivery
 from tests.builders.dispatching import play

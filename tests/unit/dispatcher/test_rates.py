@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.rates import Rate, Window, least, rate_of, said
+from services.dispatcher.brakes.rates import Rate, Window, least, rate_of, said
 from tests.builders.decisions import NOW
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from services.dispatcher.delivery import ERASED, Delivery, TargetRules
-from services.dispatcher.plan import Rulebook
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.recipients import Recipient, decided
-from services.dispatcher.redrive import Ask, Known, cancelled, sent_on
-from services.dispatcher.slots import Taken
+from services.dispatcher.ledger.recipients import Recipient, decided
+from services.dispatcher.operate.redrive import Ask, Known, cancelled, sent_on
+from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.slots.slots import Taken
 from tests.builders.decisions import NOW, decision, later, open_permits, rolling
 from tests.builders.deliveries import CUSTOMER, contact, delivery
 from tests.builders.dispatching import play

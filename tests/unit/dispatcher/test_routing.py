@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.dispatcher.playbook import Do
-from services.dispatcher.routing import Route
+from services.dispatcher.playbook.plays import Do
+from services.dispatcher.playbook.routing import Route
 from shared.events.vocabulary import Value
 
 ROUTE = {

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.dispatcher.shadow_pairs import Ours, Theirs, compare
+from services.dispatcher.shadow.pairs import Ours, Theirs, compare
 from tests.builders.decisions import NOW, later
 
 LONG_AGO = later(days=-30)

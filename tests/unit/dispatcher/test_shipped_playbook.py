@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.book import contact_of
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
-from services.dispatcher.plan import Rulebook, plan
-from services.dispatcher.playbook import Playbook
-from services.dispatcher.refusals import Known
+from services.dispatcher.plan.plan import Rulebook, plan
+from services.dispatcher.plan.refusals import Known
+from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.slots.book import contact_of
 from shared.events.decisions import Maturity, Move, Permit, Snapshot
 from shared.settings import load_yaml
 from tests.builders.decisions import NOW, decision

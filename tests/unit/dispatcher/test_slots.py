@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.dispatcher.delivery import Contact, Delivery
-from services.dispatcher.slots import Taken, next_free, refusal, take
+from services.dispatcher.slots.slots import Taken, next_free, refusal, take
 from shared.events.decisions import Budget, CalendarWindow, RollingWindow
 from shared.events.outcomes import DeliveryState
 from tests.builders.decisions import CLASSES

@@ -7,7 +7,7 @@ from shutil import copytree
 import httpx
 import pytest
 
-from services.dispatcher.targets import Targets, open_targets
+from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Secrets
 from tests.builders.fakes import cases

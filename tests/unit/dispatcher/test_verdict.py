@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from services.dispatcher.pick import parse, pick
-from services.dispatcher.verdict import Failure, Phase, Rule, RuledOutcome, Wait, classify
+from services.dispatcher.platforms.pick import parse, pick
+from services.dispatcher.platforms.verdict import Failure, Phase, Rule, RuledOutcome, Wait, classify
 from tests.builders.platforms import NOW
 
 RULES = (

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from services.dispatcher.cross_check import check_plays
-from services.dispatcher.playbook import Play, Playbook
-from services.dispatcher.targets import Targets, open_targets
-from services.dispatcher.wired_targets import read_shelf
+from services.dispatcher.playbook.plays import Play, Playbook
+from services.dispatcher.targets.cross_check import check_plays
+from services.dispatcher.targets.targets import Targets, open_targets
+from services.dispatcher.targets.wired import read_shelf
 from shared.errors import ConfigError
 from shared.settings import Loaded, Secrets, load_yaml
 from tests.builders.dispatching import play

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.segmenter import moments
-from services.segmenter.aging import lifecycle_changes_at, maturity_changes_at
-from services.segmenter.decide import Due, decide
-from services.segmenter.lifecycle import lifecycle
-from services.segmenter.maturity import maturity
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.decide import moments
+from services.segmenter.decide.aging import lifecycle_changes_at, maturity_changes_at
+from services.segmenter.decide.decide import Due, decide
+from services.segmenter.decide.lifecycle import lifecycle
+from services.segmenter.decide.maturity import maturity
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events import ids
 from shared.events.envelope import Event
 from shared.events.feedback import ResponseLink, TimerDue

@@ -3,11 +3,12 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from services.segmenter import attributes, clocks, snapshot
-from services.segmenter.attributes import Typed, fitting, typed
+from services.segmenter.decide import clocks, snapshot
 from services.segmenter.policy.attributes import Attributes, AttributeType
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.profile import attributes
+from services.segmenter.profile.attributes import Typed, fitting, typed
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events.envelope import Event
 from shared.events.vocabulary import Value
 from tests.builders.facts import answered, day, fact, shipped_policy, updated

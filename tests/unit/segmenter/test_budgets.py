@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.budgets import budgets, reach
+from services.segmenter.decide.budgets import budgets, reach
 from services.segmenter.policy.budgets import BudgetRule, CalendarRule, RollingRule
-from services.segmenter.profile import rebuild
+from services.segmenter.profile.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import NOON, day, fact, reported, settled, shipped_policy

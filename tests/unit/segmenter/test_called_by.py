@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from services.segmenter.called_by import called_by
 from services.segmenter.policy.called_by import CalledBy
-from services.segmenter.profile import rebuild
+from services.segmenter.profile.called_by import called_by
+from services.segmenter.profile.profile import rebuild
 from shared.events.vocabulary import Value
 from tests.builders.facts import fact, shipped_policy, updated
 

@@ -4,15 +4,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.segmenter import cases, opening
-from services.segmenter.clocks import open_case
-from services.segmenter.decide import Due, decide
-from services.segmenter.moments import stands
+from services.segmenter.cases import cases, opening
+from services.segmenter.cases.workdays import later
+from services.segmenter.decide.clocks import open_case
+from services.segmenter.decide.decide import Due, decide
+from services.segmenter.decide.moments import stands
 from services.segmenter.policy.cases import BusinessHours, Cases, Opening, Value
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
-from services.segmenter.workdays import later
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events import ids
 from shared.events.decisions import CustomerDecided, Snapshot
 from shared.events.envelope import Event

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter import clocks
-from services.segmenter.clocks import asked, holds, moment, next_survey_at, standing, trace
+from services.segmenter.decide import clocks
+from services.segmenter.decide.clocks import asked, holds, moment, next_survey_at, standing, trace
 from services.segmenter.policy.clocks import Clock, Clocks, Family, Rests
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events import outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import (

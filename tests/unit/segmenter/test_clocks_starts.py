@@ -10,13 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.segmenter import profile as folding
-from services.segmenter.clocks import any_survey, family_of, of_family, of_survey, survey_family
+from services.segmenter.decide.clocks import (
+    any_survey,
+    family_of,
+    of_family,
+    of_survey,
+    survey_family,
+)
 from services.segmenter.policy.asking import AfterExperience, Worth
 from services.segmenter.policy.clocks import Clock, Clocks, Family, Start, SurveyClock
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild, step, trim
-from services.segmenter.state import Profile, dump, load
+from services.segmenter.profile import profile as folding
+from services.segmenter.profile.profile import rebuild, step, trim
+from services.segmenter.profile.state import Profile, dump, load
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import (

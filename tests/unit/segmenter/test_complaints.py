@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter import clocks
-from services.segmenter.complaints import complaint
-from services.segmenter.decide import decide
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.decide import clocks
+from services.segmenter.decide.complaints import complaint
+from services.segmenter.decide.decide import decide
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
 from shared.events.vocabulary import Value

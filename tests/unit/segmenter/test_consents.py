@@ -7,9 +7,9 @@ from datetime import datetime
 import orjson
 import pytest
 
-from services.segmenter.consents import consent, deciding
-from services.segmenter.profile import rebuild
-from services.segmenter.state import dump, load
+from services.segmenter.profile.consents import consent, deciding
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import dump, load
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
 from shared.events.feedback import Provenance

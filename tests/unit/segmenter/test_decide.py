@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.decide import Due, decide, silence
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.decide.decide import Due, decide, silence
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events import ids, outcomes
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode, encode

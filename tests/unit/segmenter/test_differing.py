@@ -6,13 +6,20 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 
-from services.segmenter import moments
-from services.segmenter.differing import HIDDEN, STATE, Difference, counted, differences, stand
-from services.segmenter.facts import fact_of
+from services.segmenter.decide import moments
 from services.segmenter.policy.bands import Band, Bands
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.rows import Timer
+from services.segmenter.profile.facts import fact_of
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.recompute.differing import (
+    HIDDEN,
+    STATE,
+    Difference,
+    counted,
+    differences,
+    stand,
+)
+from services.segmenter.store.rows import Timer
 from shared.events.decisions import CustomerDecided, Snapshot
 from shared.events.envelope import Event
 from tests.builders.facts import (

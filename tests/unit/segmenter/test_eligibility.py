@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.segmenter import clocks
-from services.segmenter.decide import decide
-from services.segmenter.eligibility import (
+from services.segmenter.decide import clocks
+from services.segmenter.decide.decide import decide
+from services.segmenter.eligibility.eligibility import (
     RULES,
     Asked,
     Experience,
@@ -24,8 +24,8 @@ from services.segmenter.policy.asking import AfterExperience, Worth
 from services.segmenter.policy.clocks import Clocks, Family, SurveyClock
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events.envelope import Event
 from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Channel

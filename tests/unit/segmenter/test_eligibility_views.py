@@ -6,7 +6,7 @@ import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from services.segmenter.eligibility_views import (
+from services.segmenter.eligibility.views import (
     Answer,
     Eligibility,
     KnownAnswers,

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.segmenter import erasure
-from services.segmenter.erasure import Erasure, Group, Tombstones
-from services.segmenter.facts import Key
+from services.segmenter.erase import erasure
+from services.segmenter.erase.erasure import Erasure, Group, Tombstones
+from services.segmenter.profile.facts import Key
 from shared.events import feedback, ids, outcomes
 from shared.events.decisions import CustomerErased
 from shared.events.envelope import Event, decode

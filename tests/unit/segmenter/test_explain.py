@@ -7,19 +7,20 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 
-from services.segmenter import clocks, eligibility
-from services.segmenter.decide import decide
+from services.segmenter.api.views import customer_view
+from services.segmenter.decide import clocks
+from services.segmenter.decide.decide import decide
+from services.segmenter.decide.looking import look
+from services.segmenter.eligibility import eligibility
 from services.segmenter.explain.ahead import what_next
 from services.segmenter.explain.past import cause_code
 from services.segmenter.explain.say import Point
 from services.segmenter.explain.whole import Explanation, Language, Line, explain
-from services.segmenter.facts import fact_of
-from services.segmenter.looking import look
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.rows import Decision
-from services.segmenter.state import Profile
-from services.segmenter.views import customer_view
+from services.segmenter.profile.facts import fact_of
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Decision
 from shared.events.decisions import Cause
 from shared.events.envelope import Event, encode
 from shared.events.feedback import ResponseLink

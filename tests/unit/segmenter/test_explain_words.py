@@ -8,13 +8,14 @@ from typing import get_args
 
 import pytest
 
-from services.segmenter import clocks, eligibility
+from services.segmenter.decide import clocks
+from services.segmenter.eligibility import eligibility
 from services.segmenter.explain import past
 from services.segmenter.explain.say import Words
 from services.segmenter.explain.who import FACTORS
 from services.segmenter.explain.whole import LANGUAGES
-from services.segmenter.facts import MODELS
 from services.segmenter.policy.maturity import MaturityPolicy
+from services.segmenter.profile.facts import MODELS
 from shared.events import feedback, outcomes
 from shared.events.decisions import Cause, Lifecycle, MoveKind, Trigger
 from shared.events.outcomes import DeliveryState, MessageState
@@ -29,7 +30,7 @@ each_language = pytest.mark.parametrize(
 
 
 def trees() -> Iterator[ast.AST]:
-    for file in sorted(SEGMENTER.glob("*.py")):
+    for file in sorted(SEGMENTER.rglob("*.py")):
         yield ast.parse(file.read_text(encoding="utf-8"))
 
 
@@ -49,7 +50,7 @@ def _constant(node: ast.expr) -> str | None:
 
 
 def gates() -> Iterator[str]:
-    tree = ast.parse((SEGMENTER / "maturity.py").read_text(encoding="utf-8"))
+    tree = ast.parse((SEGMENTER / "decide" / "maturity.py").read_text(encoding="utf-8"))
     (found,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "_gates")
     for node in ast.walk(found):
         if isinstance(node, ast.Yield) and isinstance(node.value, ast.Constant):
@@ -58,7 +59,7 @@ def gates() -> Iterator[str]:
 
 def eligibility_rules() -> set[str]:
     """Every rule that an eligibility refusal names."""
-    tree = ast.parse((SEGMENTER / "eligibility.py").read_text(encoding="utf-8"))
+    tree = ast.parse((SEGMENTER / "eligibility" / "eligibility.py").read_text(encoding="utf-8"))
     return {
         str(node.args[0].value)
         for node in ast.walk(tree)

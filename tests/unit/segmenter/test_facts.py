@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.segmenter.facts import MODELS, fact_of
+from services.segmenter.profile.facts import MODELS, fact_of
 from shared.errors import Unprocessable
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES, TYPES, Event
 from shared.events.feedback import (

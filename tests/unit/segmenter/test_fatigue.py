@@ -5,14 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter import clocks
-from services.segmenter.decide import Due, decide
-from services.segmenter.facts import Fact
-from services.segmenter.fatigue import fatigue_threshold
+from services.segmenter.decide import clocks
+from services.segmenter.decide.decide import Due, decide
+from services.segmenter.decide.fatigue import fatigue_threshold
 from services.segmenter.policy.fatigue import AfterAnswer, Fatigue
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.state import Profile
+from services.segmenter.profile.facts import Fact
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
 from shared.events.feedback import TimerDue

@@ -13,9 +13,9 @@ from services.segmenter.figures.objectives import distances, objective_of
 from services.segmenter.figures.rows import changed_answers
 from services.segmenter.policy.bands import Bands
 from services.segmenter.policy.objectives import Objective
-from services.segmenter.profile import step
-from services.segmenter.rows import Changes, Customer, Decision
-from services.segmenter.state import Profile
+from services.segmenter.profile.profile import step
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Changes, Customer, Decision
 from shared.events.envelope import Event
 from tests.builders.facts import NOON, answered, fact, shipped_policy, updated
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.facts import Key, make
-from services.segmenter.identity import Candidate, Subject, assign, survivor
+from services.segmenter.identity.identity import Candidate, Subject, assign, survivor
+from services.segmenter.profile.facts import Key, make
 from shared.events.feedback import ResponseReceived
 from shared.events.vocabulary import Identifier
 from tests.builders.facts import NOON, answered

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.segmenter.lifecycle import gone_since, left_at, lifecycle
+from services.segmenter.decide.lifecycle import gone_since, left_at, lifecycle
 from services.segmenter.policy.attributes import AttributeType
 from services.segmenter.policy.lifecycle import LifecyclePolicy
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
+from services.segmenter.profile.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event
 from shared.events.vocabulary import Value

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.segmenter.facts import Key
+from services.segmenter.profile.facts import Key
 from shared.events import feedback
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode

@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from services.segmenter.maturity import maturity
+from services.segmenter.decide.maturity import maturity
 from services.segmenter.policy.maturity import MaturityPolicy
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
+from services.segmenter.profile.profile import rebuild
 from shared.events.decisions import Maturity
 from shared.events.envelope import Event
 from shared.events.vocabulary import Value

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segmenter import merges
 from services.segmenter.batch import decide_batch
-from services.segmenter.consents import consent
-from services.segmenter.facts import Fact, Key
-from services.segmenter.identity import Assignment
-from services.segmenter.merges import Apart, Command, Reason, Undoing
+from services.segmenter.identity import merges
+from services.segmenter.identity.identity import Assignment
+from services.segmenter.identity.merges import Apart, Command, Reason, Undoing
 from services.segmenter.policy.merges import Merges
-from services.segmenter.profile import rebuild
-from services.segmenter.rows import Changes, Customer, Gathered
-from services.segmenter.state import Profile
+from services.segmenter.profile.consents import consent
+from services.segmenter.profile.facts import Fact, Key
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
+from services.segmenter.store.rows import Changes, Customer, Gathered
 from shared.events import feedback, ids
 from shared.events.envelope import Event
 from shared.events.vocabulary import Channel, ConsentStatement, Purpose

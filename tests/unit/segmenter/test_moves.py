@@ -2,13 +2,13 @@
 
 import pytest
 
-from services.segmenter.decide import Due, decide
-from services.segmenter.moments import ahead, stands
+from services.segmenter.decide.decide import Due, decide
+from services.segmenter.decide.moments import ahead, stands
 from services.segmenter.policy.moves import Moves
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile import rebuild
-from services.segmenter.segments import churned, lapses_at, streak
-from services.segmenter.state import Profile
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.segments import churned, lapses_at, streak
+from services.segmenter.profile.state import Profile
 from shared.events import ids
 from shared.events.decisions import Move
 from shared.events.envelope import Event

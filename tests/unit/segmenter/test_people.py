@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter.decide import decide
-from services.segmenter.profile import rebuild
+from services.segmenter.decide.decide import decide
+from services.segmenter.profile.profile import rebuild
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event
 from tests.builders.facts import answered, case, day, fact, rulebook, updated

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.segmenter.permits import permits
-from services.segmenter.profile import rebuild
+from services.segmenter.decide.permits import permits
+from services.segmenter.profile.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import (

@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from services.segmenter.policy_cli import paced, pages_of
+from services.segmenter.cli.policy import paced, pages_of
 from shared.errors import DependencyAway
 from shared.instance import Refused, Server
 

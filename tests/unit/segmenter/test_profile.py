@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segmenter import profile as fold
-from services.segmenter.facts import Fact
-from services.segmenter.profile import rebuild, step, trim
-from services.segmenter.state import Profile, dump, load
+from services.segmenter.profile import profile as fold
+from services.segmenter.profile.facts import Fact
+from services.segmenter.profile.profile import rebuild, step, trim
+from services.segmenter.profile.state import Profile, dump, load
 from shared.events import feedback, outcomes
 from shared.events.envelope import Event
 from tests.builders.facts import (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.segmenter.policy.quality import Quality
-from services.segmenter.quality import (
+from services.segmenter.quality.quality import (
     Person,
     ReasonCode,
     keys_of,

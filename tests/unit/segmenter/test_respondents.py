@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from services.segmenter.policy.respondents import Respondents
-from services.segmenter.profile import rebuild
-from services.segmenter.respondents import is_test, rule_for
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.respondents import is_test, rule_for
 from shared.events.envelope import Event
 from tests.builders.facts import answered, day, fact, ids_of, shipped_policy, updated
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from services.segmenter.decide import Due, decide
-from services.segmenter.moments import ahead, stands
+from services.segmenter.decide.decide import Due, decide
+from services.segmenter.decide.moments import ahead, stands
+from services.segmenter.decide.settle import settled, subject, waiting
 from services.segmenter.policy.settle import Settle
-from services.segmenter.profile import rebuild
-from services.segmenter.settle import settled, subject, waiting
-from services.segmenter.state import Profile
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.state import Profile
 from shared.events import ids
 from shared.events.envelope import Event
 from shared.events.feedback import TimerDue

@@ -3,7 +3,7 @@
 import pytest
 
 from services.segmenter.policy.themes import Feelings, ThemeRule
-from services.segmenter.themes import ThemeFinder, Told
+from services.segmenter.themes.themes import ThemeFinder, Told
 from shared.events.vocabulary import Segment, Value
 from tests.builders.facts import shipped_policy
 

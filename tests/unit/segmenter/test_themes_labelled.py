@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from services.segmenter.policy.bands import Bands
-from services.segmenter.themes import ThemeFinder
+from services.segmenter.themes.themes import ThemeFinder
 from shared.events.vocabulary import Segment
 from tests.builders.facts import shipped_policy
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from services.segmenter import cases, views
-from services.segmenter.decide import decide, silence
-from services.segmenter.facts import fact_of
-from services.segmenter.merges import by_number
-from services.segmenter.profile import rebuild, step, trim
-from services.segmenter.state import Profile, dump, load
+from services.segmenter.api import views
+from services.segmenter.cases import cases
+from services.segmenter.decide.decide import decide, silence
+from services.segmenter.identity.merges import by_number
+from services.segmenter.profile.facts import fact_of
+from services.segmenter.profile.profile import rebuild, step, trim
+from services.segmenter.profile.state import Profile, dump, load
 from shared.events import ids
 from shared.events.envelope import Event
 from shared.events.feedback import ResponseLink

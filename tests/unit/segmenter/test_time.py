@@ -6,18 +6,18 @@ from uuid import UUID
 
 import pytest
 
-from services.segmenter import cases
-from services.segmenter.budgets import budgets, reach
-from services.segmenter.clocks import holds, standing
-from services.segmenter.moments import ahead
-from services.segmenter.opening import due_at
+from services.segmenter.cases import cases
+from services.segmenter.cases.opening import due_at
+from services.segmenter.cases.workdays import later
+from services.segmenter.decide.budgets import budgets, reach
+from services.segmenter.decide.clocks import holds, standing
+from services.segmenter.decide.moments import ahead
+from services.segmenter.decide.settle import waiting
 from services.segmenter.policy.budgets import BudgetRule, CalendarRule
 from services.segmenter.policy.cases import BusinessHours, Cases
-from services.segmenter.profile import rebuild
-from services.segmenter.segments import lapses_at
-from services.segmenter.settle import waiting
-from services.segmenter.state import Profile
-from services.segmenter.workdays import later
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.profile.segments import lapses_at
+from services.segmenter.profile.state import Profile
 from shared.events import outcomes
 from shared.events.envelope import Event
 from shared.events.feedback import ResponseLink

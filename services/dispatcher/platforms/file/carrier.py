@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, Verdict
+from services.dispatcher.calls.calls import ActionCall, Deletion, Idempotency, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.file.folder import Busy, Folder, Torn
 from services.dispatcher.platforms.file.rows import Style, line_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from services.dispatcher.calls import ActionCall, Verdict
+from services.dispatcher.calls.calls import ActionCall, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import written
 from services.dispatcher.platforms.wired import Wired

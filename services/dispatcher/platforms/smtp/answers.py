@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 
 #: Steps of a conversation, in order. From `message` on the server may have taken it.
 Stage = Literal[

@@ -7,7 +7,7 @@ that hesitates greylists, and is asked again by the ledger's own schedule.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.dispatcher.calls import ActionCall, Deletion, Idempotency, Verdict
+from services.dispatcher.calls.calls import ActionCall, Deletion, Idempotency, Verdict
 from services.dispatcher.platforms.no_profiles import NoProfiles
 from services.dispatcher.platforms.smtp.conversation import Line, hand_over
 from services.dispatcher.platforms.smtp.letter import message_id

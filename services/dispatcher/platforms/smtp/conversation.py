@@ -13,7 +13,7 @@ from typing import Final
 
 import aiosmtplib
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.smtp.account import Account
 from services.dispatcher.platforms.smtp.answers import Stage, judge_reply, judge_trouble, read_reply
 from services.dispatcher.platforms.smtp.dial import Refused, dial

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.dispatcher.calls import ActionCall, Verdict
+from services.dispatcher.calls.calls import ActionCall, Verdict
 from services.dispatcher.platforms.deals import Names
 from services.dispatcher.platforms.fields import written
 from services.dispatcher.platforms.smtp.account import Account

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.dispatcher.calls import Carrier
+from services.dispatcher.calls.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from tests.builders import platforms
 from tests.builders.platforms import NOW, FakeAdobe, FakeReceiver, Waits, carrier

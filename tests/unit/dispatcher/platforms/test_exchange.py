@@ -6,13 +6,13 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from services.dispatcher.calls import Outcome, Verdict
+from services.dispatcher.calls.calls import Outcome, Verdict
 from services.dispatcher.platforms.compose import same_origin
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
 from services.dispatcher.platforms.exchange import Asked, SignIn, Token, Told, exchange
 from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.platforms.render import Unrenderable
-from services.dispatcher.verdict import Failure
+from services.dispatcher.platforms.verdict import Failure
 from shared.events.vocabulary import Channel
 from tests.builders import platforms
 from tests.builders.platforms import NOW, person

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dispatcher.calls import Outcome, Verdict
+from services.dispatcher.calls.calls import Outcome, Verdict
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
 from services.dispatcher.platforms.exchange import SignIn, Token, exchange
 from services.dispatcher.platforms.preset import Preset, load_preset, preset_names
-from services.dispatcher.verdict import classify
+from services.dispatcher.platforms.verdict import classify
 from tests.builders import platforms
 from tests.builders.platforms import NOW
 

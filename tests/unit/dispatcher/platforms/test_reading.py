@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.calls import Verdict
+from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal
 from services.dispatcher.platforms.exchange import exchange
 from services.dispatcher.platforms.preset import Preset

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from services.dispatcher.calls import ActionCall, ProfilePush, Verdict
+from services.dispatcher.calls.calls import ActionCall, ProfilePush, Verdict
 from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.platforms.rehearse import HIDDEN, Marks, Shown
-from services.dispatcher.target_settings import TargetSettings
-from services.dispatcher.tryout import show
+from services.dispatcher.targets.settings import TargetSettings
+from services.dispatcher.targets.tryout import show
 from shared.settings import Secrets
 from tests.builders import platforms
 from tests.builders.fakes import Case, cases

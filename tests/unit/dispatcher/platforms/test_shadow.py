@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from services.dispatcher.calls import SHADOWED, Verdict
+from services.dispatcher.calls.calls import SHADOWED, Verdict
 from services.dispatcher.platforms.shadow import ShadowCarrier
-from services.dispatcher.target_settings import (
+from services.dispatcher.targets.settings import (
     TargetSettings,
     check,
     idempotency,
     make_account,
     names_of,
 )
-from services.dispatcher.targets import open_targets
+from services.dispatcher.targets.targets import open_targets
 from shared.settings import Secrets
 from tests.builders import platforms
 from tests.builders.fakes import Case, cases

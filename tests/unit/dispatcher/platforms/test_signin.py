@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.calls import Outcome, Verdict
+from services.dispatcher.calls.calls import Outcome, Verdict
 from services.dispatcher.platforms.exchange import Token
 from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Signed, Tokens, read_token
-from services.dispatcher.verdict import Failure
+from services.dispatcher.platforms.verdict import Failure
 from tests.builders.platforms import NOW
 
 AUTH = ClientCredentials(

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dispatcher.calls import Outcome, Partly, ProfilePush, Verdict
+from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Verdict
 from services.dispatcher.platforms.operation import Batch, Failures
 from services.dispatcher.platforms.together import Member, groups, halves, partly
 from tests.builders.platforms import PUSH

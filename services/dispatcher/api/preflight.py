@@ -1,0 +1,57 @@
+"""Looking at a target on demand, over HTTP. No personal data anywhere."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import AwareDatetime, BaseModel
+
+from services.dispatcher.platforms.findings import Reason
+from services.dispatcher.targets.preflight import Preflights
+from shared.http.auth import Access
+from shared.http.openapi import GUARDED
+from shared.http.problems import Problem
+
+
+class FindingShown(BaseModel):
+    """One thing that is wrong at a platform."""
+
+    reason: Reason
+    what: str
+
+
+class ReportShown(BaseModel):
+    """What a look found; `looked` is false where the preset does not know how to look."""
+
+    target: str
+    at: AwareDatetime
+    looked: bool
+    findings: list[FindingShown]
+
+
+_NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "No target of this name is configured"}
+}
+
+
+def build_preflight_router(
+    preflights: Preflights, access: Access, names: frozenset[str]
+) -> APIRouter:
+    """Make the route."""
+    router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
+
+    @router.post(
+        "/{target}/check", dependencies=[Depends(access.require("operate"))], responses=_NO_SUCH
+    )
+    async def check_target(
+        target: Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
+    ) -> ReportShown:
+        """Look at the platform now: credentials, fields with their types and values, templates."""
+        if target not in names:
+            raise Problem(404, "unknown-target", "no target of this name is configured")
+        report = await preflights.check(target)
+        findings = [FindingShown(reason=one.reason, what=one.what) for one in report.findings]
+        return ReportShown(
+            target=report.target, at=report.at, looked=report.looked, findings=findings
+        )
+
+    return router

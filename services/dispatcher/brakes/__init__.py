@@ -1,0 +1,1 @@
+"""Whether a target may be called now: pauses, breaker, rates, drains."""

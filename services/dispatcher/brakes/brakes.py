@@ -1,0 +1,211 @@
+"""Whether a target may be called at all, in rows that all replicas read.
+
+What platforms say: a pause for an account that is wrong, a slowdown, an open breaker. What a person
+says: a pause, or a rate at which to drain what has gathered; that neither a start nor an answer
+ends.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.ledger.desk import Desk
+
+_TARGET = text("""
+    SELECT paused_until, slow_until, broken_until, held, drain_per_s, drain_most, EXISTS (
+        SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
+    ) AS lapsed, EXISTS (
+        SELECT 1 FROM deletions WHERE target = :target AND state = 'due' AND due <= :now
+    ) AS deletions, EXISTS (
+        SELECT 1 FROM calls WHERE target = :target AND lease_until >= now()
+    ) AS calling, EXISTS (
+        SELECT 1 FROM pushes WHERE target = :target AND state = 'due' AND due <= :now
+    ) AS pushes, EXISTS (
+        SELECT 1 FROM deliveries
+        WHERE target = :target AND state IN ('planned', 'waiting') AND due <= :now
+    ) AS deliveries, LEAST(
+        (SELECT min(due) FROM pushes WHERE target = :target AND state = 'due' AND due > :now),
+        (SELECT min(due) FROM deliveries
+         WHERE target = :target AND state IN ('planned', 'waiting') AND due > :now)
+    ) AS next_due
+    FROM targets WHERE name = :target
+""")
+_PAUSE = text("""
+    UPDATE targets SET paused_until = :until, reason = :reason WHERE name = :target
+""")
+_SLOW = text("UPDATE targets SET slow_until = :until, reason = :reason WHERE name = :target")
+_RESUME = text("""
+    UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL,
+        counted_from = CASE WHEN broken_until IS NULL THEN counted_from
+                            ELSE CAST(:now AS timestamptz) END,
+        broken_since = NULL, broken_until = NULL, broken_reason = NULL
+    WHERE name = :target
+""")
+# Without an open breaker the account was the question, and that is answered: the rest is counted.
+_FAILED = text("""
+    UPDATE targets SET
+        paused_until = CASE WHEN broken_until IS NULL THEN NULL ELSE paused_until END,
+        slow_until = CASE WHEN broken_until IS NULL THEN NULL ELSE slow_until END,
+        reason = CASE WHEN broken_until IS NULL THEN NULL ELSE reason END,
+        broken_until = CASE WHEN broken_until IS NULL THEN NULL ELSE CAST(:until AS timestamptz) END
+    WHERE name = :target
+""")
+_DRAINED = text("""
+    WITH ended AS (
+        UPDATE targets SET held = NULL, drain_per_s = NULL, drain_most = NULL
+        WHERE name = :target AND held = 'draining' RETURNING name
+    )
+    INSERT INTO target_changes (target, what, reason, by, at)
+    SELECT name, 'drained', 'nothing is due any more', 'lane', :now FROM ended
+""")
+_ADD_TARGETS = text("""
+    INSERT INTO targets (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT (name) DO UPDATE
+        SET paused_until = NULL, slow_until = NULL, reason = NULL
+""")
+
+
+#: How a target stands: `account` is wrong · `slowed` by its own word · `broken`: its breaker is
+#: open · `probing`: the next call finds out. `paused` and `draining` are a person's word.
+TargetState = Literal["working", "paused", "draining", "account", "slowed", "broken", "probing"]
+TARGET_STATES: Final[tuple[TargetState, ...]] = (
+    "working", "paused", "draining", "account", "slowed", "broken", "probing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What keeps a target from being called at full speed."""
+
+    paused_until: datetime | None
+    slow_until: datetime | None
+    broken_until: datetime | None
+    held: str | None
+
+    def state(self, now: datetime) -> TargetState:
+        """Name how it stands; what a person said comes first."""
+        if self.held == "paused":
+            return "paused"
+        if self.paused_until is not None and now < self.paused_until:
+            return "account"
+        if self.broken_until is not None and now < self.broken_until:
+            return "broken"
+        if self.slow_until is not None and now < self.slow_until:
+            return "slowed"
+        if self.probing:
+            return "probing"
+        return "draining" if self.held == "draining" else "working"
+
+    @property
+    def probing(self) -> bool:
+        """Whether a pause ended without a call that worked: one goes ahead and shows the rest."""
+        return self.paused_until is not None or self.broken_until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """A target's row, and what there is to do for it, so that an idle poll is one query.
+
+    `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `deletions`,
+    `pushes`, `deliveries`: some are due; `next_due`: when the next of those that are not is.
+    """
+
+    hold: Hold
+    drain: Rate | None
+    lapsed: bool
+    calling: bool
+    deletions: bool
+    pushes: bool
+    deliveries: bool
+    next_due: datetime | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is due or in flight."""
+        return not (self.deletions or self.pushes or self.deliveries or self.calling)
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether nothing may be claimed now."""
+        if self.hold.state(now) in {"paused", "account", "broken", "slowed"}:
+            return True
+        return self.hold.probing and self.calling
+
+    def rates(self, granted: Sequence[Rate]) -> tuple[Rate, ...]:
+        """Return the rates to keep to: what the platform grants, and that of a drain."""
+        if self.drain is None:
+            return tuple(granted)
+        drain = self.drain
+        same = [r for r in granted if (r.of, r.per_s) == (drain.of, drain.per_s)]
+        least = min([drain, *same], key=lambda rate: rate.most)
+        return (*(rate for rate in granted if rate not in same), least)
+
+
+async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
+    """Have a row for each target. A start ends a pause for its account, which may be corrected.
+
+    What a person said stays, and an open breaker has its probe soon.
+    """
+    async with engine.begin() as connection:
+        await connection.execute(_ADD_TARGETS, {"names": sorted(names)})
+
+
+async def read(desk: Desk, now: datetime) -> Brake:
+    """Return how a target stands."""
+    # Asked every second by every idle lane: one statement needs no transaction around it.
+    alone = desk.engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with alone.connect() as connection:
+        values = {"target": desk.rules.name, "now": now}
+        row = (await connection.execute(_TARGET, values)).one()
+    draining = row.held == "draining" and row.drain_per_s is not None
+    return Brake(
+        hold=Hold(row.paused_until, row.slow_until, row.broken_until, row.held),
+        drain=Rate(row.drain_per_s, row.drain_most) if draining else None,
+        lapsed=row.lapsed,
+        calling=row.calling,
+        deletions=row.deletions,
+        pushes=row.pushes,
+        deliveries=row.deliveries,
+        next_due=row.next_due,
+    )
+
+
+async def pause(desk: Desk, reason: str, until: datetime) -> None:
+    """Stop calling a target whose account is wrong; after `until` one call tries again."""
+    await pause_target(desk.engine, desk.rules.name, reason, until)
+
+
+async def pause_target(engine: AsyncEngine, name: str, reason: str, until: datetime) -> None:
+    """Stop calling the target of that name, as `pause` does."""
+    async with engine.begin() as connection:
+        values = {"target": name, "until": until, "reason": reason}
+        await connection.execute(_PAUSE, values)
+
+
+async def slow(desk: Desk, reason: str, until: datetime) -> None:
+    """Claim nothing for a target before `until`: it asked for less."""
+    async with desk.engine.begin() as connection:
+        values = {"target": desk.rules.name, "until": until, "reason": reason}
+        await connection.execute(_SLOW, values)
+
+
+async def resume(desk: Desk, now: datetime) -> None:
+    """End a pause and close the breaker after a call that worked."""
+    async with desk.engine.begin() as connection:
+        await connection.execute(_RESUME, {"target": desk.rules.name, "now": now})
+
+
+async def probe_failed(desk: Desk, now: datetime) -> None:
+    """Leave the breaker open for another while after a probe that failed."""
+    async with desk.engine.begin() as connection:
+        values = {"target": desk.rules.name, "until": now + desk.rules.breaker.probe}
+        await connection.execute(_FAILED, values)
+
+
+async def drained(desk: Desk, now: datetime) -> None:
+    """End a drain: what had gathered is gone."""
+    async with desk.engine.begin() as connection:
+        await connection.execute(_DRAINED, {"target": desk.rules.name, "now": now})

@@ -1,0 +1,62 @@
+"""What people say of a target: pause it, call it again, drain what has gathered at a rate.
+
+Each word is a row that says who, when and why. Calls that are out go on; nothing new begins.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.dispatcher.brakes.rate_store import add_rates
+from services.dispatcher.brakes.rates import Rate, said
+
+What = Literal["pause", "resume", "drain"]
+
+_NOTE: Final = """
+    INSERT INTO target_changes (target, what, rate, reason, by, at)
+    SELECT name, :what, :rate, :reason, :by, :now FROM changed RETURNING target
+"""
+_PAUSE: Final = "held = 'paused', drain_per_s = NULL, drain_most = NULL"
+# A person knows better than the last answers: what they led to ends. What the platform asked for
+# (to come again later) still holds.
+_RESUME: Final = """
+    held = NULL, drain_per_s = NULL, drain_most = NULL, paused_until = NULL,
+    counted_from = CAST(:now AS timestamptz),
+    broken_since = NULL, broken_until = NULL, broken_reason = NULL
+"""
+_DRAIN: Final = "held = 'draining', drain_per_s = :per_s, drain_most = :most"
+_STATEMENTS: Final = {
+    what: text(f"""
+        WITH changed AS (UPDATE targets SET {change} WHERE name = :target RETURNING name) {_NOTE}
+    """)  # noqa: S608 - fixed texts
+    for what, change in (("pause", _PAUSE), ("resume", _RESUME), ("drain", _DRAIN))
+}
+
+
+async def say(
+    engine: AsyncEngine,
+    target: str,
+    what: What,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+    rate: Rate | None = None,
+) -> bool:
+    """Write a person's word; False: there is no such target. `rate` is a drain's."""
+    if rate is not None:
+        await add_rates(engine, {target: [rate]}, now)
+    values: dict[str, object] = {
+        "target": target,
+        "what": what,
+        "rate": None if rate is None else said(rate),
+        "reason": reason,
+        "by": by,
+        "now": now,
+    }
+    if rate is not None:
+        values |= {"per_s": rate.per_s, "most": rate.most}
+    async with engine.begin() as connection:
+        return await connection.scalar(_STATEMENTS[what], values) is not None

@@ -1,0 +1,1 @@
+"""The `nps` commands of the dispatcher, a file per group."""

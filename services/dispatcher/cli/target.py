@@ -1,0 +1,146 @@
+"""`nps target …`: how targets stand, and pausing, resuming or draining them, at a running instance.
+
+In: the instance's address and a token from NPS_TOKEN. Out: lines, or with `--json` one JSON object.
+Exit codes: 0 done, 1 refused, 2 an option is wrong, 75 no instance answers.
+"""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from services.dispatcher.brakes.rates import rate_of
+from shared.errors import ConfigError
+from shared.instance import HERE, Json, Url, explained, server
+from shared.screen import cell, table_of, write_json
+
+target = typer.Typer(
+    name="target",
+    help="The campaign platforms: how each stands and why. NPS_TOKEN holds the token.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Name = Annotated[str, typer.Argument(metavar="TARGET", help="its name in targets.yaml")]
+Reason = Annotated[str, typer.Option(help="why; kept with your token's name and the time")]
+#: Where no reason is given: that it was said here.
+_HERE = "said at the command line"
+
+
+@target.command(name="list")
+def list_targets(context: typer.Context, *, url: Url = HERE, json: Json = False) -> None:
+    """List targets: how each stands, what waits for it, and why it is not called."""
+    with explained(), server(context, url) as at:
+        found = at.get("/v1/targets")
+    if json:
+        write_json(found)
+        return
+    table = table_of("target", "state", "waiting", "pushes", "doubt", "parked", "failed", "why")
+    for each in found["targets"]:
+        share = f"{each['breaker']['share']:.0%}" if each["breaker"]["calls"] else ""
+        numbers = (each[name] for name in ("waiting", "pushes", "in_doubt", "parked"))
+        row = (each["name"], each["state"], *numbers, share, _why(each))
+        table.add_row(*(cell(value) for value in row))
+    Console(highlight=False).print(table)
+
+
+@target.command()
+def check(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]…", help="else all that are enabled")
+    ] = None,
+    *,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Look at platforms now: credentials, fields, values, templates. Exit 1: something is wrong."""
+    with explained(), server(context, url) as at:
+        wanted = names or [each["name"] for each in at.get("/v1/targets")["targets"]]
+        found = [at.post(f"/v1/targets/{quote(name, safe='')}/check", {}) for name in wanted]
+    if json:
+        write_json({"reports": found})
+    else:
+        for each in found:
+            _print_report(each)
+    if any(each["findings"] for each in found):
+        raise typer.Exit(1)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    if not report["looked"]:
+        console.print(Text(f"{report['target']}: its preset does not know how to look"))
+    elif not report["findings"]:
+        console.print(Text(f"{report['target']}: all is there"))
+    for one in report["findings"]:
+        words = f"{report['target']}: {one['reason'].replace('_', ' ')}: {one['what']}"
+        console.print(Text(words), soft_wrap=True)
+
+
+@target.command()
+def pause(
+    context: typer.Context,
+    name: Name,
+    *,
+    reason: Reason = _HERE,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Begin no more calls to a target until somebody resumes it; a restart does not."""
+    _say(context, url, name, "pause", {"reason": reason}, json=json)
+
+
+@target.command()
+def resume(
+    context: typer.Context,
+    name: Name,
+    *,
+    reason: Reason = _HERE,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Call a target again at full speed, whatever kept it: a person, its account, its breaker."""
+    _say(context, url, name, "resume", {"reason": reason}, json=json)
+
+
+@target.command()
+def drain(
+    context: typer.Context,
+    name: Name,
+    *,
+    rate: Annotated[str, typer.Option(help="no faster than this: 5/s, 30/min, 200/h")],
+    reason: Reason = _HERE,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Call a target again no faster than a rate, until nothing is due; then at full speed."""
+    with explained():
+        try:
+            rate_of(rate)
+        except ValueError as error:
+            raise ConfigError(f"--rate: {error}") from None
+    _say(context, url, name, "drain", {"reason": reason, "rate": rate.strip()}, json=json)
+
+
+def _say(
+    context: typer.Context, url: str, name: str, what: str, said: dict[str, Any], *, json: bool
+) -> None:
+    with explained(), server(context, url) as at:
+        found = at.post(f"/v1/targets/{quote(name, safe='')}/{what}", said)
+    if json:
+        write_json(found)
+        return
+    shown = found["target"]
+    why = f": {_why(shown)}" if _why(shown) else ""
+    Console(highlight=False).print(Text(f"{shown['name']} is {shown['state']}{why}"))
+
+
+def _why(shown: dict[str, Any]) -> str:
+    """Say why a target is not called at full speed."""
+    parts = [shown["reason"], shown["rate"] and f"at {shown['rate']}"]
+    parts += [shown["by"] and f"by {shown['by']}"]
+    parts += [shown["until"] and f"until {shown['until'][:16].replace('T', ' ')}"]
+    return ", ".join(part for part in parts if part)

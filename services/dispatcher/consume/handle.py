@@ -1,0 +1,226 @@
+"""Entry (3): the consumer of `nps.decisions` and `nps.outcomes`.
+
+Decisions are planned in batches, merges and erasures one by one in their place, reports of messages
+and of actions completed and the segmenter's progress at the end (their order does not matter). Any
+redelivery changes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.dispatcher.bell import Bell
+from services.dispatcher.consume import progress
+from services.dispatcher.consume.erase import erase_customer
+from services.dispatcher.consume.merge import merge_customers
+from services.dispatcher.consume.planning import Told, plan_decisions
+from services.dispatcher.delivery import Delivery
+from services.dispatcher.ledger import ledger, store
+from services.dispatcher.metrics import Metrics
+from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.shadow import foreign
+from shared.bus.consume import Received, Rejected
+from shared.database import away_as_dependency
+from shared.events.decisions import (
+    CustomerDecided,
+    CustomerErased,
+    CustomerMerged,
+    CustomerUnmerged,
+    SegmenterProgressed,
+)
+from shared.events.envelope import Event
+from shared.events.outcomes import (
+    ActionCompleted,
+    MessageBounced,
+    MessageDelivered,
+    MessageOpened,
+    MessageReport,
+    MessageSent,
+    MessageState,
+    MessageUnsubscribed,
+)
+from shared.events.vocabulary import Identifier
+
+_log = structlog.get_logger(__name__)
+
+#: A later stage wins over an earlier one, in whatever order the reports come.
+_STAGES: Final[dict[type[MessageReport], MessageState]] = {
+    MessageSent: "sent",
+    MessageDelivered: "delivered",
+    MessageOpened: "opened",
+    MessageBounced: "bounced",
+    MessageUnsubscribed: "unsubscribed",
+}
+_REPORTED = text("""
+    UPDATE deliveries d SET message = x.stage
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:stages AS text[])) AS x(id, stage)
+    WHERE d.id = x.id
+        AND array_position(CAST(:order AS text[]), d.message)
+            < array_position(CAST(:order AS text[]), x.stage)
+""")
+
+
+def _unsure(delivery: Delivery) -> bool:
+    """Tell whether it may have been sent without our knowing: in doubt, or about to be repeated."""
+    waits = delivery.state in {"planned", "waiting"} and delivery.unanswered_since is not None
+    return waits or delivery.state == "in_doubt"
+
+
+def _reason(report: MessageReport | ActionCompleted) -> str:
+    if isinstance(report, ActionCompleted):
+        return "she did what it asks for"
+    return "the platform reported the message"
+
+
+def _alert(created: Iterable[Delivery]) -> None:
+    """Write one line for each play whose deliveries wait for a person now."""
+    parked = Counter((d.play, d.target, d.reason) for d in created if d.state == "parked")
+    for (play, target, reason), count in parked.items():
+        _log.warning(
+            "dispatcher.parked_at_planning", play=play, target=target, count=count, reason=reason
+        )
+
+
+class Handler:
+    """Handles events with one engine; builds nothing, keeps nothing."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        rules: Rulebook,
+        bell: Bell,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        *,
+        person: Callable[[Identifier], str] | None = None,
+    ) -> None:
+        """`person` makes an HMAC of an identifier; needed where a target is in shadow alone."""
+        self._engine = engine
+        self._rules = rules
+        self._bell = bell
+        self._metrics = metrics
+        self._clock = clock
+        self._person = person
+
+    async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
+        """Handle a batch of the bus. Refuses nothing; raises `DependencyAway`."""
+        await self.apply([item.event for item in batch])
+        return ()
+
+    async def apply(self, events: Sequence[Event]) -> None:
+        """Handle events. Raises `DependencyAway`; then all of it may be repeated."""
+        with away_as_dependency():
+            run: list[Told] = []
+            for event in events:
+                if isinstance(event.data, CustomerDecided):
+                    run.append(Told(event.id, event.data))
+                elif isinstance(event.data, CustomerMerged | CustomerUnmerged):
+                    await self._plan(run)
+                    run = []
+                    await merge_customers(self._engine, event.data, self._clock())
+                    _log.info("dispatcher.merged", event_id=str(event.id), type=event.type)
+                elif isinstance(event.data, CustomerErased):
+                    await self._plan(run)
+                    run = []
+                    await self._erase(event.data)
+            await self._plan(run)
+            await self._reports(
+                [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
+            )
+            await self._foreign(events)
+            await self._progress(
+                [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
+            )
+
+    async def _erase(self, event: CustomerErased) -> None:
+        async with self._engine.begin() as connection:
+            await foreign.forget(connection, event.people)
+        counts = await erase_customer(self._engine, self._rules.targets, event, self._clock())
+        if counts is None:
+            return
+        for target in self._rules.targets:
+            self._bell.ring(target)
+        _log.info("dispatcher.erased", erasure_id=str(event.erasure_id), **counts)
+
+    async def _plan(self, run: Sequence[Told]) -> None:
+        if not run:
+            return
+        plans = await plan_decisions(self._engine, self._rules, run, self._clock())
+        if plans is None:
+            return
+        self._metrics.changed([*plans.created.values(), *plans.ended.values()])
+        _alert(plans.created.values())
+        for target in self._rules.targets:
+            self._bell.ring(target)
+        self._bell.ring("teller")
+        for item in {item.event_id: item for item in run}.values():
+            created = [d for d in plans.created.values() if d.event_id == item.event_id]
+            _log.info(
+                "dispatcher.decision_planned",
+                event_id=str(item.event_id),
+                decision_id=str(item.decision.decision_id),
+                customer_id=str(item.decision.customer_id),
+                version=item.decision.version,
+                deliveries={delivery.play: delivery.state for delivery in created},
+            )
+
+    async def _reports(self, reports: Sequence[MessageReport | ActionCompleted]) -> None:
+        """Note what became of our messages; a report settles what was unsure: it was sent.
+
+        Of her who is forgotten nothing is noted.
+        So does what she completed because of it, which tells no stage of the message itself.
+        """
+        known = {r.delivery_id: _reason(r) for r in reports if r.delivery_id is not None}
+        if not known:
+            return
+        now = self._clock()
+        async with self._engine.begin() as connection:
+            rows = await ledger.read(connection, known.keys())
+            gone = await store.erased(connection, {delivery.customer_id for delivery in rows})
+            rows = [delivery for delivery in rows if delivery.customer_id not in gone]
+            ours = {delivery.id for delivery in rows}
+            for kind, stage in _STAGES.items():
+                told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id in ours]
+                await self._report(connection, stage, [one for one in told if one])
+            sent = [
+                replace(delivery.to("accepted", known[delivery.id]), unanswered_since=None)
+                for delivery in rows
+                if _unsure(delivery)
+            ]
+            await ledger.move(connection, sent, by="report", now=now)
+        self._metrics.changed(sent)
+        self._bell.ring("teller")
+
+    async def _foreign(self, events: Sequence[Event]) -> None:
+        """Keep what others sent, for the report that a shadow is there for."""
+        if self._person is None or not self._rules.shadows:
+            return
+        sent = [
+            (event.id, event.data)
+            for event in events
+            if isinstance(event.data, MessageSent) and event.data.delivery_id is None
+        ]
+        if sent:
+            async with self._engine.begin() as connection:
+                await foreign.note(connection, sent, self._person)
+
+    async def _report(
+        self, connection: AsyncConnection, stage: MessageState, ids: Sequence[UUID]
+    ) -> None:
+        if ids:
+            order = ["none", *_STAGES.values()]
+            values = {"ids": list(ids), "stages": [stage] * len(ids), "order": order}
+            await connection.execute(_REPORTED, values)
+
+    async def _progress(self, told: Sequence[SegmenterProgressed]) -> None:
+        if told:
+            reaches = [progress.Reach(t.topic, t.partition, t.partitions, t.upto) for t in told]
+            async with self._engine.begin() as connection:
+                await progress.save(connection, reaches)

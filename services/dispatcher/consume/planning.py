@@ -1,0 +1,320 @@
+"""Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.dispatcher.alerts import alert_store
+from services.dispatcher.alerts.alerting import Alert, corrected
+from services.dispatcher.consume import forgetting
+from services.dispatcher.delivery import SLOT_STATES, Delivery
+from services.dispatcher.gates.gates import dropped, outdated, overtaken, release, standing
+from services.dispatcher.ledger import deletions, ledger, pushes, store
+from services.dispatcher.ledger.attributes import chosen, push_hash
+from services.dispatcher.ledger.recipients import Recipient, decided
+from services.dispatcher.plan import coupons, following, parking_store
+from services.dispatcher.plan.casework import told_by
+from services.dispatcher.plan.following import Followed
+from services.dispatcher.plan.plan import Rulebook, plan
+from services.dispatcher.playbook.conditions import matches
+from services.dispatcher.slots.book import Book, contact_of
+from services.dispatcher.slots.slots import take
+from shared.events.decisions import CustomerDecided
+from shared.events.ids import delivery_id
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision and the event that told it."""
+
+    event_id: UUID
+    decision: CustomerDecided
+
+
+@dataclass
+class Plans:
+    """What a batch leads to."""
+
+    recipients: dict[UUID, Recipient]
+    book: Book
+    pending: dict[UUID, list[Delivery]]
+    existing: set[UUID]
+    #: What waits for a person and may be done by now, where this batch tells what was done.
+    parked: dict[UUID, list[Delivery]] = field(default_factory=dict)
+    changed: set[UUID] = field(default_factory=set)
+    created: dict[UUID, Delivery] = field(default_factory=dict)
+    ended: dict[UUID, Delivery] = field(default_factory=dict)
+    #: Of each cause what was told of it, with corrections made here (`corrections` by their id).
+    alerts: dict[UUID, list[Alert]] = field(default_factory=dict)
+    corrections: dict[UUID, Alert] = field(default_factory=dict)
+    followed: Followed = field(default_factory=Followed)
+
+
+def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
+    """Return whom a customer was merged into, or herself."""
+    return recipients[customer].merged_into or customer
+
+
+def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -> None:
+    """Work decisions into `plans`, one after the other. Reads nothing else."""
+    for item in told:
+        decision = item.decision
+        customer = survivor(plans.recipients, decision.customer_id)
+        before = plans.recipients[customer]
+        # A merged customer's own state says less than the survivor's, which follows the merge.
+        after = decided(before, decision) if customer == decision.customer_id else before
+        if after is not before:
+            plans.recipients[customer] = after
+            plans.changed.add(customer)
+            _end_what_no_longer_stands(plans, after, rules)
+        # Until the survivor's first state comes, the merged one's is all there is to count by.
+        seen = after if after.state else decided(Recipient(customer), decision)
+        if what := plans.followed.hear(decision, customer):
+            _end_what_is_done(plans, customer, what, rules)
+        if told_by(decision):
+            _end_what_is_taken_back(plans, customer, decision, rules)
+        for delivery in plan(
+            decision,
+            rules,
+            plans.book.history(customer),
+            customer_id=customer,
+            event_id=item.event_id,
+            now=now,
+            known=plans.followed.known(decision, customer, seen),
+        ):
+            if delivery.id not in plans.existing:
+                plans.existing.add(delivery.id)
+                _create(plans, delivery, seen, rules)
+        if not decision.cause.late:
+            _correct(plans, item, seen, rules, now)
+
+
+def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebook) -> None:
+    """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
+    _end(
+        plans,
+        plans.pending,
+        recipient.customer_id,
+        lambda d: standing(d, recipient, rules.targets.get(d.target), rules.playbook),
+    )
+
+
+def _end_what_is_done(plans: Plans, customer: UUID, what: str, rules: Rulebook) -> None:
+    """Supersede what waits to ask her for what she has just done, be it for a person."""
+    over = rules.playbook.stopped_by(what)
+    for waiting in (plans.pending, plans.parked):
+        _end(
+            plans,
+            waiting,
+            customer,
+            lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None,
+        )
+
+
+def _end_what_is_taken_back(
+    plans: Plans, customer: UUID, decision: CustomerDecided, rules: Rulebook
+) -> None:
+    """Supersede what waits to speak of a case that stands otherwise now."""
+    _end(plans, plans.pending, customer, lambda d: outdated(d, decision, rules.playbook))
+
+
+def _end(
+    plans: Plans,
+    waiting: dict[UUID, list[Delivery]],
+    customer: UUID,
+    ends: Callable[[Delivery], Delivery | None],
+) -> None:
+    still = []
+    for delivery in waiting.get(customer, []):
+        ended = ends(delivery)
+        if ended is None:
+            still.append(delivery)
+            continue
+        (plans.created if delivery.id in plans.created else plans.ended)[delivery.id] = ended
+        if ended.state not in SLOT_STATES:
+            plans.book.drop(delivery)
+    waiting[customer] = still
+
+
+def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
+    """Give a new delivery its slot, or its refusal."""
+    target = rules.targets[delivery.target]
+    if delivery.state == "planned":
+        delivery = standing(delivery, recipient, target, rules.playbook) or delivery
+    if delivery.state == "planned":
+        moment = delivery.moment
+        delivery = dropped(delivery, recipient, rules.playbook, target, moment) or delivery
+    if delivery.state == "planned":
+        budgets = recipient.state.budgets if recipient.state else ()
+        released = release(delivery, recipient, rules.playbook, target)
+        taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
+        delivery = take(delivery, budgets, taken, released)
+    plans.created[delivery.id] = delivery
+    if delivery.state in SLOT_STATES:
+        plans.book.add(contact_of(delivery))
+        plans.pending.setdefault(delivery.customer_id, []).append(delivery)
+
+
+def _correct(
+    plans: Plans, item: Told, recipient: Recipient, rules: Rulebook, now: datetime
+) -> None:
+    """Correct what was told of this cause and is wrong now."""
+    alerts = plans.alerts.get(item.decision.cause.id, [])
+    for alert in list(
+        corrected(
+            alerts,
+            recipient.attributes,
+            rules.targets,
+            decision_id=item.decision.decision_id,
+            event_id=item.event_id,
+            max_age=rules.playbook.max_age_internal,
+            now=now,
+        )
+    ):
+        delivery = alert.delivery
+        if delivery.state == "planned":
+            plans.corrections[delivery.id] = alert
+            _create(plans, delivery, recipient, rules)
+            alerts.append(replace(alert, delivery=plans.created[delivery.id]))
+        else:
+            made_here = delivery.id in plans.created
+            (plans.created if made_here else plans.ended)[delivery.id] = delivery
+            plans.book.drop(delivery)
+            alerts[:] = [alert if a.delivery.id == delivery.id else a for a in alerts]
+
+
+def wanted(recipients: Iterable[Recipient], rules: Rulebook) -> list[pushes.Wanted]:
+    """Return the profile states that every target shall have."""
+    found = []
+    for recipient in recipients:
+        identifiers = recipient.state.identifiers if recipient.state else ()
+        for target in rules.targets.values():
+            attributes = chosen(recipient.attributes, target.attributes)
+            if not attributes:
+                continue
+            shown = target.sandbox or not recipient.test
+            found.append(
+                pushes.Wanted(
+                    customer_id=recipient.customer_id,
+                    target=target.name,
+                    version=recipient.version,
+                    attributes=attributes if shown else {},
+                    hash=push_hash(attributes, identifiers) if shown else pushes.WITHHELD,
+                )
+            )
+    return found
+
+
+def _may_create(decision: CustomerDecided, rules: Rulebook) -> list[UUID]:
+    return [
+        delivery_id(decision.cause.id, play.name, play.do.action)
+        for play in rules.playbook.plays
+        if matches(play.when, decision)
+    ]
+
+
+def _groups(recipients: dict[UUID, Recipient], told: Iterable[Told]) -> set[str]:
+    named = {item.decision.group for item in told if item.decision.group}
+    return named | {r.group for r in recipients.values() if r.group}
+
+
+async def _parked(
+    connection: AsyncConnection,
+    recipients: dict[UUID, Recipient],
+    told: Iterable[Told],
+    rules: Rulebook,
+) -> dict[UUID, list[Delivery]]:
+    """Read what waits for a person of plays that stop by what this batch tells."""
+    done = {item.decision.cause.what for item in told if item.decision.cause.kind == "action"}
+    plays = {play for what in done if what for play in rules.playbook.stopped_by(what)}
+    found: dict[UUID, list[Delivery]] = {}
+    for delivery in await ledger.parked(connection, recipients, plays) if plays else ():
+        found.setdefault(delivery.customer_id, []).append(delivery)
+    return found
+
+
+async def gather(
+    connection: AsyncConnection,
+    recipients: dict[UUID, Recipient],
+    told: Sequence[Told],
+    rules: Rulebook,
+) -> Plans:
+    """Read what deciding needs. The recipients are locked; their groups are locked here."""
+    groups = _groups(recipients, told)
+    await store.lock_groups(connection, groups)
+    by_group = await store.members(connection, groups)
+    for recipient in recipients.values():
+        if recipient.merged_into is None:
+            for item in told:
+                if item.decision.customer_id == recipient.customer_id and item.decision.group:
+                    by_group[item.decision.group].add(recipient.customer_id)
+    customers = set(recipients).union(*by_group.values())
+    book = Book(members=by_group, shadows=rules.shadows)
+    for contact in await ledger.contacts(connection, customers):
+        book.add(contact)
+    return Plans(
+        recipients=recipients,
+        book=book,
+        pending=await ledger.pending(connection, recipients),
+        parked=await _parked(connection, recipients, told, rules),
+        existing=await ledger.existing(
+            connection,
+            [identity for item in told for identity in _may_create(item.decision, rules)],
+        ),
+        followed=await following.gather(connection, recipients, rules.playbook),
+        alerts=await alert_store.about(connection, {item.decision.cause.id for item in told}),
+    )
+
+
+async def plan_decisions(
+    engine: AsyncEngine, rules: Rulebook, told: Sequence[Told], now: datetime
+) -> Plans | None:
+    """Take state and plan, each decision once, in one transaction; None: all were known.
+
+    Of her who is forgotten nothing is taken any more, however late it comes.
+    """
+    async with engine.begin() as connection:
+        recipients = await store.lock(connection, {item.decision.customer_id for item in told})
+        recipients = {one: r for one, r in recipients.items() if not r.erased}
+        told = [item for item in told if item.decision.customer_id in recipients]
+        by_id = {item.decision.decision_id: item for item in told}
+        customers = {d: item.decision.customer_id for d, item in by_id.items()}
+        answers = {
+            d: item.decision.cause.id
+            for d, item in by_id.items()
+            if item.decision.cause.kind == "response"
+        }
+        fresh = await store.mark_planned(connection, customers, answers, now)
+        news = [item for decision, item in by_id.items() if decision in fresh]
+        if not news:
+            return None
+        plans = await gather(connection, recipients, news, rules)
+        locked = _groups(recipients, news)
+        decide(plans, news, rules, now)
+        coded = await coupons.give(connection, plans.created.values(), rules, now)
+        plans.created.update({delivery.id: delivery for delivery in coded})
+        parked = await parking_store.park(connection, plans.created.values(), rules, now)
+        # They keep the slot they were given: so whoever releases them breaks no budget.
+        plans.created.update({delivery.id: delivery for delivery in parked})
+        left = locked - _groups(plans.recipients, ())
+        changed = [plans.recipients[customer] for customer in plans.changed]
+        await store.save(connection, changed)
+        await deletions.follow(connection, changed)
+        await pushes.want(connection, wanted(changed, rules), now)
+        await ledger.insert(connection, list(plans.created.values()), now)
+        decisions = {item.decision.decision_id: item.decision for item in news}
+        await following.keep(
+            connection,
+            plans.followed,
+            plans.created.values(),
+            decisions,
+            playbook=rules.playbook,
+            now=now,
+        )
+        await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
+        await alert_store.follow(connection, list(plans.corrections.values()))
+        await forgetting.leave_groups(connection, left)
+        return plans

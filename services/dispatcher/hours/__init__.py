@@ -1,0 +1,1 @@
+"""Clocks on walls: zones, quiet hours, calendars and public holidays."""

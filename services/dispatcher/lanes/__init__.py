@@ -1,0 +1,1 @@
+"""One loop per target: due work is claimed, called and written down."""

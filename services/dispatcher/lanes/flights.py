@@ -1,0 +1,312 @@
+"""The calls of one lane, each from its claim to its record, as tasks.
+
+A slot is taken when a call is started and free once the call has ended; while its answer is written
+down it can serve the next. A call whose result cannot be written is left to its lease: then it
+counts as unanswered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.dispatcher.bell import Bell
+from services.dispatcher.brakes.brakes import pause, probe_failed, resume, slow
+from services.dispatcher.brakes.breaker import failed
+from services.dispatcher.calls.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
+from services.dispatcher.calls.judge import judge, judge_push
+from services.dispatcher.lanes.batches import said_of_target
+from services.dispatcher.lanes.record import EndedDeletion, EndedDelivery, EndedPush, Recorder
+from services.dispatcher.ledger.attributes import chosen
+from services.dispatcher.ledger.deletion import judge_deletion
+from services.dispatcher.ledger.desk import (
+    Claim,
+    ClaimedDeletion,
+    ClaimedDelivery,
+    ClaimedPush,
+    Desk,
+)
+from services.dispatcher.metrics import Metrics
+from shared.database import away_as_dependency
+from shared.errors import DependencyAway
+
+_log = structlog.get_logger(__name__)
+
+#: How long one call may take with sign-in, steps and quick retries: what the shipped presets allow
+#: for one request (connecting and the answer), and 10 s less than the lease.
+BUDGET: Final = timedelta(seconds=20)
+#: How long a target with a wrong account is left alone before one call tries again.
+PAUSE: Final = timedelta(minutes=5)
+#: How long a target that says "slow down" without a time is left alone.
+SLOW: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all lanes share."""
+
+    bell: Bell
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    budget: timedelta = BUDGET
+
+
+class Flights:
+    """The calls in flight to one target. `tasks` are those that have not landed."""
+
+    def __init__(self, desk: Desk, carrier: Carrier, around: Surroundings) -> None:
+        self._desk = desk
+        self._target = desk.rules.name
+        self._carrier = carrier
+        self._around = around
+        #: A call may begin this long after its claim began, and still end before its lease.
+        self._spare = (desk.lease - around.budget).total_seconds()
+        self._recorder = Recorder(desk, around.clock, self._spare)
+        self._calls = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def free(self) -> int:
+        """How many calls may be claimed now."""
+        most = self._desk.rules.concurrency
+        # What waits to be written must not grow without end when the database is slow.
+        return min(most - self._calls, 2 * most - len(self.tasks))
+
+    def start(self, taken: Claim, began: float) -> None:
+        """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
+        latest = began + self._spare
+        self._calls += taken.calls
+        for deletion in taken.deletions:
+            self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, latest)))
+        for group in taken.pushes:
+            pushing = self._push if len(group) == 1 else self._push_together
+            self.tasks.add(asyncio.create_task(pushing(group, taken.probing, latest)))
+        for delivery in taken.deliveries:
+            self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
+
+    async def land(self) -> None:
+        """Collect finished calls; what one raised is a bug and ends the process."""
+        for task in [task for task in self.tasks if task.done()]:
+            self.tasks.discard(task)
+            await task
+
+    async def _erase(self, claimed: ClaimedDeletion, probing: bool, latest: float) -> None:
+        budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
+        verdict = await self._asked(
+            late,
+            lambda: self._carrier.erase(claimed.call, budget=budget, now=now),
+            probing,
+        )
+        after = judge_deletion(
+            claimed.customer_id,
+            verdict,
+            attempt=claimed.attempt,
+            asked_at=claimed.asked_at,
+            now=self._around.clock(),
+        )
+        result = EndedDeletion(claimed, after, _outcome(verdict, late))
+        ours = await self._recorder.record(result) is not None
+        self._around.metrics.attempts.labels(self._target, "deletion", verdict.outcome).inc()
+        _log.info(
+            "dispatcher.deletion_asked",
+            customer_id=str(claimed.customer_id),
+            target=self._target,
+            attempt=claimed.attempt,
+            outcome=verdict.outcome,
+            state=after.state if ours else "lease lost",
+            reason=after.reason,
+        )
+
+    async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, latest: float) -> None:
+        (claimed,) = group
+        wanted, push = claimed.wanted, _call_of(claimed)
+        budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
+        verdict = await self._asked(
+            late,
+            lambda: self._carrier.push_profile(push, budget=budget, now=now),
+            probing,
+        )
+        ended = self._around.clock()
+        after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
+        result = EndedPush(claimed, after, ended, _outcome(verdict, late))
+        self._pushed(result, verdict, await self._recorder.record(result))
+        self._log_push(result, verdict)
+
+    async def _push_together(
+        self, group: tuple[ClaimedPush, ...], probing: bool, latest: float
+    ) -> None:
+        """Push for several customers by one call; each goes on from there by herself."""
+        calls = [_call_of(claimed) for claimed in group]
+        budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest)
+        verdicts = await self._all_asked(
+            late,
+            len(group),
+            lambda: self._carrier.push_profiles(calls, budget=budget, now=now),
+            probing,
+        )
+        ended = self._around.clock()
+        # One call for the breaker, however many were in it.
+        counts = [_outcome(said_of_target(verdicts), late), *[None] * (len(group) - 1)]
+        results = [
+            EndedPush(c, judge_push(c.wanted.customer_id, v, c.attempt, ended), ended, count)
+            for c, v, count in zip(group, verdicts, counts, strict=True)
+        ]
+        written = await self._recorder.record_all(results)
+        self._around.metrics.batch.labels(self._target).observe(len(group))
+        for result, verdict, seconds in zip(results, verdicts, written, strict=True):
+            self._pushed(result, verdict, seconds)
+            # A line for each would cost more than all the rest.
+            if result.after.state != "reached":
+                self._log_push(result, verdict)
+        _log.info(
+            "dispatcher.pushed_together",
+            target=self._target,
+            pushes=len(group),
+            reached=sum(result.after.state == "reached" for result in results),
+        )
+
+    def _pushed(self, result: EndedPush, verdict: Verdict, seconds: float | None) -> None:
+        metrics = self._around.metrics
+        if seconds is not None and result.after.state == "reached":
+            metrics.push_seconds.labels(self._target).observe(max(0.0, seconds))
+        metrics.attempts.labels(self._target, "push", verdict.outcome).inc()
+
+    def _log_push(self, result: EndedPush, verdict: Verdict) -> None:
+        wanted = result.claimed.wanted
+        _log.info(
+            "dispatcher.pushed",
+            customer_id=str(wanted.customer_id),
+            version=wanted.version,
+            target=self._target,
+            attempt=result.claimed.attempt,
+            outcome=verdict.outcome,
+            state=result.after.state,
+            reason=result.after.reason,
+        )
+
+    async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
+        delivery, state = claimed.delivery, claimed.state
+        call = ActionCall(
+            delivery_id=delivery.id,
+            customer_id=delivery.customer_id,
+            identifiers=state.identifiers,
+            play=delivery.play,
+            action=delivery.action,
+            variant=delivery.variant,
+            template=delivery.template,
+            channel=delivery.channel,
+            contact_class=delivery.contact_class,
+            deadline=delivery.deadline,
+            attributes=chosen(state.attributes, self._desk.rules.in_messages),
+            context=delivery.context,
+            corrects=claimed.corrects,
+        )
+        budget, now = self._around.budget, self._around.clock()
+        late = _too_late(latest, now >= delivery.deadline)
+        verdict = await self._asked(
+            late,
+            lambda: self._carrier.act(call, budget=budget, now=now),
+            probing,
+        )
+        ended = self._around.clock()
+        after = judge(delivery, verdict, self._desk.idempotency, ended)
+        result = EndedDelivery(claimed, after, _outcome(verdict, late))
+        ours = await self._recorder.record(result) is not None
+        self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
+        if ours:
+            self._around.metrics.changed([after])
+            self._around.bell.ring("teller")
+        _log.info(
+            "dispatcher.attempted",
+            delivery_id=str(delivery.id),
+            event_id=str(delivery.event_id),
+            customer_id=str(delivery.customer_id),
+            play=delivery.play,
+            target=self._target,
+            attempt=delivery.attempts,
+            outcome=verdict.outcome,
+            state=after.state if ours else "lease lost",
+            reason=after.reason,
+        )
+
+    async def _asked(
+        self, late: Verdict | None, ask: Callable[[], Awaitable[Verdict]], probing: bool
+    ) -> Verdict:
+        """Make one call for one customer."""
+
+        async def alone() -> list[Verdict]:
+            return [await ask()]
+
+        (verdict,) = await self._all_asked(late, 1, alone, probing)
+        return verdict
+
+    async def _all_asked(
+        self,
+        late: Verdict | None,
+        count: int,
+        ask: Callable[[], Awaitable[list[Verdict]]],
+        probing: bool,
+    ) -> list[Verdict]:
+        """Make one call. Its slot is free once all is done that the answer says of the target."""
+        try:
+            if late is not None:
+                return [late] * count
+            verdicts = await ask()
+            await self._heed(said_of_target(verdicts), probing, self._around.clock())
+            return verdicts
+        finally:
+            # The lane is woken only if it may have left work for want of a slot.
+            if self._calls == self._desk.rules.concurrency:
+                self._around.bell.ring(self._target)
+            self._calls -= 1
+
+    async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
+        """Do what an answer says about the whole target; at worst the next answer says it again."""
+        try:
+            with away_as_dependency():
+                await heed(self._desk, verdict, now, probing=probing)
+        except DependencyAway as error:
+            _log.debug("dispatcher.not_heeded", target=self._target, reason=str(error))
+
+
+async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: bool) -> None:
+    """Write down what an answer says about the whole target, for all replicas."""
+    if verdict.outcome == "disable_target":
+        await pause(desk, verdict.reason, now + (verdict.wait or PAUSE))
+    elif verdict.outcome == "throttle":
+        await slow(desk, verdict.reason, now + (verdict.wait or SLOW))
+    elif probing and failed(verdict.outcome):
+        await probe_failed(desk, now)
+    elif probing:
+        await resume(desk, now)
+
+
+def _call_of(claimed: ClaimedPush) -> ProfilePush:
+    """Put a claimed push into the words of a carrier."""
+    wanted = claimed.wanted
+    return ProfilePush(
+        customer_id=wanted.customer_id,
+        identifiers=claimed.identifiers,
+        version=wanted.version,
+        attributes=wanted.attributes,
+    )
+
+
+def _outcome(verdict: Verdict, late: Verdict | None) -> Outcome | None:
+    """Return what a call came to; None where nothing was called."""
+    return verdict.outcome if late is None else None
+
+
+def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:
+    """Say why a call must not begin any more, asked right before it: a claim may take its time."""
+    if past_deadline:
+        return Verdict("retry", "the deadline passed before the call: nothing was sent")
+    if asyncio.get_running_loop().time() >= latest:
+        return Verdict("retry", "claiming took as long as the lease: nothing was sent")
+    return None

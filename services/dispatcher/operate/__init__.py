@@ -1,0 +1,1 @@
+"""What a person may change of deliveries: settle, redrive, release, cancel."""

@@ -1,0 +1,1 @@
+"""What `playbook.yaml` says: plays, their conditions, variants, offers and routes, as values."""

@@ -1,0 +1,1 @@
+"""Contact budgets: who had what, and whether one more contact fits."""

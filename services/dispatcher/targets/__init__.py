@@ -1,0 +1,1 @@
+"""What `targets.yaml` says: targets read, checked, tried and looked at before use."""

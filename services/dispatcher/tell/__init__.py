@@ -1,0 +1,1 @@
+"""What others are told: outcomes on the bus, notices and heartbeats in chats."""

@@ -1,0 +1,1 @@
+"""Cases: opened by a decision, resolved by a person, asked about afterwards."""

@@ -1,0 +1,1 @@
+"""The `nps` commands of the segmenter, a file per group."""

@@ -1,0 +1,165 @@
+"""The customer as plays and campaign platforms see her. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Final, cast, get_args
+from zoneinfo import available_timezones
+
+from services.segmenter.cases.cases import recovered_from
+from services.segmenter.decide.lifecycle import lifecycle
+from services.segmenter.decide.maturity import maturity
+from services.segmenter.decide.permits import bounced
+from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.attributes import fitting, other_names, text
+from services.segmenter.profile.called_by import called_by
+from services.segmenter.profile.facts import ORDER
+from services.segmenter.profile.segments import segment_of, streak
+from services.segmenter.profile.state import Attribute, Profile
+from services.segmenter.themes.themes import ThemeFinder, newest
+from shared.events.decisions import Snapshot
+from shared.events.vocabulary import Channel, Identifier, IdentifierKind, Tone, Value
+
+#: Attributes with a field of their own, here or in the decision.
+_NAMED: Final = frozenset(
+    {"title", "first_name", "last_name", "tone", "language", "group", "zone", "contact_hold_until"}
+)
+#: A platform's field holds no novel, and a decision must fit one record of the bus.
+_LONGEST_COMMENT: Final = 5000
+#: The same for identifiers of one kind, and for attributes: far more than a person has, and few
+#: enough when an upstream system gives one customer number to thousands of people.
+_MOST_IDENTIFIERS: Final = 20
+_MOST_ATTRIBUTES: Final = 200
+_TONES: Final = get_args(Tone)
+_CHANNEL_OF: Final[dict[str, tuple[Channel, ...]]] = {"email": ("email",), "phone": ("sms", "call")}
+
+
+def snapshot(
+    profile: Profile,
+    policy: Policy,
+    themes: ThemeFinder,
+    next_survey_at: datetime | None,
+    *,
+    now: datetime,
+    fatigue_threshold: int | None = None,
+) -> Snapshot:
+    """Build the snapshot as of `now`; all of it is read under this policy."""
+    scored = profile.scored
+    latest = scored[-1] if scored else None
+    previous = scored[-2] if len(scored) > 1 else None
+    firsts = [r.answered_at for r in scored[:1]]
+    if profile.forgotten.first_answered_at is not None:
+        firsts.append(profile.forgotten.first_answered_at)
+    comment = latest.said("comment") if latest else None
+    told = newest(profile, policy, themes)
+    tone = text(profile, policy, "tone")
+    return Snapshot(
+        score=latest.score if latest else None,
+        segment=segment_of(latest, policy) if latest else None,
+        previous_segment=segment_of(previous, policy) if previous else None,
+        response_count=len(scored) + profile.forgotten.scored,
+        first_answered_at=min(firsts, default=None),
+        last_answered_at=latest.answered_at if latest else None,
+        streak=streak(scored, policy),
+        recovered_from=recovered_from(profile, policy),
+        comment=comment[:_LONGEST_COMMENT] if isinstance(comment, str) and comment else None,
+        theme=told.theme,
+        theme_confidence=told.confidence,
+        pains=told.pains,
+        strengths=told.strengths,
+        escalations=told.escalations,
+        maturity=maturity(profile, policy, now, pains=told.pains, escalations=told.escalations),
+        lifecycle=lifecycle(profile, policy, now),
+        called_by=called_by(profile, policy),
+        language=text(profile, policy, "language"),
+        tone=cast(Tone, tone) if tone in _TONES else None,
+        title=text(profile, policy, "title"),
+        first_name=text(profile, policy, "first_name"),
+        last_name=text(profile, policy, "last_name"),
+        next_survey_at=next_survey_at,
+        fatigue_threshold=fatigue_threshold,
+        callback_requested=latest is not None and latest.said("callback_requested") is True,
+        panel_opt_in=latest is not None and latest.said("panel_opt_in") is True,
+        attributes=attributes(profile, policy),
+    )
+
+
+def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
+    """List the attributes without a field of their own; None was cleared and must be told so.
+
+    At most 200, those said last. One that does not fit its type is not told: what a platform knows
+    of it stands.
+    """
+    found = [item for item in _by_one_name(profile, policy) if item[0] not in _NAMED]
+    if len(found) > _MOST_ATTRIBUTES:
+        found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
+    typed = (
+        (name, fitting(attribute.value, policy.attributes.get(name)))
+        for name, attribute in sorted(found)
+    )
+    return {name: read.value for name, read in typed if read.wrong is None}
+
+
+def _by_one_name(profile: Profile, policy: Policy) -> Iterable[tuple[str, Attribute]]:
+    """List what was said of each attribute last, under the name that the policy declares."""
+    names = other_names(policy)
+    if not names:
+        return profile.attributes.items()
+    found: dict[str, Attribute] = {}
+    for said, attribute in profile.attributes.items():
+        name = names.get(said, said)
+        if name not in found or found[name].order < attribute.order:
+            found[name] = attribute
+    return found.items()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """List the zones of this machine once: it reads a folder."""
+    return frozenset(available_timezones())
+
+
+def group(profile: Profile, policy: Policy) -> str | None:
+    """Name her household or account."""
+    return text(profile, policy, "group")
+
+
+def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
+    """Tell her time zone and where it comes from."""
+    said = (text(profile, policy, "zone") or "").strip()
+    if said in _zones():
+        return said, "attribute"
+    country = (text(profile, policy, "country") or "").strip().upper()
+    if found := policy.zones.countries.get(country):
+        return found, "country"
+    if policy.zones.sources and (found := _zone_of_source(profile, policy)):
+        return found, "source"
+    return policy.zones.default, "default"
+
+
+def _zone_of_source(profile: Profile, policy: Policy) -> str | None:
+    """Look where the tool is that she answered last."""
+    newest = profile.scored[-1] if profile.scored else None
+    return policy.zones.sources.get(newest.source) if newest else None
+
+
+def identifiers(profile: Profile) -> tuple[Identifier, ...]:
+    """List how she is known: by kind, an address that works first, then the one named last.
+
+    At most 20 of a kind.
+    """
+
+    def rank(name: str) -> tuple[int, bool, float, str]:
+        kind = name.partition(":")[0]
+        closed = bool(profile.bounces) and any(
+            bounced(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ())
+        )
+        return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
+
+    found = [name.partition(":") for name in sorted(profile.identifiers, key=rank)]
+    if len(found) > _MOST_IDENTIFIERS:
+        kinds = groupby(found, itemgetter(0))
+        found = [one for _, kind in kinds for one in islice(kind, _MOST_IDENTIFIERS)]
+    return tuple([Identifier(kind=cast(IdentifierKind, k), value=v) for k, _, v in found])

@@ -1,0 +1,1 @@
+"""May she be asked this survey?"""

@@ -1,0 +1,1 @@
+"""Forgetting a person, and what stops her old data from coming back."""

@@ -1,0 +1,1 @@
+"""Who an event is about, and customers who turn out to be one."""

@@ -1,0 +1,1 @@
+"""Who she is: facts, and the profile that they add up to."""

@@ -1,0 +1,1 @@
+"""Another policy: what it would change."""

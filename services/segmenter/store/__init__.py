@@ -1,0 +1,1 @@
+"""The tables: what a batch gathers and writes, timers, progress, pruning."""

@@ -1,0 +1,1 @@
+"""Why she scored so: themes of what she wrote, with their polarity."""
