@@ -7,7 +7,7 @@ other times are the caller's. A claim waits for nobody: what is locked is left f
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -31,7 +31,7 @@ from services.dispatcher.ledger.desk import (
     ClaimedPush,
     Desk,
 )
-from services.dispatcher.ledger.recipients import Recipient, read_identifiers
+from services.dispatcher.ledger.recipients import read_identifiers
 from services.dispatcher.ledger.store import recipient
 from services.dispatcher.slots.book import contact_of
 
@@ -62,11 +62,12 @@ _PUSHES = text(f"""
     FOR KEY SHARE OF r SKIP LOCKED
 """)  # noqa: S608
 # One whose profile push is about to go is not looked at: its turn comes right after the push. Both
-# queues have the same order, so these are not many.
+# queues have the same order, so these are not many. `taken`: customers found by an earlier look.
 _DELIVERIES = text(f"""
     WITH due AS MATERIALIZED (
         SELECT {ledger.COLUMNS} FROM deliveries d
         WHERE d.target = :target AND d.state IN ('planned', 'waiting') AND d.due <= :now
+            AND NOT d.customer_id = ANY(CAST(:taken AS uuid[]))
             AND {_FREE.format("d")}
             AND (
                 SELECT count(*) FILTER (
@@ -82,6 +83,9 @@ _DELIVERIES = text(f"""
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608
+#: How many times the rows that a claim has calls for its looks read. Past the last of them stand
+#: the backlogs of some hundred customers with some dozens each, all due before everybody else.
+_LOOKS: Final = (1, 8, 64)
 _CALL = text("""
     INSERT INTO calls (customer_id, target, token, lease_until, delivery_id)
     SELECT customer, :target, token, now() + CAST(:lease AS interval), delivery
@@ -208,18 +212,33 @@ def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
     return ClaimedPush(token, wanted, read_identifiers(row.identifiers), row.attempts + 1)
 
 
+async def _first_of_each(
+    connection: AsyncConnection, target: str, most: int, now: datetime
+) -> list[Any]:
+    """Return the oldest due delivery of each of at most so many customers: her next one follows.
+
+    Who has many due ones fills the first look with them alone: then another looks past all that is
+    hers, further with each, so that nobody waits for the end of her backlog.
+    """
+    found: dict[UUID, Any] = {}
+    for wider in _LOOKS:
+        values = {"target": target, "now": now, "most": most * wider, "taken": list(found)}
+        rows = sorted(await connection.execute(_DELIVERIES, values), key=lambda row: row.due)
+        fresh = {row.customer_id: row for row in reversed(rows)}
+        found.update(fresh)
+        if len(found) >= most or len(fresh) == len(rows):
+            break
+    return sorted(found.values(), key=lambda row: row.due)[:most]
+
+
 async def _claim_deliveries(
     connection: AsyncConnection, desk: Desk, most: int, now: datetime
 ) -> tuple[tuple[ClaimedDelivery, ...], tuple[Delivery, ...], int]:
     name = desk.rules.name
     await connection.execute(_WALK)
-    found = await connection.execute(_DELIVERIES, {"target": name, "now": now, "most": most})
-    recipients: dict[UUID, Recipient] = {}
-    due: dict[UUID, Delivery] = {}
-    for row in sorted(found, key=lambda found: found.due):
-        if row.customer_id not in due:  # one call per customer: her next one follows this one
-            due[row.customer_id] = ledger.delivery(row)
-            recipients[row.customer_id] = recipient(row, row.recipient_state)
+    rows = await _first_of_each(connection, name, most, now)
+    due = {row.customer_id: ledger.delivery(row) for row in rows}
+    recipients = {row.customer_id: recipient(row, row.recipient_state) for row in rows}
     if not due:
         return (), (), 0
     scenes = await gather(connection, desk, recipients, now)
