@@ -116,10 +116,11 @@ def play_eligibility(
     customers: Annotated[int, typer.Option(min=1, help="in the base")] = 1_000_000,
     questions: Annotated[int, typer.Option(min=1, help="about one person, each round")] = 2_000,
     rounds: Annotated[int, typer.Option(min=1, help="of each kind, taking turns")] = 3,
+    rate: Annotated[float, typer.Option(min=1, help="answers coming in a second")] = 100.0,
     json: Json = None,
 ) -> None:
-    """Ask the segmenter whether people may be asked: one, and a thousand at a time."""
-    play(eligibility, eligibility.Plan(customers, questions, rounds), json)
+    """Ask the segmenter whether people may be asked: one, a thousand, one while answers come in."""
+    play(eligibility, eligibility.Plan(customers, questions, rounds, rate), json)
 
 
 @app.command("hostile")

@@ -39,6 +39,8 @@ _WORDS: Final = (  # noqa: SIM905 - sixty words are easier to read so
 #: Rows made in one statement: a statement of a million would hold the server's memory.
 _STEP: Final = 100_000
 _AT_ONCE: Final = 500
+#: More than are ever poured; their ids are told apart by the turn.
+_NO_END: Final = 10_000_000
 _SEED: Final = """
     INSERT INTO segmenter.profiles (customer_id, created_at, version, state)
     SELECT CAST(md5('bench ' || n) AS uuid), :at, 1,
@@ -92,6 +94,16 @@ async def fill(publisher: Publisher, customers: int, events: int, turn: int, at:
             waiting = []
             await asyncio.sleep(0)
     await publisher.publish(waiting)
+
+
+async def pour(publisher: Publisher, customers: int, per_s: float, turn: int, at: datetime) -> None:
+    """Put answers on the bus evenly, one by one, until cancelled."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number, event in enumerate(_events(customers, _NO_END, turn, at)):
+        await asyncio.sleep(max(0.0, began + number / per_s - loop.time()))
+        route = identifiers.route(_KEY, event.data.identifiers)
+        await publisher.publish([Message(FEEDBACK, route, encode(event))])
 
 
 class _Answered(Event):

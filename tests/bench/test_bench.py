@@ -56,7 +56,7 @@ async def test_every_question_of_the_eligibility_scenario_is_answered(
     server: str, kafka: str, tmp_path: Path
 ) -> None:
     """One person and a thousand are asked about, and each delay stands beside the bare limit."""
-    plan = eligibility.Plan(customers=20, questions=3, rounds=1)
+    plan = eligibility.Plan(customers=20, questions=3, rounds=1, events_per_s=20)
 
     async with open_stage_on(tmp_path / "system", server, kafka) as stage:
         found = await eligibility.play(stage, plan, lambda _told: None)
@@ -65,6 +65,7 @@ async def test_every_question_of_the_eligibility_scenario_is_answered(
         (eligibility.BARE, 3),
         ("1 person", 3),
         ("1,000 people", 1),
+        ("1 person, 20 events/s", 3),
     ]
     assert all(0 < row.p50_ms <= row.p99_ms <= row.most_ms for row in found.rounds)
 

@@ -1,15 +1,17 @@
 """Eligibility: how long a survey tool waits for "may they be asked?", for one person and for many.
 
-In: how many customers there are, how many questions. Out: the delays of `POST
-/v1/survey-eligibility` for 1 and for 1 000 people at a time, one question after another, and beside
-them those of an answer that asks nobody (`/healthz` of the same process): what is left is the work.
+In: how many customers there are, how many questions, how many answers come in meanwhile. Out: the
+delays of `POST /v1/survey-eligibility` for 1 and for 1 000 people at a time, one question after
+another, and for 1 while answers come in evenly; beside them those of an answer that asks nobody
+(`/healthz` of the same process): what is left is the work.
 """
 
 import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from typing import Final
@@ -18,10 +20,12 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.sweep import progress
 from services.segmenter.sweep.portrait import rules_of
 from shared import identifiers
+from shared.bus.kafka_publisher import KafkaPublisher
+from shared.bus.topics import declared
 from shared.database import connect
 from shared.settings import load_yaml
 from shared.times import utc_now
-from tests.bench.backlog import seed
+from tests.bench.backlog import pour, seed
 from tests.bench.machine import use_of
 from tests.bench.stage import Stage
 from tests.builders.processes import Process
@@ -38,11 +42,12 @@ _WARM: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How large a base, how many questions about one person in each round."""
+    """How large a base, how many questions about one person in each round, and answers a second."""
 
     customers: int
     questions: int
     rounds: int
+    events_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +79,47 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Eligibi
     chance = random.Random(1)
     few = max(1, plan.questions // _FEWER)
     found: list[Delays] = []
+    busy = f"1 person, {plan.events_per_s:g} events/s"
     async with stage.running([system.segmenter]):
-        for _ in range(plan.rounds):
+        for number in range(plan.rounds):
             for what, people, questions in (
                 (BARE, 0, plan.questions),
                 ("1 person", 1, plan.questions),
                 (f"{_MANY:,} people", _MANY, few),
+                (busy, 1, plan.questions),
             ):
                 asked = [_question(chance, plan.customers, people) for _ in range(questions)]
-                told = await asyncio.to_thread(_ask, system.segmenter, system.token, what, asked)
+                async with _coming_in(system, plan, number, pouring=what == busy):
+                    told = await asyncio.to_thread(
+                        _ask, system.segmenter, system.token, what, asked
+                    )
                 tell(f"{told.what}: p50 {told.p50_ms:.1f} ms, p99 {told.p99_ms:.1f} ms")
                 found.append(told)
     return Eligibility(found)
+
+
+@asynccontextmanager
+async def _coming_in(
+    system: System, plan: Plan, number: int, *, pouring: bool
+) -> AsyncIterator[None]:
+    """While within, let answers come in evenly, if at all."""
+    if not pouring:
+        yield
+        return
+    publisher = KafkaPublisher(
+        system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
+    )
+    task = asyncio.create_task(
+        pour(publisher, plan.customers, plan.events_per_s, number + 1, utc_now())
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        failed = (await asyncio.gather(task, return_exceptions=True))[0]
+        await publisher.close()
+    if not isinstance(failed, asyncio.CancelledError):
+        raise failed if failed else RuntimeError("the answers ended before the questions")
 
 
 async def _as_swept(system: System) -> None:
