@@ -20,7 +20,7 @@ class FindingShown(BaseModel):
 
 
 class ReportShown(BaseModel):
-    """What a look found; `looked` is false where the preset does not know how to look."""
+    """What a look found; `looked` is false where the preset knows no look, and in shadow."""
 
     target: str
     at: AwareDatetime

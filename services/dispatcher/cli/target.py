@@ -72,7 +72,9 @@ def check(
 def _print_report(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
     if not report["looked"]:
-        console.print(Text(f"{report['target']}: its preset does not know how to look"))
+        console.print(
+            Text(f"{report['target']}: not looked at: its preset knows no look, or it is in shadow")
+        )
     elif not report["findings"]:
         console.print(Text(f"{report['target']}: all is there"))
     for one in report["findings"]:

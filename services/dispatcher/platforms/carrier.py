@@ -22,6 +22,7 @@ from services.dispatcher.calls.calls import (
     ProfilePush,
     Verdict,
 )
+from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import (
     Account,
     Deal,
@@ -173,6 +174,15 @@ class PlatformCarrier:
         except StopIteration as stop:
             answer: httpx.Response | Verdict = stop.value
             return answer
+
+    def filled(self, inspection: Inspection) -> Inspection:
+        """Put the account's vars where an inspection names them in what it looks for."""
+        fields, known = inspection.fields, self._account.vars
+        if fields is None:
+            return inspection
+        ours = tuple(render.text(name, known) for name in fields.ours)
+        named = fields.model_copy(update={"at": render.text(fields.at, known), "ours": ours})
+        return inspection.model_copy(update={"fields": named})
 
     async def close(self) -> None:
         """End what is under way and close the connections."""

@@ -78,7 +78,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def inspect(inspection: Inspection, answer: Any, used: Used) -> Seen:
-    """Judge one answer (parsed JSON)."""
+    """Judge one answer (parsed JSON); the account's vars stand in the inspection already."""
     if inspection.present is not None and pick(answer, inspection.present) is None:
         return Seen((Finding("credentials", f"{inspection.id}: the platform does not know us"),))
     if inspection.names is not None:
@@ -104,9 +104,12 @@ def drifted(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[Finding,
 
 
 def _missing(label: str, names: NamesAt, answer: Any, used: Used) -> Iterable[Finding]:
-    items = pick(answer, names.items)
+    found = pick(answer, names.items)
+    items = list(found.values()) if isinstance(found, dict) else found
     if not isinstance(items, list):
         yield Finding("unreadable", f"{label}: no {names.items}")
+        return
+    if names.page is not None and len(items) >= names.page:
         return
     there = {str(pick(item, names.name)) for item in items}
     if names.of == "template":
@@ -120,20 +123,28 @@ def _missing(label: str, names: NamesAt, answer: Any, used: Used) -> Iterable[Fi
 def _described(fields: FieldsAt, answer: Any) -> dict[str, Any] | None:
     """Read the descriptions by field name."""
     found = pick(answer, fields.at)
-    if isinstance(found, dict):
+    if isinstance(found, dict) and fields.name is None:
         return found
-    if not isinstance(found, list) or fields.name is None:
+    items = list(found.values()) if isinstance(found, dict) else found
+    if not isinstance(items, list) or fields.name is None:
         return None
-    return {str(pick(item, fields.name)): item for item in found}
+    return {str(pick(item, fields.name)): item for item in items}
 
 
 def _fields(
     fields: FieldsAt, described: Mapping[str, Any], attributes: Mapping[str, Written]
 ) -> Seen:
-    findings: list[Finding] = []
+    beyond = fields.made or (fields.page is not None and len(described) >= fields.page)
+    findings = [
+        Finding("field_missing", f"{name}, which our requests write, is not there")
+        for name in fields.ours
+        if name not in described and not beyond
+    ]
     seen: dict[str, str] = {}
     for ours, written in attributes.items():
         name = written.field
+        if name not in described and beyond:
+            continue
         if name not in described:
             findings.append(Finding("field_missing", f"{name} (for {ours}) is not there"))
             seen[name] = _ABSENT

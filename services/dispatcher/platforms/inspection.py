@@ -3,7 +3,7 @@
 In: the part `preflight` of a preset's YAML. Out: frozen values; `findings` judges by them.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,12 +14,15 @@ from shared.settings import Strict
 #: What a field takes.
 Kind = Literal["text", "number", "moment", "boolean"]
 
+#: A path in which `{{name}}` stands for a var of the account.
+_NamedPath = Annotated[str, Field(pattern=r"^\$(\.([\w@-]|\{\{\w+\}\})+|\[\d+\])*$")]
+
 
 class FieldsAt(Strict):
     """Where an answer describes the fields of a profile."""
 
-    at: Path = Field(description="an object by field name, or a list")
-    name: Path | None = Field(None, description="of a list: the field's name in each item")
+    at: _NamedPath = Field(description="an object by field name, or items; `{{name}}`: a var")
+    name: Path | None = Field(None, description="the field's name in each item, where it is no key")
     type: Path | None = Field(None, description="in each item: the platform's type")
     types: dict[str, tuple[Kind, ...]] = Field(
         default_factory=dict,
@@ -29,14 +32,24 @@ class FieldsAt(Strict):
         None, description="in each item: the values of an enumeration, a list or an object by value"
     )
     value: Path | None = Field(None, description="of a list of objects: the value in each")
+    ours: tuple[str, ...] = Field(
+        (), description="fields that our own requests write; `{{name}}`: a var"
+    )
+    made: bool = Field(False, description="one that is not there is made by the first write")
+    page: int | None = Field(
+        None, ge=1, description="so many are a full page: others may be on the next; null: all"
+    )
 
 
 class NamesAt(Strict):
     """Where an answer lists templates or events that exist."""
 
     of: Literal["template", "event"]
-    items: Path
+    items: Path = Field(description="a list, or an object whose values are the items")
     name: Path = Field(description="in each item; compared as text")
+    page: int | None = Field(
+        None, ge=1, description="so many are a full page: others may be on the next; null: all"
+    )
 
 
 class Inspection(Strict):
@@ -47,6 +60,12 @@ class Inspection(Strict):
     fields: FieldsAt | None = None
     names: NamesAt | None = None
     present: Path | None = Field(None, description="where something stands if we are known there")
+
+    @property
+    def templates(self) -> list[object]:
+        """Everything that may name a var."""
+        own = [self.fields.at, *self.fields.ours] if self.fields else []
+        return [*self.request.templates, *own]
 
     @model_validator(mode="after")
     def _only_looks(self) -> "Inspection":

@@ -174,9 +174,6 @@ class Preset(Strict):
                     _known(f"{label}.{step.id}", request.base_url, given)
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
-        for inspection in self.preflight:
-            label = f"preflight.{inspection.id}"
-            _known(label, [self.headers, inspection.request.templates], given | token)
         steps = {step.id for _, operation, _ in operations for step in operation.steps}
         steps |= {inspection.id for inspection in self.preflight}
         for rule in self.classify:
@@ -185,6 +182,17 @@ class Preset(Strict):
         said = [label for label, operation, _ in operations if operation.repeatable]
         if said != (["act"] if self.act else []):
             raise ValueError("`repeatable` is said of act, and only of it")
+        return self
+
+    @model_validator(mode="after")
+    def _looks_name_vars(self) -> "Preset":
+        given = frozenset(self.vars)
+        token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
+        for inspection in self.preflight:
+            label = f"preflight.{inspection.id}"
+            _known(label, [self.headers, inspection.templates], given | token)
+            if inspection.request.base_url is not None:
+                _known(label, inspection.request.base_url, given)
         return self
 
     @model_validator(mode="after")
@@ -201,8 +209,9 @@ class Preset(Strict):
         """A setting must not lead a secret to another host: what stands in one has a pattern."""
         own = (self.push_profile, self.act, self.update, self.erase)
         operations = [operation for operation in own if operation is not None]
-        steps = [step for operation in operations for step in operation.steps]
-        addresses = [self.base_url, *(s.request.base_url for s in steps if s.request.base_url)]
+        requests = [step.request for operation in operations for step in operation.steps]
+        requests += [inspection.request for inspection in self.preflight]
+        addresses = [self.base_url, *(one.base_url for one in requests if one.base_url)]
         if isinstance(self.auth, ClientCredentials):
             addresses.append(self.auth.token_url)
         for name in sorted(frozenset[str]().union(*map(render.names, map(_host, addresses)))):

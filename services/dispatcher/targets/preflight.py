@@ -58,7 +58,7 @@ _ALL = text("""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one look found; `looked`: whether the preset knows how to look."""
+    """What one look found; `looked`: the preset knows how, and the target is not in shadow."""
 
     target: str
     at: datetime
@@ -86,7 +86,7 @@ async def look(target: Target) -> Seen:
             if answer.outcome == "disable_target":
                 break
             continue
-        seen = inspect(inspection, parse(answer.content), used)
+        seen = inspect(carrier.filled(inspection), parse(answer.content), used)
         findings += seen.findings
         fields |= seen.fields
     return Seen(tuple(findings), fields)
@@ -120,7 +120,8 @@ class Preflights:
     async def check(self, name: str) -> Report:
         """Look at one target now. Raises `DependencyAway`."""
         target = self._targets[name]
-        looked = isinstance(target.preset, Preset) and bool(target.preset.preflight)
+        preset, called = target.preset, isinstance(target.carrier, PlatformCarrier)
+        looked = called and isinstance(preset, Preset) and bool(preset.preflight)
         seen = await look(target)
         report = await self._keep(name, looked, seen)
         self._tell(report)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from re import fullmatch
+from typing import Final
 
 import httpx
 
@@ -34,6 +35,9 @@ from shared.errors import ConfigError
 from shared.http.outward import Outward
 from shared.settings import ROUTE_KEY, Loaded, Secrets, load_yaml
 from shared.stop_links import StopLinks
+
+#: Bytes. The fields of a grown account, described with all their options, pass 1 MiB.
+_MOST_ANSWERED: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,7 @@ async def open_targets(
                     connections=concurrency,
                     allow_private=settings.allow_private,
                     allow_http=settings.allow_http,
+                    max_answer=_MOST_ANSWERED,
                 )
             ),
             idempotency=idempotency(account.preset, settings),
