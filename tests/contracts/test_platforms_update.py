@@ -17,6 +17,7 @@ from tests.builders import platforms
 from tests.builders.fakes import (
     carrier_of,
     freshdesk,
+    hubspot_ticket,
     jira_service_management,
     salesforce_case,
     slack,
@@ -119,6 +120,7 @@ async def test_an_alert_and_its_correction_go_to_the_room_that_its_route_named()
 
 HELPDESKS = [
     pytest.param(freshdesk, freshdesk.FakeFreshdesk, id="freshdesk"),
+    pytest.param(hubspot_ticket, hubspot_ticket.FakeHubSpotTickets, id="hubspot"),
     pytest.param(jira_service_management, jira_service_management.FakeJira, id="jira"),
     pytest.param(salesforce_case, salesforce_case.FakeSalesforce, id="salesforce"),
     pytest.param(zendesk, zendesk.FakeZendesk, id="zendesk"),
@@ -175,6 +177,13 @@ async def test_an_unanswered_note_is_written_again(
             httpx.Response(403),
             "reject",
             id="jira: no agent",
+        ),
+        pytest.param(
+            hubspot_ticket,
+            hubspot_ticket.FakeHubSpotTickets,
+            httpx.Response(403),
+            "reject",
+            id="hubspot: no scope for notes",
         ),
         pytest.param(
             salesforce_case,
