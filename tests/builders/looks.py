@@ -96,6 +96,7 @@ def _bands(label: str = "value") -> list[dict[str, str]]:
 
 
 _HUBSPOT: Final = "/crm/properties/2026-09/contacts"
+_HUBSPOT_TICKETS: Final = "/crm/properties/2026-09/tickets"
 _BRAZE: Final = "/custom_attributes"
 _MAUTIC: Final = "/api/fields/contact"
 _MAILS: Final = "/api/emails"
@@ -462,6 +463,27 @@ LOOKS: Final = (
         httpx.Response(401, json={"code": 20003}),
     ),
     Look("freshdesk", {"/api/v2/agents/me": {"id": 1, "available": True}}),
+    Look(
+        "hubspot_ticket",
+        {
+            _HUBSPOT_TICKETS: {
+                "results": [
+                    {"name": name}
+                    for name in (
+                        *("nps_delivery_id", "subject", "content"),
+                        *("hs_pipeline", "hs_pipeline_stage", "hs_ticket_priority"),
+                    )
+                ]
+            }
+        },
+        (
+            Wrong(
+                "no property for the delivery id",
+                _drop(_HUBSPOT_TICKETS, "results", "nps_delivery_id", "name"),
+                (("field_missing", "nps_delivery_id, which our requests write, is not there"),),
+            ),
+        ),
+    ),
     Look(
         "jira_service_management",
         {
