@@ -1,0 +1,130 @@
+"""Plays by which colleagues hear of somebody, and the call that she asked for."""
+
+from tests.builders.stories import (
+    MINUTE,
+    Gets,
+    Held,
+    Journey,
+    about,
+    answer,
+    earlier,
+    heard,
+    refuses,
+)
+
+TEST = about(test_respondent="yes")
+A_TEST = "test respondent: no target but one with `sandbox: true` hears of her"
+LATE = "too old: the deadline was"
+PROMOTER = (earlier(10, -200, 8), earlier(9, -100, 9))
+LEAVES = about(0, lifecycle="churned")
+
+JOURNEYS = (
+    Journey(
+        "detractor-alert",
+        {
+            "at once, at night too": Gets(
+                (answer(3, 0.5),), "internal_alert", "ALERT_DETRACTOR", "chat"
+            ),
+            "a score without its comment yet": Gets(
+                (answer(6, complete=False),), "internal_alert", "ALERT_DETRACTOR", "chat"
+            ),
+        },
+        {
+            "she is worth more": Held(
+                (about(mrr=900), answer(3)),
+                "suppressed",
+                "only one of 'unhappy-alert': play high-value-alert goes first",
+            ),
+            "a day old": Held((answer(3, told=1.1),), "expired", LATE),
+            "a passive": Held((answer(7),)),
+            "imported": Held((earlier(3, -10, 1),)),
+            "older than what is known": Held((answer(9), answer(3, -1, number=2, told=0.1))),
+            "a test": Held((TEST, answer(3)), "suppressed", A_TEST),
+        },
+        signed=False,
+    ),
+    Journey(
+        "escalation-alert",
+        {
+            "whatever the score": Gets(
+                (answer(9, comment="Je vais saisir mon avocat"),),
+                "escalation_alert",
+                "ALERT_ESCALATION",
+                "ticket",
+            ),
+        },
+        {
+            "a day old": Held((answer(2, told=1.1, comment="Mon avocat"),), "expired", LATE),
+            "nothing raised": Held((answer(2, comment="Trop cher"),)),
+            "only a farewell": Held((answer(2, comment="Je résilie mon abonnement"),)),
+            "a test": Held((TEST, answer(2, comment="Mon avocat")), "suppressed", A_TEST),
+        },
+        signed=False,
+    ),
+    Journey(
+        "high-value-alert",
+        {
+            "by name, of a passive too": Gets(
+                (about(mrr=500), answer(7)), "high_value_alert", "ALERT_HIGH_VALUE", "chat"
+            ),
+        },
+        {
+            "worth less": Held((about(mrr=499), answer(3))),
+            "her worth is no number": Held((about(mrr="a lot"), answer(3))),
+            "a promoter": Held((about(mrr=900), answer(9))),
+            "a day old": Held((about(mrr=900), answer(3, told=1.1)), "expired", LATE),
+            "a test": Held((TEST, about(-0.5, mrr=900), answer(3)), "suppressed", A_TEST),
+        },
+        signed=False,
+    ),
+    Journey(
+        "churned-promoter-alert",
+        {
+            "a promoter left": Gets((*PROMOTER, LEAVES), "churned_alert", "ALERT_CHURNED", "chat"),
+        },
+        {
+            "a passive left": Held((earlier(7, -100, 9), LEAVES)),
+            "told again": Held(
+                (*PROMOTER, about(-0.5, lifecycle="churned"), about(0, lifecycle="churned")),
+                "accepted",
+                sent=1,
+            ),
+            "a day old": Held((*PROMOTER, heard(LEAVES, 1.1)), "expired", LATE),
+            "a test": Held((TEST, *PROMOTER, LEAVES), "suppressed", A_TEST),
+        },
+        signed=False,
+    ),
+    Journey(
+        "call-back",
+        {
+            "whatever the score": Gets(
+                (answer(10, callback_requested=True),), "call_back", "CALL_BACK", "call"
+            ),
+            "without a yes to marketing": Gets(
+                (answer(2, yes=False, callback_requested=True),), "call_back", "CALL_BACK", "call"
+            ),
+        },
+        {
+            "she did not ask": Held((answer(2, callback_requested=False),)),
+            "she wants no calls": Held(
+                (refuses("service", "call"), answer(2, callback_requested=True)),
+                "suppressed",
+                "no permit for asked_for: call: service refused on this channel",
+            ),
+            "she took it back": Held(
+                (
+                    answer(2, callback_requested=True),
+                    answer(2, told=MINUTE, revision=2, callback_requested=False),
+                ),
+                "suppressed",
+                "no permit for asked_for: call: the customer asked for no contact",
+            ),
+            "a day late": Held((answer(2, told=1.1, callback_requested=True),), "expired", LATE),
+            "nobody answers for a day": Held(
+                (answer(2, callback_requested=True),), "expired", "the deadline", unreached=True
+            ),
+            "a test": Held((TEST, answer(2, callback_requested=True)), "suppressed", A_TEST),
+        },
+        signed=False,
+    ),
+)
