@@ -28,6 +28,8 @@ from services.dispatcher.lanes.lane import LEASE, Lane
 from services.dispatcher.lanes.sweep import EVERY_S, sweep
 from services.dispatcher.ledger import pushes
 from services.dispatcher.ledger.desk import Desk
+from services.dispatcher.ledger.pruning import EVERY_S as PRUNE_EVERY_S
+from services.dispatcher.ledger.pruning import prune
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.plays import Playbook
@@ -243,6 +245,9 @@ async def _part(
                 stopping, lambda: watch.refill_coupons(engine, rules, metrics, bell, context.clock)
             ),
             "confirm": confirming,
+            "prune": lambda stopping: watch.repeat(
+                stopping, lambda: prune(engine, context.clock()), PRUNE_EVERY_S
+            ),
             "herald": heralding,
             "preflight": preflights.run,
             **{f"lane-{lane.target}": lane.run for lane in lanes},

@@ -8,7 +8,7 @@ of one kind about one answer: a correction names the alert that it corrects.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from services.dispatcher.calls.calls import Correction
@@ -22,6 +22,8 @@ _SAID: Final = ("nps_score", "nps_segment", "nps_theme")
 #: An alert in one of these states has been read, or may have been.
 _TOLD: Final[frozenset[DeliveryState]] = frozenset({"sending", "accepted", "in_doubt"})
 _PENDING: Final[frozenset[DeliveryState]] = frozenset({"planned", "waiting"})
+#: How a digest stands: nobody has it yet, or nobody will, but where it is sent or accepted.
+DigestState = Literal["waiting", "sending", "accepted", "rejected", "expired"]
 #: The name in a message's context under which a correction names its alert.
 CORRECTS: Final = "corrects"
 #: How soon to look again whether an alert has arrived that is to be corrected.
@@ -33,13 +35,22 @@ class Alert:
     """An internal delivery about one cause.
 
     `follows` is the alert that it corrects, `was` what that one had said; `told` what it said
-    itself when it was last begun to be sent (None: it never was).
+    itself when it was last begun to be sent (None: it never was), or is to be said by the digest
+    that gathered it, which stands as `digest` says (None: it is in none).
     """
 
     delivery: Delivery
     follows: UUID | None = None
     was: Mapping[str, Value] | None = None
     told: Mapping[str, Value] | None = None
+    digest: DigestState | None = None
+
+    @property
+    def read(self) -> bool:
+        """Tell whether somebody has read it, by itself or in a digest, or may have."""
+        if self.delivery.state == "superseded":
+            return self.digest in ("sending", "accepted")
+        return self.delivery.state in _TOLD
 
 
 def saying(attributes: Mapping[str, Value], rules: TargetRules) -> dict[str, Value]:
@@ -72,10 +83,10 @@ def corrected(
     """
     for first in alerts:
         rules = targets.get(first.delivery.target)
-        if first.follows is not None or first.delivery.state not in _TOLD or rules is None:
+        if first.follows is not None or not first.read or rules is None:
             continue
         chain = [first, *(a for a in alerts if a.follows == first.delivery.id)]
-        told = [a for a in chain if a.told is not None and a.delivery.state in _TOLD]
+        told = [a for a in chain if a.told is not None and a.read]
         if not told:
             continue
         last = max(told, key=_order).told
@@ -92,6 +103,20 @@ def corrected(
                 follows=first.delivery.id,
                 was=last,
             )
+
+
+def retold(
+    alerts: Sequence[Alert], attributes: Mapping[str, Value], targets: Mapping[str, TargetRules]
+) -> Iterator[Alert]:
+    """Yield the alerts whose digest nobody has yet, as it shall tell them now."""
+    for alert in alerts:
+        rules = targets.get(alert.delivery.target)
+        gathered = alert.delivery.state == "superseded" and alert.digest == "waiting"
+        if rules is None or not gathered:
+            continue
+        said = saying(attributes, rules)
+        if said != alert.told:
+            yield replace(alert, told=said)
 
 
 def _order(alert: Alert) -> tuple[datetime, bool, UUID]:
@@ -123,17 +148,19 @@ def _correction(
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How the alert stands that a correction is about."""
+    """How the alert stands that a correction is about, and the digest that it may be in."""
 
     state: DeliveryState
     reference: str | None
     was: Mapping[str, Value]
+    digest: DigestState | None = None
 
 
 def ready(correction: Delivery, first: Followed, now: datetime) -> Delivery | Correction:
     """Return what to correct, or the delivery as it must be while or because there is nothing."""
-    if first.state in _PENDING or first.state == "sending":
+    gathered = first.digest if first.state == "superseded" else None
+    if first.state in _PENDING or "sending" in (first.state, gathered) or gathered == "waiting":
         return correction.waiting("the alert that it corrects is on its way", now + _LOOK_AGAIN)
-    if first.state not in _TOLD:
+    if first.state not in _TOLD and gathered != "accepted":
         return correction.to("superseded", f"the alert that it corrects is {first.state}")
     return Correction(reference=first.reference, was=first.was)

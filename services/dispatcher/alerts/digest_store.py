@@ -42,11 +42,12 @@ _OPEN = text("""
     RETURNING id, state, attempts
 """)
 _GATHER = text("""
-    INSERT INTO alerts (delivery_id, told, notice)
-    SELECT delivery_id, told, notice FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+    INSERT INTO alerts (delivery_id, told, notice, at)
+    SELECT delivery_id, told, notice, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS x(delivery_id uuid, told jsonb, notice uuid)
     ORDER BY delivery_id
-    ON CONFLICT (delivery_id) DO UPDATE SET told = EXCLUDED.told, notice = EXCLUDED.notice
+    ON CONFLICT (delivery_id) DO UPDATE
+        SET told = EXCLUDED.told, notice = EXCLUDED.notice, at = EXCLUDED.at
 """)
 
 
@@ -75,7 +76,7 @@ async def take(
     await connection.execute(_USED, {**values, "used": [counts[a] for a in sorted(counts)]})
     rows = [{"delivery_id": d.id, "told": said[d.id], "notice": notices[d.action].id} for d in past]
     if rows:
-        await connection.execute(_GATHER, {"rows": as_json(rows)})
+        await connection.execute(_GATHER, {"rows": as_json(rows), "now": now})
     return [gathered(d, notices[d.action], most) for d in past]
 
 

@@ -1,6 +1,6 @@
 """Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.alerts import alert_store
-from services.dispatcher.alerts.alerting import Alert, corrected
+from services.dispatcher.alerts.alerting import Alert, corrected, retold
 from services.dispatcher.consume import forgetting
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.gates.gates import dropped, outdated, overtaken, release, standing
@@ -24,6 +24,7 @@ from services.dispatcher.slots.book import Book, contact_of
 from services.dispatcher.slots.slots import take
 from shared.events.decisions import CustomerDecided
 from shared.events.ids import delivery_id
+from shared.events.vocabulary import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Plans:
     #: Of each cause what was told of it, with corrections made here (`corrections` by their id).
     alerts: dict[UUID, list[Alert]] = field(default_factory=dict)
     corrections: dict[UUID, Alert] = field(default_factory=dict)
+    #: What digests shall say now, by the alert.
+    retold: dict[UUID, Mapping[str, Value]] = field(default_factory=dict)
     followed: Followed = field(default_factory=Followed)
 
 
@@ -89,6 +92,7 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
                 plans.existing.add(delivery.id)
                 _create(plans, delivery, seen, rules)
         if not decision.cause.late:
+            _retell(plans, item, seen, rules)
             _correct(plans, item, seen, rules, now)
 
 
@@ -156,6 +160,14 @@ def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleb
     if delivery.state in SLOT_STATES:
         plans.book.add(contact_of(delivery))
         plans.pending.setdefault(delivery.customer_id, []).append(delivery)
+
+
+def _retell(plans: Plans, item: Told, recipient: Recipient, rules: Rulebook) -> None:
+    """Have a digest that nobody has read yet say what is so now."""
+    alerts = plans.alerts.get(item.decision.cause.id, [])
+    for alert in retold(alerts, recipient.attributes, rules.targets):
+        plans.retold[alert.delivery.id] = alert.told or {}
+        alerts[:] = [alert if a.delivery.id == alert.delivery.id else a for a in alerts]
 
 
 def _correct(
@@ -315,6 +327,7 @@ async def plan_decisions(
             now=now,
         )
         await ledger.move(connection, list(plans.ended.values()), by="decision", now=now)
-        await alert_store.follow(connection, list(plans.corrections.values()))
+        await alert_store.follow(connection, list(plans.corrections.values()), now)
+        await alert_store.tell(connection, plans.retold, now)
         await forgetting.leave_groups(connection, left)
         return plans

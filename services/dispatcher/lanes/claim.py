@@ -288,7 +288,8 @@ async def _claim_deliveries(
         sending = replace(delivery, change=delivery.change + 1)
         claimed.append(ClaimedDelivery(token, sending, state, corrects.get(customer)))
     sent = {c.delivery.id for c in claimed}
-    await alert_store.tell(connection, {one: told for one, told in said.items() if one in sent})
+    told_now = {one: told for one, told in said.items() if one in sent}
+    await alert_store.tell(connection, told_now, now)
     return tuple(claimed), tuple(turned), len(put_off)
 
 

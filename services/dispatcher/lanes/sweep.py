@@ -1,7 +1,8 @@
 """What no lane looks at: deliveries of targets that are configured no more, or paused for long.
 
 In: the names of the configured targets. Out: rows that say why they wait, expired once their
-deadline has passed. A target that comes back finds its deliveries as due as they were.
+deadline has passed. A target that comes back finds its deliveries as due as they were. Alerts of
+digests that reached nobody go on by themselves.
 """
 
 from collections.abc import Collection
@@ -11,6 +12,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.dispatcher.alerts.lost_digests import give_back
 from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.gates.gates import expired
@@ -56,7 +58,9 @@ async def sweep(engine: AsyncEngine, targets: Collection[str], now: datetime) ->
             rows = await connection.execute(_FORGOTTEN, values)
             after = [_told(ledger.delivery(row), now) for row in rows]
             await ledger.move(connection, after, by="sweep", now=now)
-    return [*changed, *after]
+        async with engine.begin() as connection:
+            given_back = await give_back(connection, now)
+    return [*changed, *after, *given_back]
 
 
 def _told(delivery: Delivery, now: datetime) -> Delivery:
