@@ -23,6 +23,7 @@ from services.dispatcher.calls.calls import (
     Verdict,
 )
 from services.dispatcher.platforms import render
+from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.deals import (
     Account,
     Deal,
@@ -34,7 +35,6 @@ from services.dispatcher.platforms.deals import (
 from services.dispatcher.platforms.exchange import Asked, SignIn, Told, ask_once, exchange
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Operation, Step
-from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Tokens
 from services.dispatcher.platforms.together import (
     OF_A_CUSTOMER,

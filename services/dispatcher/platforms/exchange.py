@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 
 from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
 from services.dispatcher.platforms.operation import Batch, Step
-from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.reading import onward
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.platforms.together import partly

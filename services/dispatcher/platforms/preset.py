@@ -7,12 +7,19 @@ or `ConfigError`. `exchange` interprets it; no platform has code of its own.
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path as File
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.platforms import render
+from services.dispatcher.platforms.auth import (
+    Auth,
+    Basic,
+    ClientCredentials,
+    NoSignIn,
+    StandardWebhooks,
+)
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Batch, Operation
 from services.dispatcher.platforms.verdict import Regex, Rule
@@ -48,42 +55,6 @@ class Var(Strict):
     query: bool = Field(False, description="of a URL: it may have a query (a token in it)")
     pattern: Regex | None = Field(None, description="the whole value matches this")
     default: str | None = Field(None, description="used when the target does not give it")
-
-
-class NoSignIn(Strict):
-    """The headers say all."""
-
-    kind: Literal["none"] = "none"
-
-
-class ClientCredentials(Strict):
-    """OAuth 2 client credentials: one token for all workers, renewed before it expires."""
-
-    kind: Literal["oauth2_client_credentials"]
-    token_url: str
-    form: dict[str, str] = Field(description="fields, in the order they are written")
-    encode: Literal["form", "json"] = Field("form", description="how the fields are written")
-    renew_before_s: int = Field(3600, ge=0, description="seconds before expiry; at most half")
-
-
-class Basic(Strict):
-    """User and password with every request (RFC 7617)."""
-
-    kind: Literal["basic"]
-    user: str
-    password: str = ""
-
-
-class StandardWebhooks(Strict):
-    """Signature by the Standard Webhooks specification, with one secret or two in turn-over."""
-
-    kind: Literal["standard_webhooks"]
-    secrets: tuple[str, ...] = Field(description="names of the vars that hold whsec_… secrets")
-
-
-Auth = Annotated[
-    NoSignIn | Basic | ClientCredentials | StandardWebhooks, Field(discriminator="kind")
-]
 
 
 class Limits(Strict):

@@ -11,10 +11,10 @@ from datetime import datetime
 
 import httpx
 
+from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
 from services.dispatcher.platforms.operation import Operation, Step
-from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.render import Unrenderable
 from services.dispatcher.platforms.signin import token_request
 

@@ -14,10 +14,10 @@ import httpx
 
 from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms import render
+from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.compose import FORM, USER_AGENT
 from services.dispatcher.platforms.exchange import Token
 from services.dispatcher.platforms.pick import parse
-from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.verdict import Failure, classify
 
 #: Used where the platform does not say how long its token lives.

@@ -16,13 +16,12 @@ from pydantic import BeforeValidator, Field
 from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.platforms import render
+from services.dispatcher.platforms.auth import Basic, StandardWebhooks
 from services.dispatcher.platforms.deals import Account, Names
 from services.dispatcher.platforms.fields import Written
 from services.dispatcher.platforms.operation import Key, Look
 from services.dispatcher.platforms.preset import (
-    Basic,
     Preset,
-    StandardWebhooks,
     Var,
     load_preset,
     preset_names,

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from services.dispatcher.calls.calls import Outcome, Verdict
+from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.exchange import Token
-from services.dispatcher.platforms.preset import ClientCredentials
 from services.dispatcher.platforms.signin import Signed, Tokens, read_token
 from services.dispatcher.platforms.verdict import Failure
 from tests.builders.platforms import NOW
