@@ -239,11 +239,12 @@ async def open_system(
     playbook: Edit = alerts_to_the_desk,
     policy: Edit | None = None,
     sources: Edit | None = None,
+    targets: Edit = to_the_sink,
 ) -> AsyncIterator[System]:
     """Prepare a system of its own (nothing is started), and stop and drop it afterwards."""
     name = f"system_{uuid.uuid4().hex[:12]}"
     await run_sql(server, f'CREATE DATABASE "{name}"')
-    edits: dict[str, Edit] = {"targets": to_the_sink, "playbook": playbook}
+    edits: dict[str, Edit] = {"targets": targets, "playbook": playbook}
     if policy is not None:
         edits["policy"] = policy
     if sources is not None:
