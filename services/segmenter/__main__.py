@@ -14,6 +14,7 @@ from services.segmenter.api.merge import make_merge_router
 from services.segmenter.api.policy import make_policy_router
 from services.segmenter.api.quality import make_quality_router
 from services.segmenter.decide.decide import Rulebook
+from services.segmenter.digests.telling import DigestTeller
 from services.segmenter.erase.request import Requests
 from services.segmenter.erase.waiting import ErasureMetrics
 from services.segmenter.erase.waiting import Watch as ErasureWatch
@@ -76,6 +77,7 @@ async def build(context: process.Context) -> Part:
     open_erasures = ErasureWatch(engine, ErasureMetrics(context.registry), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     pruning = Pruning(engine, clock=clock, metrics=metrics)
+    digests = DigestTeller(engine, publisher, rulebook, clock=clock, metrics=metrics)
     figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
     sweep_metrics = SweepMetrics(context.registry)
     sweep = Sweep(
@@ -125,6 +127,7 @@ async def build(context: process.Context) -> Part:
             "open erasures": open_erasures.run,
             "sweep": sweep.run,
             "figures": figures.run,
+            "digests": digests.run,
         },
         ready=ready,
         alive=alive,

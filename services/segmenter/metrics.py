@@ -56,6 +56,12 @@ class Metrics:
         self._timers = Counter(
             "nps_segmenter_timers_due_total", "Due timers told on the bus", registry=registry
         )
+        self._digests = Counter(
+            "nps_segmenter_digests_total",
+            "Weeks told to owners, by digest of the policy",
+            ["digest"],
+            registry=registry,
+        )
         self._lag = Gauge(
             "nps_segmenter_lag_seconds",
             "Age of the oldest input record not yet handled",
@@ -100,6 +106,10 @@ class Metrics:
     def timers_due(self, timers: int) -> None:
         """Count timers told."""
         self._timers.inc(timers)
+
+    def digests(self, digest: str, owners: int) -> None:
+        """Count a week told to so many owners."""
+        self._digests.labels(digest).inc(owners)
 
     def lags(self, found: Iterable[tuple[str, int, float]]) -> None:
         """Set how old, in seconds, the oldest waiting record of each partition of ours is."""

@@ -299,6 +299,71 @@ class SegmenterProgressed(Fact):
     upto: Moment
 
 
+class WeekTheme(Fact):
+    """A reason of scores: how many answers named it, and how many of those were detractors'."""
+
+    theme: str
+    answers: int
+    detractors: int
+
+
+class WeekComment(Fact):
+    """An answer with words of her own, which are read at the customer and not told here."""
+
+    customer_id: UUID
+    score: int
+    theme: str | None = None
+
+
+class OwnerWeekCounted(Fact):
+    """What a week (`start` to before `end`, from Monday in `zone`) brought to one owner.
+
+    `owner` is a value of the customers' `attribute`; both null: all customers together. `nps` with
+    its 95 % interval (`low` to `high`) in points, null without an answer; `changed`: a real
+    difference from the week before. `cases_open` are those open at `as_of`, whenever they were
+    opened. `commented` answers had words, the worst of them are `comments`. Of one digest, owner
+    and week there is one event.
+    """
+
+    TYPE: ClassVar[str] = "owner.week_counted"
+    VERSION: ClassVar[str] = "1.0"
+
+    digest: str
+    attribute: str | None = None
+    owner: str | None = None
+    zone: str
+    start: Moment
+    end: Moment
+    due_at: Moment
+    as_of: Moment
+    detractors: int
+    passives: int
+    promoters: int
+    nps: float | None = None
+    low: float | None = None
+    high: float | None = None
+    too_few: bool
+    answers_before: int
+    nps_before: float | None = None
+    changed: bool = False
+    themes: tuple[WeekTheme, ...] = ()
+    cases_opened: int
+    cases_resolved: int
+    cases_open: int
+    commented: int
+    comments: tuple[WeekComment, ...] = ()
+
+    @property
+    def answers(self) -> int:
+        """How many answers had a score."""
+        return self.detractors + self.passives + self.promoters
+
+
 DecisionData = (
-    CustomerDecided | CustomerMerged | CustomerUnmerged | CustomerErased | SegmenterProgressed
+    CustomerDecided
+    | CustomerMerged
+    | CustomerUnmerged
+    | CustomerErased
+    | SegmenterProgressed
+    | OwnerWeekCounted
 )

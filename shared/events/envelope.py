@@ -53,6 +53,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             decisions.CustomerUnmerged,
             decisions.CustomerErased,
             decisions.SegmenterProgressed,
+            decisions.OwnerWeekCounted,
         )
     },
     **{

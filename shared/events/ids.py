@@ -1,6 +1,6 @@
 """Deterministic identifiers: the same thing told twice is the same event, cause and delivery."""
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha1
 from uuid import UUID
@@ -78,6 +78,11 @@ def event_cause(event_id: UUID) -> UUID:
 def timer_event(kind: str, customer_id: UUID, subject: str, arm: int) -> UUID:
     """Name a due timer: kind, whose, about what, and how often it was set."""
     return name_id("timer.due", kind, customer_id, *((subject,) if subject else ()), arm)
+
+
+def owner_week(digest: str, owner: str | None, monday: date) -> UUID:
+    """Name what is told of one week to one owner (None: of all customers together)."""
+    return name_id("owner.week_counted", digest, *(() if owner is None else (owner,)), monday)
 
 
 def delivery_id(cause: UUID, play: str, action: str) -> UUID:

@@ -14,6 +14,7 @@ from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.hours.hours import quiet_until, zone_of
 from services.dispatcher.targets.alert_settings import AlertSettings
+from shared.events.decisions import OwnerWeekCounted
 from shared.events.ids import name_id
 from shared.events.vocabulary import Channel
 from shared.times import iso
@@ -27,7 +28,10 @@ _PATIENT: Final = frozenset({"churn"})
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to tell colleagues about no single customer, and by when at the latest."""
+    """Something to tell colleagues about no single customer, and by when at the latest.
+
+    `room` is a channel of a target that has several; `week` what the owner's digest tells.
+    """
 
     id: UUID
     kind: str
@@ -37,6 +41,8 @@ class Notice:
     begun: datetime
     due: datetime
     deadline: datetime
+    room: str | None = None
+    week: OwnerWeekCounted | None = None
 
 
 def escalated(delivery: Delivery) -> bool:
@@ -49,7 +55,7 @@ def night_until(delivery: Delivery, alerts: AlertSettings | None, at: datetime) 
     """Return the end of the readers' night, if `at` lies in it and the alert can wait."""
     if alerts is None or delivery.customer_facing or escalated(delivery):
         return None
-    return _night(alerts, at)
+    return night_end(alerts, at)
 
 
 def countable(delivery: Delivery) -> bool:
@@ -70,7 +76,7 @@ def digest_of(delivery: Delivery, alerts: AlertSettings, now: datetime) -> Notic
     """
     hour = hour_of(now)
     end = hour + _HOUR
-    due = _night(alerts, end) or end
+    due = night_end(alerts, end) or end
     return Notice(
         id=name_id("digest", delivery.target, delivery.action, iso(hour)),
         kind="digest",
@@ -102,6 +108,7 @@ def gathered(delivery: Delivery, notice: Notice, most: int) -> Delivery:
     return delivery.to("superseded", f"gathered into digest {notice.id}: more than {most} an hour")
 
 
-def _night(alerts: AlertSettings, at: datetime) -> datetime | None:
+def night_end(alerts: AlertSettings, at: datetime) -> datetime | None:
+    """Return the end of the readers' night, if `at` lies in it."""
     night = alerts.night
     return quiet_until(at, zone_of(alerts.zone), night.start, night.end) if night else None

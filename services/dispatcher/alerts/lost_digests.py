@@ -21,7 +21,7 @@ _MOST: Final = 500
 
 # One whose target is paused or configured no more is claimed by nobody, and so ended by nobody.
 _GIVE_UP = text("""
-    UPDATE notices SET state = 'expired', token = NULL, at = :now,
+    UPDATE notices SET state = 'expired', token = NULL, at = :now, week = NULL,
         reason = 'no way to its target before the deadline'
     WHERE deadline <= :now AND (state = 'waiting' OR state = 'sending' AND lease_until < now())
 """)

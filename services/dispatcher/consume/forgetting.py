@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher.alerts import alert_store
+from services.dispatcher.alerts import alert_store, week_store
 from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.ledger import ledger
 from services.dispatcher.plan import completed, draws
@@ -118,6 +118,7 @@ async def empty_deliveries(
     after = [delivery for delivery in map(ended, rows) if delivery is not None]
     await ledger.move(connection, after, by="erasure", now=now)
     await alert_store.forget(connection, ids)
+    await week_store.forget(connection, ids)
     values = {"ids": sorted(ids), "reason": ERASED}
     await connection.execute(_DELIVERIES, values)
     await connection.execute(_CHANGES, values)

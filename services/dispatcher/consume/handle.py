@@ -2,7 +2,7 @@
 
 Decisions are planned in batches, merges and erasures one by one in their place, reports of messages
 and of actions completed and the segmenter's progress at the end (their order does not matter). Any
-redelivery changes nothing.
+redelivery changes nothing. An owner's counted week becomes a notice.
 """
 
 from collections import Counter
@@ -16,6 +16,9 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.dispatcher.alerts import week_store
+from services.dispatcher.alerts.digest import Notice
+from services.dispatcher.alerts.owner_weeks import notice_of
 from services.dispatcher.bell import Bell
 from services.dispatcher.consume import progress
 from services.dispatcher.consume.erase import erase_customer
@@ -33,6 +36,7 @@ from shared.events.decisions import (
     CustomerErased,
     CustomerMerged,
     CustomerUnmerged,
+    OwnerWeekCounted,
     SegmenterProgressed,
 )
 from shared.events.envelope import Event
@@ -135,6 +139,9 @@ class Handler:
                 [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
             )
             await self._foreign(events)
+            await self._weeks(
+                [(e.id, e.data) for e in events if isinstance(e.data, OwnerWeekCounted)]
+            )
             await self._progress(
                 [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
             )
@@ -218,6 +225,28 @@ class Handler:
             order = ["none", *_STAGES.values()]
             values = {"ids": list(ids), "stages": [stage] * len(ids), "order": order}
             await connection.execute(_REPORTED, values)
+
+    async def _weeks(self, told: Sequence[tuple[UUID, OwnerWeekCounted]]) -> None:
+        """Have a notice for each owner's week that somebody is to read."""
+        now = self._clock()
+        found: list[Notice] = []
+        for event_id, week in told:
+            notice = notice_of(
+                event_id, week, self._rules.playbook.digests, self._rules.targets, now
+            )
+            if isinstance(notice, Notice):
+                found.append(notice)
+            else:
+                _log.info(
+                    "dispatcher.week_untold",
+                    event_id=str(event_id),
+                    digest=week.digest,
+                    reason=notice,
+                )
+        if found:
+            async with self._engine.begin() as connection:
+                new = await week_store.add(connection, found, now)
+            _log.info("dispatcher.weeks_due", notices=new)
 
     async def _progress(self, told: Sequence[SegmenterProgressed]) -> None:
         if told:

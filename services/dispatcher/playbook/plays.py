@@ -12,7 +12,7 @@ from services.dispatcher.delivery import OnUnknown, ProfileLate
 from services.dispatcher.hours.calendars import Calendar
 from services.dispatcher.playbook.durations import ClockTime, Duration
 from services.dispatcher.playbook.offers import CouponPool, Experiment, ReviewSite
-from services.dispatcher.playbook.routing import Route
+from services.dispatcher.playbook.routing import DigestRoute, Route
 from services.dispatcher.playbook.variants import Name, Variants
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
@@ -205,6 +205,7 @@ class Playbook(Strict):
     surge: Surge | None = None
     coupon_pools: dict[Name, CouponPool] = Field(default_factory=dict)
     review_sites: dict[Name, ReviewSite] = Field(default_factory=dict)
+    digests: dict[Name, DigestRoute] = Field(default_factory=dict)
     plays: tuple[Play, ...]
 
     @model_validator(mode="after")

@@ -27,6 +27,29 @@ def _short(value: object) -> object:
 _Door = Annotated[Door, BeforeValidator(_short, json_schema_input_type=str | Door)]
 
 
+def _found(doors: Mapping[str, Door], said: Value, default: Door | None) -> Door | None:
+    wanted = "" if said is None else str(said).strip().casefold()
+    known = {value.strip().casefold(): door for value, door in doors.items()}
+    return known.get(wanted, default)
+
+
+class DigestRoute(Strict):
+    """Which owner hears of their week where; owners are compared as `Route` does."""
+
+    to: Annotated[dict[str, _Door], Field(max_length=1000)] = Field(default_factory=dict)
+    default: _Door | None = None
+
+    def door(self, owner: str | None) -> Door | None:
+        """Return where an owner's digest goes; None: nowhere."""
+        return _found(self.to, owner, self.default)
+
+    def doors(self) -> Iterator[Door]:
+        """List every door it may lead to."""
+        yield from self.to.values()
+        if self.default is not None:
+            yield self.default
+
+
 class Route(Strict):
     """Who hears of whom, by one attribute; values are compared as texts, without their case."""
 
@@ -37,10 +60,7 @@ class Route(Strict):
 
     def door(self, attributes: Mapping[str, Value]) -> Door | None:
         """Return where it goes; None: the play's own target."""
-        said = attributes.get(self.attribute)
-        wanted = "" if said is None else str(said).strip().casefold()
-        known = {value.strip().casefold(): door for value, door in self.to.items()}
-        return known.get(wanted, self.default)
+        return _found(self.to, attributes.get(self.attribute), self.default)
 
     def doors(self) -> Iterator[Door]:
         """List every door it may lead to."""

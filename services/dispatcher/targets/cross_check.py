@@ -11,7 +11,8 @@ from services.dispatcher.platforms.deals import event_for
 from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.platforms.wired import Wired
 from services.dispatcher.playbook.plays import Do, Play, Playbook
-from services.dispatcher.targets.settings import TargetSettings
+from services.dispatcher.playbook.routing import Door
+from services.dispatcher.targets.settings import TargetSettings, alerts_of
 from services.dispatcher.targets.wired import Stock
 from shared.errors import ConfigError
 from shared.settings import Loaded
@@ -31,11 +32,17 @@ class Able(Protocol):
 
 
 def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Able]) -> None:
-    """Raise `ConfigError` (all mistakes, one a line) if a play's target is not there or able."""
+    """Raise `ConfigError` (all mistakes, one a line) if a target is not there or not able."""
     mistakes = [
         playbook.told(("plays", place, "do", key), f"play {play.name}: {fix}")
         for place, play in enumerate(playbook.value.plays)
         for key, fix in _mistakes(play, targets)
+    ]
+    mistakes += [
+        playbook.told(("digests", name), f"digest {name}: {fix}")
+        for name, route in playbook.value.digests.items()
+        for door in route.doors()
+        for fix in _unread(door, targets)
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
@@ -54,6 +61,21 @@ def _mistakes(play: Play, targets: Mapping[str, Able]) -> Iterator[tuple[str, st
         found = targets.get(door.target)
         if door.room and found and "room" not in found.preset.used_by_actions:
             yield "route", f"'{door.target}' has no rooms: name a target for each instead"
+
+
+def _unread(door: Door, targets: Mapping[str, Able]) -> Iterator[str]:
+    """Yield what stands against leaving a digest at a door."""
+    found = targets.get(door.target)
+    if found is None:
+        known = ", ".join(targets) or "none"
+        yield (
+            f"'{door.target}' is no enabled target of targets.yaml ({known}): add or enable it, "
+            "or name another"
+        )
+    elif alerts_of(found.preset, found.settings) is None:
+        yield f"no colleague reads '{door.target}': give it `alerts`, or name a chat or a helpdesk"
+    elif door.room and "room" not in found.preset.used_by_actions:
+        yield f"'{door.target}' has no rooms: name a target for each instead"
 
 
 def _at(do: Do, name: str, targets: Mapping[str, Able]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The loop that tells colleagues what is about no single customer: digests and heartbeats.
+"""The loop that tells colleagues what is about no single customer: digests, weeks, heartbeats.
 
 Beside the lanes, and under the same pauses and rate windows. A notice is a row, sent by one replica
 under a lease; unanswered it is told again, since one too many is a nuisance and silence an alarm.
@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher.alerts import digest_store
+from services.dispatcher.alerts import digest_store, week_store
 from services.dispatcher.alerts.digest import Notice
 from services.dispatcher.brakes import brakes, rate_store
 from services.dispatcher.brakes.rates import least
@@ -24,11 +24,12 @@ from services.dispatcher.lanes.flights import heed
 from services.dispatcher.ledger.desk import Desk
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.platforms.notice_words import Pulse, digest, heartbeat
+from services.dispatcher.platforms.week_words import owner_week
 from services.dispatcher.platforms.words import Voice
 from services.dispatcher.tell import notices
 from services.dispatcher.tell.pulse import heartbeat_of
 from shared.database import away_as_dependency
-from shared.events.vocabulary import Channel
+from shared.events.vocabulary import Channel, Value
 
 _log = structlog.get_logger(__name__)
 
@@ -161,6 +162,9 @@ class Herald:
         if notice.kind == "digest":
             alerts = await notices.gathered(connection, notice.id)
             return digest(notice.action, notice.begun, alerts, reader.voice) if alerts else None
+        if notice.week is not None:
+            week = await week_store.living(connection, notice.week)
+            return owner_week(week, reader.desk.rules.in_messages, reader.voice)
         every = notice.due - notice.begun
         alerts_sent, answers, waiting = await notices.counts(connection, notice.target, now - every)
         reaches = await progress.read(connection)
@@ -177,6 +181,7 @@ class Herald:
 
 def _call(notice: Notice, said: tuple[str, str]) -> ActionCall:
     """Write a notice as an action that is about nobody."""
+    room: dict[str, Value] = {"room": notice.room} if notice.room else {}
     return ActionCall(
         delivery_id=notice.id,
         customer_id=notice.id,
@@ -189,6 +194,6 @@ def _call(notice: Notice, said: tuple[str, str]) -> ActionCall:
         contact_class="internal",
         deadline=notice.deadline,
         attributes={},
-        context={"title": said[0], "text": said[1]},
+        context={**room, "title": said[0], "text": said[1]},
         notice=said,
     )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.alerts.digest import Notice
 from services.dispatcher.platforms.notice_words import Gathered
+from shared.events.decisions import OwnerWeekCounted
 
 _CLAIM = text("""
     UPDATE notices SET state = 'sending', attempts = attempts + 1, token = :token,
@@ -20,10 +21,11 @@ _CLAIM = text("""
             AND (state = 'waiting' OR state = 'sending' AND lease_until < now())
         ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, target, action, channel, begun, due, deadline, attempts
+    RETURNING id, kind, target, action, channel, begun, due, deadline, attempts, room, week
 """)
 _DONE = text("""
-    UPDATE notices SET state = :state, reason = :reason, due = :due, at = :now, token = NULL
+    UPDATE notices SET state = :state, reason = :reason, due = :due, at = :now, token = NULL,
+        week = CASE WHEN :state = 'waiting' THEN week END
     WHERE id = :id AND token = :token RETURNING true
 """)
 _GATHERED = text("""
@@ -78,6 +80,8 @@ async def claim(
         begun=row.begun,
         due=row.due,
         deadline=row.deadline,
+        room=row.room,
+        week=None if row.week is None else OwnerWeekCounted.model_validate(row.week),
     )
     return Claimed(notice, token, row.attempts)
 

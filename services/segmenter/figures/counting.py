@@ -76,6 +76,7 @@ async def scores(
     by: Grouping | None = None,
     *,
     keep: Sequence[str | None] = (),
+    most: int = MOST_GROUPS,
 ) -> tuple[dict[str | None, Scores], int]:
     """Count answers by group and score, and how many groups there are in all.
 
@@ -97,7 +98,7 @@ async def scores(
     """  # noqa: S608
     asked = {
         **parameters(scope),
-        "most": MOST_GROUPS,
+        "most": most,
         "keep": [value for value in keep if value is not None],
         **({"group_name": by.name} if by else {}),
     }

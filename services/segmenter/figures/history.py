@@ -8,7 +8,7 @@ after it, the contact that followed, how its case ended. They depend on no quest
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -44,16 +44,29 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What an answer says beside its score: the reason of it, and whether there are words."""
+
+    theme: str | None
+    commented: bool
+
+
+_NOTHING: Final = Said(None, commented=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """All that the figures need to know of one person.
 
-    `contacts` are the moments of those that care for her; `invitations` survey and moment.
+    `contacts` are the moments of those that care for her; `invitations` survey and moment; `said`
+    is by the identity of answers, empty where nobody asks for it.
     """
 
     profile: Profile
     given: Sequence[Given] = ()
     contacts: Sequence[datetime] = ()
     invitations: Sequence[tuple[str, datetime]] = ()
+    said: Mapping[str, Said] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,6 +79,7 @@ class ToldAnswer:
     cared_at: datetime | None
     resolved_at: datetime | None
     after: Given | None
+    said: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,7 @@ def answers(told: Told) -> list[ToldAnswer]:
                 contacts[contact] if told.profile.known and contact < len(contacts) else None,
                 ended,
                 scored[later] if later < len(scored) else None,
+                told.said.get(one.identity, _NOTHING),
             )
         )
     return rows

@@ -10,6 +10,7 @@ from services.segmenter.policy.budgets import Budgets
 from services.segmenter.policy.called_by import CalledBy
 from services.segmenter.policy.cases import Cases
 from services.segmenter.policy.clocks import Clocks, Rests
+from services.segmenter.policy.digests import OwnerDigests
 from services.segmenter.policy.escalations import Escalations
 from services.segmenter.policy.fatigue import Fatigue
 from services.segmenter.policy.lifecycle import LifecyclePolicy
@@ -54,6 +55,7 @@ class Policy(Strict):
     statistics: Statistics = Statistics()
     objectives: Objectives = ()
     alerts: FigureAlerts = ()
+    digests: OwnerDigests = ()
 
     # One is loaded at start and asked for ever: it is known by being itself, so that what is made
     # of it (the stemmed themes) can be kept beside it without comparing a thousand words.

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import time
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 #: Strict, because YAML's `true` would be taken for a 1.
 Days = Annotated[int, Field(ge=0, le=3660, strict=True)]
@@ -30,6 +31,16 @@ def _known_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+def _as_clock(raw: object) -> object:
+    """Refuse what is no plain text: YAML reads an unquoted 10:00 as the number 600."""
+    if isinstance(raw, time) or (isinstance(raw, str) and re.fullmatch(r"\d\d:\d\d", raw)):
+        return raw
+    raise ValueError('write hours and minutes in quotes, for example "08:00"')
+
+
+ClockTime = Annotated[time, BeforeValidator(_as_clock, json_schema_input_type=str)]
 
 
 def once(kind: str, names: Sequence[str]) -> None:

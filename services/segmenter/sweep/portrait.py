@@ -72,6 +72,9 @@ def rules_of(policy: Policy, rules: Rules) -> str:
     """Name the rules that customers are read by."""
     sections = policy.model_dump(mode="json", include={"test_respondents", "quality", "attributes"})
     sections["groupings"] = sorted(policy.statistics.groupings)
+    if policy.digests:  # nobody else asks for reasons
+        by = {"bands", "feelings", "themes", "escalations"}
+        sections["reasons"] = policy.model_dump(mode="json", include=by)
     identifiers = {**asdict(rules), "domains": sorted(rules.domains)}
     return sha256(dumps([_READING, sections, identifiers], sort_keys=True).encode()).hexdigest()
 

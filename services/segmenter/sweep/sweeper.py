@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.erase import tombstones
 from services.segmenter.figures import history
-from services.segmenter.figures.history import Told
+from services.segmenter.figures.history import Said, Told
 from services.segmenter.profile.state import Profile, load
 from services.segmenter.quality import store as quality_store
 from services.segmenter.quality.quality import Person, stale_before
@@ -29,6 +29,7 @@ from services.segmenter.sweep import gathering, progress, suspecting, writing
 from services.segmenter.sweep.meters import SweepMetrics
 from services.segmenter.sweep.pace import rest_s
 from services.segmenter.sweep.portrait import Portrait, portrait, rules_of
+from services.segmenter.sweep.reasons import reasons
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.identifiers import Rules
@@ -74,6 +75,7 @@ class Sweep:
     ) -> None:
         self._engine = engine
         self._policy = rulebook.policy
+        self._themes = rulebook.themes
         self._rules = rules
         self._read_by = rules_of(rulebook.policy, rules)
         self._clock = clock
@@ -127,12 +129,14 @@ class Sweep:
         found = await gathering.gather(connection, ids)
         profiles = await self._loaded(found.states)
         portraits = await self._portraits(profiles)
+        said = await self._said(profiles)
         told = {
             one.customer_id: Told(
                 profiles[one.customer_id],
                 found.given.get(one.customer_id, ()),
                 found.contacts.get(one.customer_id, ()),
                 found.invitations.get(one.customer_id, ()),
+                said.get(one.customer_id, {}),
             )
             for one in portraits
             if not one.test
@@ -184,6 +188,17 @@ class Sweep:
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
             found.append(portrait(customer_id, profile, self._policy, self._rules))
+        return found
+
+    async def _said(self, profiles: Mapping[UUID, Profile]) -> dict[UUID, dict[str, Said]]:
+        """Read the reasons of answers, where a digest counts them."""
+        found: dict[UUID, dict[str, Said]] = {}
+        for number, (customer_id, profile) in enumerate(profiles.items()):
+            if not self._policy.digests:
+                break
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+            found[customer_id] = reasons(profile, self._policy, self._themes)
         return found
 
     async def _summarised(

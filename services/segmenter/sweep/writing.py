@@ -71,6 +71,8 @@ _ANSWERS: Final = text(
             "source": "text",
             "survey": "text",
             "said": "jsonb",
+            "theme": "text",
+            "commented": "boolean",
         },
     )
 )
@@ -150,6 +152,8 @@ async def answers(connection: AsyncConnection, told: Sequence[tuple[Portrait, To
             "source": [one.given.source for _, one in told],
             "survey": [one.given.survey for _, one in told],
             "said": [_groups(who) for who, _ in told],
+            "theme": [one.said.theme for _, one in told],
+            "commented": [one.said.commented for _, one in told],
         },
     )
 

@@ -22,10 +22,10 @@ def test_the_shipped_policy_watches_the_week_and_aims_at_nothing() -> None:
 
 
 def test_the_commented_examples_are_right() -> None:
-    """Who takes the comment signs away has objectives and alerts that load."""
+    """Who takes the comment signs away has objectives, alerts and digests that load."""
     text = SHIPPED.read_text(encoding="utf-8")
     section = text[text.index("objectives: []") :].partition("\n# ──")[0]
-    marked = section.replace("objectives: []", "objectives:")
+    marked = section.replace("objectives: []", "objectives:").replace("digests: []", "digests:")
     read = Policy.model_validate(
         {
             **shipped_policy().value.model_dump(by_alias=True),
@@ -34,13 +34,15 @@ def test_the_commented_examples_are_right() -> None:
     )
     assert read.objectives[0].nps == 40
     assert read.alerts[-1].by == "attribute:store"
+    (digest,) = read.digests
+    assert (digest.owner, digest.weekday, f"{digest.at:%H:%M}") == ("store", "monday", "08:00")
 
 
 def _yaml(text: str) -> dict[str, object]:
     import yaml
 
     found: dict[str, object] = yaml.safe_load(text)
-    return {name: found[name] for name in ("objectives", "alerts")}
+    return {name: found[name] for name in ("objectives", "alerts", "digests")}
 
 
 @pytest.mark.parametrize(
