@@ -22,7 +22,16 @@ from shared.errors import ConfigError
 #: Where the key is that makes bus keys, and signs links to unsubscribe.
 ROUTE_KEY: Final = "env:NPS_ROUTE_SECRET"
 #: Where a secret is: an environment variable, or a file whose content (trimmed) it is.
-SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
+_SECRET_REF: Final = r"^(env:[A-Z][A-Z0-9_]*|file:.+)$"  # noqa: S105 - where one is
+SecretRef = Annotated[str, Field(pattern=_SECRET_REF)]
+
+
+class Misplaced(ValueError):
+    """Raised by the validator of a whole that knows which part is wrong: that part's line is told."""
+
+    def __init__(self, fix: str, *place: int | str) -> None:
+        super().__init__(fix)
+        self.place = place
 
 
 class Strict(BaseModel):
@@ -195,10 +204,10 @@ def read_yaml(text: str, path: Path, model: type[ModelT]) -> Loaded[ModelT]:
     except ValidationError as error:
         # Anew: making values of it has put the keys of anchors among its own.
         node = _composed(text)
+        told = [(_place_of(problem), fix_of(problem)) for problem in _innermost(error)]
         lines = [
-            f"{path}:{_line_of(node, problem['loc'])}: "
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {fix_of(problem)}"
-            for problem in _innermost(error)
+            f"{path}:{_line_of(node, place)}: {'.'.join(map(str, place)) or 'file'}: {fix}"
+            for place, fix in told
         ]
         raise ConfigError("\n".join(lines)) from None
     return Loaded(value=value, version=version_of(text), text=text, path=path)
@@ -237,6 +246,13 @@ def _innermost(error: ValidationError) -> list[Any]:
             for place in places
         )
     ]
+
+
+def _place_of(problem: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Return where a problem is: as far as pydantic knows it, and then as a validator does."""
+    raised = problem.get("ctx", {}).get("error")
+    place: tuple[int | str, ...] = problem["loc"]
+    return (*place, *raised.place) if isinstance(raised, Misplaced) else place
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -292,5 +308,7 @@ def fix_of(problem: Mapping[str, Any]) -> str:
     """Say a validation problem as the thing to do."""
     if fix := _FIXES.get(problem["type"]):
         return fix.format_map(problem["ctx"]) if "{" in fix else fix
+    if problem.get("ctx", {}).get("pattern") == _SECRET_REF:
+        return "a secret is given by reference: env:NAME, or file:/path"
     message: str = problem["msg"]
     return message.removeprefix("Value error, ")

@@ -17,8 +17,9 @@ from rich.text import Text
 
 from services.configuration.fitting import misfits
 from services.configuration.folder import Folder, read_folder
-from services.configuration.told import Level, Told
-from shared.instance import Json, explained
+from services.configuration.told import Level, Told, of_error
+from shared.errors import ConfigError
+from shared.instance import Json
 from shared.process import read_settings
 from shared.screen import write_json
 from shared.settings import Secrets
@@ -31,6 +32,8 @@ config = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+#: Where a setting of the process is, as `file` of what is told.
+_ENVIRONMENT: Final = "environment"
 _STYLES: Final[dict[Level, str]] = {"mistake": "red", "misfit": "magenta", "warning": "yellow"}
 
 
@@ -56,9 +59,11 @@ def check(
     json: Json = False,
 ) -> None:
     """Read every file as a start does, then hold them together: mistakes with file, line, fix."""
-    with explained():
+    try:
         settings = read_settings(**({} if folder is None else {"config": folder}))
         found = read_folder(settings, Secrets({**_made_up(context, data), **os.environ}))
+    except ConfigError as error:
+        found = Folder(told=list(of_error("mistake", error, _ENVIRONMENT)))
     told = [*found.told, *_together(found)]
     counts = Counter(one.level for one in told)
     if json:

@@ -112,4 +112,4 @@ def _of_process(settings: Settings, secrets: Secrets) -> Iterator[Told]:
     try:
         secrets.get(settings.route_key)
     except ConfigError as error:
-        yield Told("warning", "NPS_ROUTE_KEY", None, str(error))
+        yield Told("warning", "environment", None, f"NPS_ROUTE_KEY: {error}")

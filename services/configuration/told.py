@@ -21,7 +21,7 @@ _PLACED: Final = re.compile(r"(?P<file>[^:]+):(?:(?P<line>\d+):)? (?P<what>.*)",
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One line; `file` is empty for what comes from the environment."""
+    """One line; `file` is `environment` for what no file says."""
 
     level: Level
     file: str

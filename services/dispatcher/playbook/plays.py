@@ -16,7 +16,7 @@ from services.dispatcher.playbook.routing import DigestRoute, Route
 from services.dispatcher.playbook.variants import Name, Variants
 from shared.events.decisions import Lifecycle, MoveKind, Trigger
 from shared.events.vocabulary import Channel, ContactClass, Segment, Tone, Value
-from shared.settings import Strict
+from shared.settings import Misplaced, Strict
 
 #: Conditions that choose the satisfied: to ask only them for a review is gating.
 _SATISFIED: Final = frozenset(
@@ -191,6 +191,11 @@ class QuietHours(Strict):
         return self
 
 
+def _again(names: list[str]) -> int | None:
+    """Return the place of the first name that was there before; never 0."""
+    return next((place for place, name in enumerate(names) if name in names[:place]), None)
+
+
 class Playbook(Strict):
     """The file `playbook.yaml`."""
 
@@ -210,30 +215,34 @@ class Playbook(Strict):
 
     @model_validator(mode="after")
     def _pools_and_sites_are_there(self) -> "Playbook":
-        for play in self.plays:
+        for place, play in enumerate(self.plays):
             pool, site = play.do.coupon, play.do.review_site
+            at_do = ("plays", place, "do")
             if pool is not None and pool not in self.coupon_pools:
-                raise ValueError(f"play {play.name}: '{pool}' is no pool: add it to coupon_pools")
+                fix = f"play {play.name}: '{pool}' is no pool: add it to coupon_pools"
+                raise Misplaced(fix, *at_do, "coupon")
             if site is None:
                 continue
             if site not in self.review_sites:
-                raise ValueError(f"play {play.name}: '{site}' is no site: add it to review_sites")
+                fix = f"play {play.name}: '{site}' is no site: add it to review_sites"
+                raise Misplaced(fix, *at_do, "review_site")
             chosen = _SATISFIED & play.when.model_fields_set
             if self.review_sites[site].audience == "everyone" and chosen:
-                raise ValueError(
+                raise Misplaced(
                     f"play {play.name}: {site} has audience everyone: remove "
-                    f"{', '.join(sorted(chosen))} from its when"
+                    f"{', '.join(sorted(chosen))} from its when",
+                    *("plays", place, "when"),
                 )
         return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Playbook":
-        names = [play.name for play in self.plays]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two plays are named {sorted(twice)[0]}: a name makes delivery ids")
-        packs = [pack.name for pack in self.calendars]
-        if twice := {name for name in packs if packs.count(name) > 1}:
-            raise ValueError(f"two calendars are named {sorted(twice)[0]}: reasons name them")
+        if place := _again([play.name for play in self.plays]):
+            fix = f"two plays are named {self.plays[place].name}: a name makes delivery ids"
+            raise Misplaced(fix, "plays", place, "name")
+        if place := _again([pack.name for pack in self.calendars]):
+            fix = f"two calendars are named {self.calendars[place].name}: reasons name them"
+            raise Misplaced(fix, "calendars", place, "name")
         return self
 
     def named(self, name: str) -> Play | None:

@@ -101,7 +101,10 @@ MISTAKES: Final = {
         ('{opens: "08:00", closes: "20:00"}', '{opens: "20:00", closes: "08:00"}'),
     ],
     "targets.yaml": [("targets:\n  # The", f"targets:{WEBHOOK}  # The")],
-    "access.yaml": [("operate, erase]", "operate, eraze]")],
+    "access.yaml": [
+        ("operate, erase]", "operate, eraze]"),
+        ("token: env:NPS_TOKEN_OPERATOR", "token: in-the-clear"),
+    ],
 }
 
 
@@ -128,6 +131,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Checked:
         ("targets.yaml", "targets.mail", "no templates (*.j2) there: correct vars.templates"),
         ("targets.yaml", "targets.crm.vars", "unknown colour: remove it"),
         ("access.yaml", "tokens.0.scopes", ""),
+        ("access.yaml", "tokens.0.token", "a secret is given by reference: env:NAME, or file:"),
         ("templates/DISCOUNT_EN.en.html.j2", "", ""),
     ],
 )
@@ -245,6 +249,16 @@ def test_a_play_that_its_target_cannot_carry_is_a_mistake(tmp_path: Path) -> Non
         assert said in found.out, found.out
 
 
+def test_a_mistake_of_the_whole_playbook_has_its_line(tmp_path: Path) -> None:
+    """Of two with one name it is the second's."""
+    slips = {"playbook.yaml": [("- name: fr-sms", "- name: night")]}
+    found = check(changed(tmp_path / "config", slips))
+    text = (found.folder / "playbook.yaml").read_text("utf-8")
+    line = text[: text.rindex("- name: night")].count("\n") + 1
+    place = f"mistake {found.folder / 'playbook.yaml'}:{line}: calendars.1.name: two calendars are"
+    assert place in found.out, found.out
+
+
 def test_a_folder_that_is_not_there_is_told_file_by_file(tmp_path: Path) -> None:
     """As a start tells it."""
     found = check(tmp_path / "nowhere", "--json")
@@ -253,6 +267,14 @@ def test_a_folder_that_is_not_there_is_told_file_by_file(tmp_path: Path) -> None
     assert {Path(one["file"]).name for one in told if one["level"] == "mistake"} == {
         *("sources.yaml", "policy.yaml", "playbook.yaml", "targets.yaml", "access.yaml")
     }
+
+
+def test_a_setting_of_the_process_is_told_alike(tmp_path: Path) -> None:
+    """It stands in no file."""
+    found = check(tmp_path, "--json", environ={"NPS_DEFAULT_REGION": "ZZ"})
+    (told,) = orjson.loads(found.out)["told"]
+    assert (found.code, told["file"], told["line"]) == (2, "environment", None)
+    assert told["what"].startswith("NPS_DEFAULT_REGION: must be")
 
 
 def test_every_canonical_attribute_is_listed() -> None:

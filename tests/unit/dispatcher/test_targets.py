@@ -7,6 +7,7 @@ from shutil import copytree
 import httpx
 import pytest
 
+from services.dispatcher.targets.offline import read_targets
 from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Secrets
@@ -161,6 +162,16 @@ async def test_a_mistake_is_told(tmp_path: Path, target: str, told: str) -> None
     assert str(path) in str(refusal.value)
     assert "hush" not in str(refusal.value)
     assert ENVIRON["NPS_SECRET_ADOBE"] not in str(refusal.value)
+    assert _told_offline(path) == str(refusal.value).splitlines()
+
+
+def _told_offline(path: Path) -> list[str]:
+    """Read the same file without opening anything."""
+    try:
+        read = read_targets(path, Secrets(ENVIRON))
+    except ConfigError as error:
+        return str(error).splitlines()
+    return [*read.mistakes, *read.lacking]
 
 
 @pytest.mark.parametrize(
