@@ -27,7 +27,7 @@ SecretRef = Annotated[str, Field(pattern=_SECRET_REF)]
 
 
 class Misplaced(ValueError):
-    """Raised by the validator of a whole that knows which part is wrong: that part's line is told."""
+    """Raised by the validator of a whole that knows which part is wrong: its line is told."""
 
     def __init__(self, fix: str, *place: int | str) -> None:
         super().__init__(fix)
