@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.segmenter.batch import deciding, in_order
+from services.segmenter.batch.deciding import deciding, in_order
 from services.segmenter.decide.decide import Due, Rulebook
 from services.segmenter.erase import store as erase_store
 from services.segmenter.erase import tombstones

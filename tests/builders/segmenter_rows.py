@@ -11,7 +11,7 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID
 
-from services.segmenter.batch import decide_batch, in_order
+from services.segmenter.batch.deciding import decide_batch, in_order
 from services.segmenter.decide.decide import Due, Rulebook
 from services.segmenter.decide.looking import policy_due
 from services.segmenter.erase import erasure

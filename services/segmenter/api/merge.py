@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.segmenter.api.customers import Search, search_keys
 from services.segmenter.api.merge_views import MergePreview, preview
-from services.segmenter.batch import decide_batch
+from services.segmenter.batch.deciding import decide_batch
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.identity.identity import Assignment
 from services.segmenter.identity.merges import Command

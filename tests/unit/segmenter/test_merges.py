@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.segmenter.batch import decide_batch
+from services.segmenter.batch.deciding import decide_batch
 from services.segmenter.identity import merges
 from services.segmenter.identity.identity import Assignment
 from services.segmenter.identity.merges import Apart, Command, Reason, Undoing

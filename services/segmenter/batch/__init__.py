@@ -1,0 +1,1 @@
+"""One batch decided, from what was gathered to what is to be written. Pure."""
