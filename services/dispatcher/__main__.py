@@ -33,9 +33,10 @@ from services.dispatcher.ledger.pruning import prune
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.status.reporting import report_found
 from services.dispatcher.targets.cross_check import check_plays
 from services.dispatcher.targets.preflight import Preflights
-from services.dispatcher.targets.settings import alerts_of, batch_of
+from services.dispatcher.targets.settings import alerts_of, batch_of, status_of
 from services.dispatcher.targets.targets import Target, Targets, open_targets
 from services.dispatcher.tell.confirm import confirm_erasures
 from services.dispatcher.tell.herald import EVERY_S as HERALD_EVERY_S
@@ -80,6 +81,7 @@ def target_rules(target: Target) -> TargetRules:
         alerts=alerts_of(target.preset, settings),
         rates=windows,
         batch=batch_of(target.preset, settings),
+        status=status_of(target.preset, settings),
         breaker=BreakerRule(
             share=settings.breaker.share,
             least=settings.breaker.least,
@@ -247,6 +249,9 @@ async def _part(
             "confirm": confirming,
             "prune": lambda stopping: watch.repeat(
                 stopping, lambda: prune(engine, context.clock()), PRUNE_EVERY_S
+            ),
+            "report": lambda stopping: watch.repeat(
+                stopping, lambda: report_found(engine, context.bus.publisher)
             ),
             "herald": heralding,
             "preflight": preflights.run,

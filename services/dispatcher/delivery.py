@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.dispatcher.brakes.breaker import BreakerRule
 from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.status.inquiry import StatusRule
 from services.dispatcher.targets.alert_settings import AlertSettings
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind, Segment, Value
@@ -160,3 +161,5 @@ class TargetRules:
     #: How many profile pushes one request takes; 1: each has its own.
     batch: int = 1
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    #: How it is asked what became of messages; None: it is not.
+    status: StatusRule | None = None

@@ -23,8 +23,20 @@ class Metrics:
         )
         self.attempts = Counter(
             "nps_dispatcher_attempts",
-            "Attempts by kind (push, action, deletion) and outcome; each push of a batch is one",
+            "Attempts by kind (push, action, deletion, status) and outcome; each of a batch is one",
             ["target", "kind", "outcome"],
+            registry=registry,
+        )
+        self.found = Counter(
+            "nps_dispatcher_messages_found",
+            "Messages that a status call found in a later stage than was known",
+            ["target", "message"],
+            registry=registry,
+        )
+        self.asked_about = Gauge(
+            "nps_dispatcher_messages_asked_about",
+            "Messages whose platform is still asked what became of them",
+            ["target"],
             registry=registry,
         )
         self.batch = Histogram(

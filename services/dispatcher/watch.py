@@ -49,6 +49,11 @@ _DELETIONS = text("""
 """)
 
 
+_INQUIRIES = text("""
+    SELECT target, count(*) AS n FROM inquiries WHERE due IS NOT NULL GROUP BY target
+""")
+
+
 _HOLDS = text("SELECT name, paused_until, slow_until, broken_until, held FROM targets")
 
 
@@ -80,6 +85,7 @@ async def measure(
             oldest = {row.target: row.since for row in await connection.execute(_OLDEST)}
             attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
             deletions = {r.target: r.n for r in await connection.execute(_DELETIONS)}
+            inquiries = {r.target: r.n for r in await connection.execute(_INQUIRIES)}
             holds = {
                 row.name: Hold(row.paused_until, row.slow_until, row.broken_until, row.held)
                 for row in await connection.execute(_HOLDS)
@@ -105,6 +111,7 @@ async def measure(
         since = oldest.get(target, now)
         metrics.oldest.labels(target).set(max(0.0, (now - since).total_seconds()))
         metrics.deletions.labels(target).set(deletions.get(target, 0))
+        metrics.asked_about.labels(target).set(inquiries.get(target, 0))
         for state in ("in_doubt", "parked"):
             metrics.attention.labels(target, state).set(attention.get((target, state), 0))
 

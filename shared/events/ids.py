@@ -95,6 +95,11 @@ def outcome_event(delivery: UUID, change: int) -> UUID:
     return name_id("delivery.settled", delivery, change)
 
 
+def message_event(delivery: UUID, stage: str) -> UUID:
+    """Name what we found out ourselves of a delivery's message."""
+    return name_id("message", delivery, stage)
+
+
 def erasure_confirmed(erasure: UUID, part: str) -> UUID:
     """Name the word of one part of us that an erasure is done there."""
     return name_id("customer.erasure_confirmed", erasure, part)

@@ -24,7 +24,8 @@ DeliveryState = Literal[
 SETTLED_STATES: frozenset[DeliveryState] = frozenset(
     {"accepted", "suppressed", "superseded", "expired", "rejected", "shadowed"}
 )
-MessageState = Literal["none", "sent", "delivered", "bounced", "opened", "unsubscribed"]
+#: `failed`: the platform could not send or deliver it, which says nothing against the address.
+MessageState = Literal["none", "sent", "failed", "delivered", "opened", "bounced", "unsubscribed"]
 
 
 class DeliverySettled(Fact):
@@ -37,7 +38,7 @@ class DeliverySettled(Fact):
     """
 
     TYPE: ClassVar[str] = "delivery.settled"
-    VERSION: ClassVar[str] = "1.2"
+    VERSION: ClassVar[str] = "1.3"
 
     delivery_id: UUID
     change: int

@@ -7,14 +7,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.dispatcher.calls.calls import ActionCall, Deletion, Idempotency, ProfilePush, Verdict
+from services.dispatcher.calls.calls import (
+    ActionCall,
+    Deletion,
+    Heard,
+    Idempotency,
+    Inquiry,
+    ProfilePush,
+    Verdict,
+)
 
 OK = Verdict("ok", "taken")
 
 
 @dataclass
 class ScriptedCarrier:
-    """Answers `OK` unless `on_push`, `on_act`, `on_erase` say otherwise (given the call's number).
+    """Answers `OK` unless `on_push`, `on_act`, … say otherwise (given the call's number).
 
     `gate`, when set, holds every call until the event is set. `kinds` is the order of calls as
     (kind, customer), `batches` are pushes that came together. `overlaps` counts moments with two
@@ -26,10 +34,12 @@ class ScriptedCarrier:
     on_push: Callable[[int], Verdict] = lambda _number: OK
     on_act: Callable[[int], Verdict] = lambda _number: OK
     on_erase: Callable[[int], Verdict] = lambda _number: OK
+    on_inquire: Callable[[int], Heard] = lambda _number: Heard(OK)
     gate: asyncio.Event | None = None
     pushes: list[ProfilePush] = field(default_factory=list)
     actions: list[ActionCall] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
+    inquiries: list[Inquiry] = field(default_factory=list)
     kinds: list[tuple[str, UUID]] = field(default_factory=list)
     batches: list[tuple[ProfilePush, ...]] = field(default_factory=list)
     overlaps: int = 0
@@ -71,6 +81,14 @@ class ScriptedCarrier:
         number = len(self.deletions)
         await self._fly("erase", deletion.customer_id)
         return self.on_erase(number)
+
+    async def inquire(self, inquiry: Inquiry, *, budget: timedelta, now: datetime) -> Heard:
+        """Note the question and answer by the script; it is nobody's call, so none overlaps."""
+        del budget, now
+        self.inquiries.append(inquiry)
+        number = len(self.inquiries)
+        await self._fly("inquire")
+        return self.on_inquire(number)
 
     async def _fly(self, kind: str, *customers: UUID) -> None:
         self.kinds.extend((kind, customer) for customer in customers)

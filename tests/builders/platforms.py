@@ -179,6 +179,11 @@ class FakeAdobe(Fake):
             )
         if request.headers["Authorization"] != f"Bearer token-{self.tokens}":
             return httpx.Response(401, json={"error_code": "401013", "message": "not valid"})
+        if path.startswith("/mcexample-mkt-stage/") and request.method == "GET":
+            named = path.rpartition("/@evt-")[2]
+            known = named.isdecimal() and int(named) <= len(self.events)
+            shown = {"PKey": f"@evt-{named}", "status": "processed"}
+            return httpx.Response(200, json=shown) if known else httpx.Response(404)
         if path.startswith("/mcexample-mkt-stage/"):
             event = json.loads(request.content)
             self.events.append(event)

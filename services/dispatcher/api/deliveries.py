@@ -29,10 +29,12 @@ _SHOWN = """
     d.id, d.customer_id, d.cause_id, d.decision_id, d.event_id, d.play, d.action, d.variant,
     d.template, d.channel, d.contact_class, d.legal_basis, d.target, d.state, d.reason, d.until,
     d.due, d.attempts, d.attempted_at, d.planned_at, d.send_at, d.deadline, d.message,
-    d.reference, d.arm, d.playbook
+    d.reference, d.arm, d.playbook,
+    i.asked_at AS status_asked_at, i.due AS status_due, i.reason AS status_reason
 """
 _LIST = f"""
-    SELECT {_SHOWN} FROM deliveries d WHERE {{where}}
+    SELECT {_SHOWN} FROM deliveries d LEFT JOIN inquiries i ON i.delivery_id = d.id
+    WHERE {{where}}
     ORDER BY d.planned_at DESC, d.id DESC LIMIT :limit
 """  # noqa: S608 - fixed conditions, values are parameters
 _FILTERS = {
@@ -46,7 +48,10 @@ _FILTERS = {
     "after": """(d.planned_at, d.id) <
         (SELECT a.planned_at, a.id FROM deliveries a WHERE a.id = :after)""",
 }
-_ONE = text(f"SELECT {_SHOWN} FROM deliveries d WHERE d.id = :id")  # noqa: S608
+_ONE = text(f"""
+    SELECT {_SHOWN} FROM deliveries d LEFT JOIN inquiries i ON i.delivery_id = d.id
+    WHERE d.id = :id
+""")  # noqa: S608
 _KNOWN = text("SELECT true FROM deliveries WHERE id = :id")
 _CHANGES = text("""
     SELECT change, state, reason, until, at, by FROM delivery_changes
@@ -55,7 +60,11 @@ _CHANGES = text("""
 
 
 class Shown(BaseModel):
-    """A delivery as the API shows it."""
+    """A delivery as the API shows it.
+
+    `status_*`: when its platform was asked last what became of the message, when it is asked next,
+    and why so; all null where it cannot be asked.
+    """
 
     id: UUID
     customer_id: UUID
@@ -80,6 +89,9 @@ class Shown(BaseModel):
     send_at: AwareDatetime
     deadline: AwareDatetime
     message: MessageState
+    status_asked_at: AwareDatetime | None
+    status_due: AwareDatetime | None
+    status_reason: str | None
     reference: str | None
     arm: str | None
     playbook: str

@@ -28,7 +28,10 @@ _TARGET = text("""
     ) AS pushes, EXISTS (
         SELECT 1 FROM deliveries
         WHERE target = :target AND state IN ('planned', 'waiting') AND due <= :now
-    ) AS deliveries, LEAST(
+    ) AS deliveries, (quiet_until IS NULL OR quiet_until <= :now) AND EXISTS (
+        SELECT 1 FROM inquiries WHERE target = :target AND due <= :now
+            AND (lease_until IS NULL OR lease_until < now())
+    ) AS inquiries, LEAST(
         (SELECT min(due) FROM pushes WHERE target = :target AND state = 'due' AND due > :now),
         (SELECT min(due) FROM deliveries
          WHERE target = :target AND state IN ('planned', 'waiting') AND due > :now)
@@ -111,7 +114,8 @@ class Brake:
     """A target's row, and what there is to do for it, so that an idle poll is one query.
 
     `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `deletions`,
-    `pushes`, `deliveries`: some are due; `next_due`: when the next of those that are not is.
+    `pushes`, `deliveries`: some are due; `next_due`: when the next of those that are not is;
+    `inquiries`: some messages are to be asked about, which is nothing that waits to be sent.
     """
 
     hold: Hold
@@ -122,6 +126,7 @@ class Brake:
     pushes: bool
     deliveries: bool
     next_due: datetime | None = None
+    inquiries: bool = False
 
     @property
     def idle(self) -> bool:
@@ -170,6 +175,7 @@ async def read(desk: Desk, now: datetime) -> Brake:
         pushes=row.pushes,
         deliveries=row.deliveries,
         next_due=row.next_due,
+        inquiries=row.inquiries,
     )
 
 

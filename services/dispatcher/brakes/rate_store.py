@@ -55,7 +55,7 @@ async def grant(
     connection: AsyncConnection,
     target: str,
     rates: Sequence[Rate],
-    kind: Literal["push", "act"],
+    kind: Literal["push", "act", "status"],
     now: datetime,
 ) -> tuple[Window, ...]:
     """Lock the windows that calls of this kind count in."""

@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-#: What calls are counted: profile pushes (deletions are of their kind), actions, or both.
-Counted = Literal["all", "push", "act"]
+#: What calls are counted: profile pushes (deletions are of their kind), actions, questions what
+#: became of messages, or all of them.
+Counted = Literal["all", "push", "act", "status"]
 
 _SAID: Final = re.compile(r"(?P<most>[1-9][0-9]{0,5})/(?P<per>s|min|h)")
 _SPANS: Final = {"s": 1, "min": 60, "h": 3600}
@@ -33,7 +34,9 @@ class Rate:
 
     per_s: Annotated[int, Field(ge=1, le=86_400, description="seconds")]
     most: Annotated[int, Field(ge=1, description="calls")]
-    of: Annotated[Counted, Field(description="pushes (with deletions), actions, or both")] = "all"
+    of: Annotated[
+        Counted, Field(description="pushes (with deletions), actions, status calls, or all")
+    ] = "all"
 
 
 @dataclass(frozen=True, slots=True)

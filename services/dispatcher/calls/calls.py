@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
+from shared.events.outcomes import MessageState
 from shared.events.vocabulary import Channel, Identifier, Value
 
 #: `ok`: done · `accepted`: the platform took it and will act · `suppressed`: the platform's own
@@ -103,6 +104,33 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A question what became of a message that the platform took.
+
+    `reference` is the platform's own name of it; `accepted_at` when it took it.
+    """
+
+    delivery_id: UUID
+    reference: str | None
+    channel: Channel
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a question: the verdict on the call, and what the answer says of the message.
+
+    `message` None: nothing is known of it yet; `at`: when that happened, where the platform says;
+    `last`: nothing more will come.
+    """
+
+    verdict: Verdict
+    message: MessageState | None = None
+    at: datetime | None = None
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Idempotency:
     """Whether repeating an action is harmless: never (`none`), or while its key is remembered.
 
@@ -147,3 +175,6 @@ class Carrier(Protocol):
 
     async def erase(self, deletion: Deletion, *, budget: timedelta, now: datetime) -> Verdict:
         """Delete a person; `ok` also when the platform knows nobody by these names."""
+
+    async def inquire(self, inquiry: Inquiry, *, budget: timedelta, now: datetime) -> Heard:
+        """Ask what became of a message; changes nothing there, so it is safe to repeat."""

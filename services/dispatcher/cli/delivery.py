@@ -216,10 +216,17 @@ def _tell(found: dict[str, Any], *, json: bool) -> None:
     for name in ("id", "customer_id", "play", "action", "channel", "target", "state", "reason",
                  "attempts", "deadline", "message"):  # fmt: skip
         console.print(Text(f"{name:<12}{shown[name]}"), soft_wrap=True)
+    if shown["status_reason"] is not None:
+        asked, due = (_when(shown[name]) for name in ("status_asked_at", "status_due"))
+        line = f"asked {asked}, next {due}: {shown['status_reason']}"
+        console.print(Text(f"{'status':<12}{line}"), soft_wrap=True)
     for each in found["changes"]:
-        at = each["at"][:19].replace("T", " ")
-        line = f"{at}  {each['state']}: {each['reason']} (by {each['by']})"
+        line = f"{_when(each['at'])}  {each['state']}: {each['reason']} (by {each['by']})"
         console.print(Text(line), soft_wrap=True)
+
+
+def _when(at: str | None) -> str:
+    return "never" if at is None else at[:19].replace("T", " ")
 
 
 def _chosen(

@@ -16,6 +16,7 @@ from services.dispatcher.alerts import alert_store, week_store
 from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.ledger import ledger
 from services.dispatcher.plan import completed, draws
+from services.dispatcher.status import inquiries
 
 # Its answer may still come, and the deletion must not overtake it.
 _CALLS = text("""
@@ -119,6 +120,7 @@ async def empty_deliveries(
     await ledger.move(connection, after, by="erasure", now=now)
     await alert_store.forget(connection, ids)
     await week_store.forget(connection, ids)
+    await inquiries.forget(connection, ids)
     values = {"ids": sorted(ids), "reason": ERASED}
     await connection.execute(_DELIVERIES, values)
     await connection.execute(_CHANGES, values)

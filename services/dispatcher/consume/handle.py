@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -29,6 +28,9 @@ from services.dispatcher.ledger import ledger, store
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.shadow import foreign
+from services.dispatcher.status import inquiries
+from services.dispatcher.status.inquiry import ORDER
+from services.dispatcher.status.reporting import STAGES
 from shared.bus.consume import Received, Rejected
 from shared.database import away_as_dependency
 from shared.events.decisions import (
@@ -42,32 +44,21 @@ from shared.events.decisions import (
 from shared.events.envelope import Event
 from shared.events.outcomes import (
     ActionCompleted,
-    MessageBounced,
-    MessageDelivered,
-    MessageOpened,
     MessageReport,
     MessageSent,
     MessageState,
-    MessageUnsubscribed,
 )
 from shared.events.vocabulary import Identifier
 
 _log = structlog.get_logger(__name__)
 
-#: A later stage wins over an earlier one, in whatever order the reports come.
-_STAGES: Final[dict[type[MessageReport], MessageState]] = {
-    MessageSent: "sent",
-    MessageDelivered: "delivered",
-    MessageOpened: "opened",
-    MessageBounced: "bounced",
-    MessageUnsubscribed: "unsubscribed",
-}
 _REPORTED = text("""
     UPDATE deliveries d SET message = x.stage
     FROM unnest(CAST(:ids AS uuid[]), CAST(:stages AS text[])) AS x(id, stage)
     WHERE d.id = x.id
         AND array_position(CAST(:order AS text[]), d.message)
             < array_position(CAST(:order AS text[]), x.stage)
+    RETURNING d.id
 """)
 
 
@@ -193,7 +184,7 @@ class Handler:
             gone = await store.erased(connection, {delivery.customer_id for delivery in rows})
             rows = [delivery for delivery in rows if delivery.customer_id not in gone]
             ours = {delivery.id for delivery in rows}
-            for kind, stage in _STAGES.items():
+            for kind, stage in STAGES.items():
                 told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id in ours]
                 await self._report(connection, stage, [one for one in told if one])
             sent = [
@@ -222,9 +213,10 @@ class Handler:
         self, connection: AsyncConnection, stage: MessageState, ids: Sequence[UUID]
     ) -> None:
         if ids:
-            order = ["none", *_STAGES.values()]
-            values = {"ids": list(ids), "stages": [stage] * len(ids), "order": order}
-            await connection.execute(_REPORTED, values)
+            values = {"ids": list(ids), "stages": [stage] * len(ids), "order": list(ORDER)}
+            moved = (await connection.scalars(_REPORTED, values)).all()
+            # What we found out ourselves is known already, and moves nothing when it comes back.
+            await inquiries.told_otherwise(connection, moved)
 
     async def _weeks(self, told: Sequence[tuple[UUID, OwnerWeekCounted]]) -> None:
         """Have a notice for each owner's week that somebody is to read."""

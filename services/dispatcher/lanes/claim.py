@@ -5,6 +5,7 @@ replicas; its token makes every later write conditional. Leases run by the datab
 other times are the caller's. A claim waits for nobody: what is locked is left for the next round.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.dispatcher.alerts import alert_store, digest_store
 from services.dispatcher.alerts.alerting import CORRECTS, ready, saying
 from services.dispatcher.brakes import brakes, rate_store
-from services.dispatcher.brakes.rates import least
+from services.dispatcher.brakes.rates import Rate, least
 from services.dispatcher.calls.calls import Correction
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.gates.gates import gate
@@ -34,6 +35,7 @@ from services.dispatcher.ledger.desk import (
 from services.dispatcher.ledger.recipients import read_identifiers
 from services.dispatcher.ledger.store import recipient
 from services.dispatcher.slots.book import contact_of
+from services.dispatcher.status import inquiries
 
 # A claim must walk the partial index in order of `due` and stop at the limit, whatever the backlog.
 # The planner, which cannot know that nearly every row passes, would rather sort all of them (108 ms
@@ -99,12 +101,15 @@ _SENDING = text("""
 """)
 
 
-async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = True) -> Claim:
+async def claim(
+    desk: Desk, free: int, now: datetime, *, pushes_first: bool = True, questions: int = 0
+) -> Claim:
     """Take back lapsed leases, then take at most `free` calls, deletions first: they are few.
 
     No gate is asked for a deletion: it needs no fresh state, and no hour is too quiet for it.
     Whether pushes or deliveries are asked first should alternate: no backlog of one kind may
-    starve the other. (One customer's action always comes after her push.)
+    starve the other. (One customer's action always comes after her push.) At most `questions` what
+    became of messages come last, of what is left; none finds out whether a target works again.
     """
     brake = await brakes.read(desk, now)
     name = desk.rules.name
@@ -146,7 +151,26 @@ async def claim(desk: Desk, free: int, now: datetime, *, pushes_first: bool = Tr
             await rate_store.spend(connection, name, windows, found.calls - before)
             if found.seen == seen:
                 found = replace(found, left=True)
+    if brake.inquiries and not brake.hold.probing:
+        return await _claim_inquiries(desk, rates, found, min(questions, most - found.calls), now)
     return found
+
+
+async def _claim_inquiries(
+    desk: Desk, rates: Sequence[Rate], found: Claim, most: int, now: datetime
+) -> Claim:
+    """Add questions to a claim: nobody waits for their answers, so they never make it hurry."""
+    if most <= 0:
+        return found
+    async with desk.engine.begin() as connection:
+        name = desk.rules.name
+        windows = await rate_store.grant(connection, name, rates, "status", now)
+        granted = least(windows, most, now)
+        if granted == 0:
+            return found
+        asked = await inquiries.claim(connection, name, granted, desk.lease, now)
+        await rate_store.spend(connection, name, windows, len(asked))
+    return replace(found, inquiries=asked)
 
 
 async def _call(

@@ -19,6 +19,7 @@ from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger import deletions, ledger, pushes
 from services.dispatcher.ledger.deletion import DeletionNext
 from services.dispatcher.ledger.desk import ClaimedDeletion, ClaimedDelivery, ClaimedPush, Desk
+from services.dispatcher.status import inquiries
 
 _END = text("DELETE FROM calls WHERE token = ANY(CAST(:tokens AS uuid[])) RETURNING token")
 _LAPSED = text("""
@@ -67,6 +68,8 @@ async def finish(
         )
         after = [after for claimed, after in acted if claimed.token in ours]
         moved = await ledger.move(connection, after, by="lane", now=now)
+        begun = [one for one in after if one.id in moved]
+        await inquiries.begin(connection, desk.rules.name, desk.rules.status, begun, now)
         opened = await tallies.count(connection, desk.rules.name, desk.rules.breaker, heard, now)
         return Finished(seconds, moved, ours, opened)
 

@@ -30,6 +30,8 @@ from services.dispatcher.ledger.desk import (
     Desk,
 )
 from services.dispatcher.metrics import Metrics
+from services.dispatcher.status.inquiries import ClaimedInquiry
+from services.dispatcher.status.questions import Questions
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 
@@ -66,6 +68,7 @@ class Flights:
         self._spare = (desk.lease - around.budget).total_seconds()
         self._recorder = Recorder(desk, around.clock, self._spare)
         self._calls = 0
+        self._questions = Questions(desk, carrier, around.metrics)
         self.tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,6 +77,11 @@ class Flights:
         most = self._desk.rules.concurrency
         # What waits to be written must not grow without end when the database is slow.
         return min(most - self._calls, 2 * most - len(self.tasks))
+
+    @property
+    def free_for_questions(self) -> int:
+        """How many of these may be questions what became of messages: a quarter at any time."""
+        return max(1, self._desk.rules.concurrency // 4) - self._questions.asking
 
     def start(self, taken: Claim, began: float) -> None:
         """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
@@ -86,6 +94,8 @@ class Flights:
             self.tasks.add(asyncio.create_task(pushing(group, taken.probing, latest)))
         for delivery in taken.deliveries:
             self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
+        for inquiry in taken.inquiries:
+            self.tasks.add(asyncio.create_task(self._ask(inquiry, latest)))
 
     async def land(self) -> None:
         """Collect finished calls; what one raised is a bug and ends the process."""
@@ -235,6 +245,14 @@ class Flights:
             reason=after.reason,
         )
 
+    async def _ask(self, claimed: ClaimedInquiry, latest: float) -> None:
+        """Ask what became of a message. What the answer says of the target holds for questions."""
+        try:
+            if _too_late(latest) is None:
+                await self._questions.ask(claimed, self._around.budget, self._around.clock)
+        finally:
+            self._free_slot()
+
     async def _asked(
         self, late: Verdict | None, ask: Callable[[], Awaitable[Verdict]], probing: bool
     ) -> Verdict:
@@ -261,10 +279,13 @@ class Flights:
             await self._heed(said_of_target(verdicts), probing, self._around.clock())
             return verdicts
         finally:
-            # The lane is woken only if it may have left work for want of a slot.
-            if self._calls == self._desk.rules.concurrency:
-                self._around.bell.ring(self._target)
-            self._calls -= 1
+            self._free_slot()
+
+    def _free_slot(self) -> None:
+        # The lane is woken only if it may have left work for want of a slot.
+        if self._calls == self._desk.rules.concurrency:
+            self._around.bell.ring(self._target)
+        self._calls -= 1
 
     async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
         """Do what an answer says about the whole target; at worst the next answer says it again."""

@@ -78,12 +78,17 @@ class Lane:
         with away_as_dependency():
             self._pushes_first = not self._pushes_first
             began = asyncio.get_running_loop().time()
-            taken = await claim(self._desk, free, now, pushes_first=self._pushes_first)
+            taken = await claim(
+                self._desk,
+                free,
+                now,
+                pushes_first=self._pushes_first,
+                questions=self.flights.free_for_questions,
+            )
         self._tell(taken)
         self.flights.start(taken, began)
         self._pause_s = rest_after(taken, now)
-        began_calls = taken.deletions or taken.pushes or taken.deliveries
-        return bool(began_calls or taken.turned or taken.put_off or taken.lost)
+        return bool(taken.calls or taken.turned or taken.put_off or taken.lost)
 
     async def settle(self) -> None:
         """Wait for every call in flight (for tests and the end)."""

@@ -19,6 +19,7 @@ from services.dispatcher.gates.gates import expired
 from services.dispatcher.lanes.finish import take_back
 from services.dispatcher.ledger import deletions, ledger
 from services.dispatcher.shadow import foreign
+from services.dispatcher.status import inquiries
 from shared.database import away_as_dependency
 
 REASON: Final = "its target is not configured: add it to targets.yaml, or enable it there"
@@ -55,6 +56,7 @@ async def sweep(engine: AsyncEngine, targets: Collection[str], now: datetime) ->
         async with engine.begin() as connection:
             await deletions.give_up(connection, now)
             await foreign.prune(connection, now)
+            await inquiries.prune(connection, now)
             rows = await connection.execute(_FORGOTTEN, values)
             after = [_told(ledger.delivery(row), now) for row in rows]
             await ledger.move(connection, after, by="sweep", now=now)

@@ -11,6 +11,7 @@ from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.ledger.pushes import Wanted
 from services.dispatcher.ledger.recipients import State
 from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.status.inquiries import ClaimedInquiry
 from shared.events.vocabulary import Identifier
 
 
@@ -72,6 +73,7 @@ class Claim:
     deletions: tuple[ClaimedDeletion, ...] = ()
     pushes: tuple[tuple[ClaimedPush, ...], ...] = ()
     deliveries: tuple[ClaimedDelivery, ...] = ()
+    inquiries: tuple[ClaimedInquiry, ...] = ()
     turned: tuple[Delivery, ...] = ()
     put_off: int = 0
     lost: tuple[Delivery, ...] = ()
@@ -88,4 +90,5 @@ class Claim:
     @property
     def calls(self) -> int:
         """How many calls it begins."""
-        return len(self.deletions) + len(self.pushes) + len(self.deliveries)
+        sent = len(self.deletions) + len(self.pushes) + len(self.deliveries)
+        return sent + len(self.inquiries)

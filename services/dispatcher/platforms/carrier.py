@@ -7,7 +7,7 @@ how long.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,9 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_ra
 from services.dispatcher.calls.calls import (
     ActionCall,
     Deletion,
+    Heard,
     Idempotency,
+    Inquiry,
     Partly,
     ProfilePush,
     Verdict,
@@ -31,11 +33,20 @@ from services.dispatcher.platforms.deals import (
     action_deal,
     erase_deal,
     push_deal,
+    status_deal,
 )
-from services.dispatcher.platforms.exchange import Asked, SignIn, Told, ask_once, exchange
+from services.dispatcher.platforms.exchange import (
+    Asked,
+    SignIn,
+    Told,
+    ask_once,
+    ask_status,
+    exchange,
+)
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Operation, Step
 from services.dispatcher.platforms.signin import Tokens
+from services.dispatcher.platforms.status import read
 from services.dispatcher.platforms.together import (
     OF_A_CUSTOMER,
     Member,
@@ -165,8 +176,24 @@ class PlatformCarrier:
             keyed=True,
             message_id="preflight",
         )
+        return await self._hear(ask_once(self._account, deal, at=self._clock()), budget)
+
+    async def inquire(self, inquiry: Inquiry, *, budget: timedelta, now: datetime) -> Heard:
+        """Ask once what became of a message: whoever does not answer is asked another time."""
+        deal = status_deal(self._account, inquiry, now=now)
+        if isinstance(deal, Verdict):
+            return Heard(deal)
+        answer = await self._hear(ask_status(self._account, deal, at=self._clock()), budget)
+        status = self._account.preset.status
+        if isinstance(answer, Verdict) or status is None:
+            return Heard(answer if isinstance(answer, Verdict) else Verdict("reject", "not asked"))
+        return read(status, inquiry, answer, now)
+
+    async def _hear(
+        self, flow: Generator[Asked, Told, httpx.Response | Verdict], budget: timedelta
+    ) -> httpx.Response | Verdict:
+        """Drive a conversation that is only listened to."""
         until = asyncio.get_running_loop().time() + budget.total_seconds()
-        flow = ask_once(self._account, deal, at=self._clock())
         try:
             asked = next(flow)
             while True:

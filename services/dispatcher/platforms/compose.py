@@ -3,6 +3,7 @@
 Raises `Unrenderable` for a value that cannot stand where it would have to.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from services.dispatcher.platforms.signing import signature_headers
 
 USER_AGENT = "nps-connector"
 FORM = "application/x-www-form-urlencoded"
+_RELATIVE = re.compile(r"[\w@-][\w@.~=-]*(/[\w@.~=-]+)+", re.ASCII)
 
 
 def write_request(
@@ -73,7 +75,15 @@ def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:
         # A receiver's own URL is kept to the letter, a last slash included.
         base = own.rstrip("/") if path else own
         return httpx.URL(f"{base}{path}{'?' + query if query else ''}")
-    return same_origin(account.base_url, names.get(template.url))
+    return same_origin(account.base_url, _below(account.base_url, names.get(template.url)))
+
+
+def _below(base_url: str, link: object) -> object:
+    """Complete a link that a platform gives without its own address, as a path below the base."""
+    # A colon or a slash at its head would make it an address, or a path from the root.
+    if not isinstance(link, str) or not _RELATIVE.fullmatch(link) or ".." in link.split("/"):
+        return link
+    return f"{base_url.rstrip('/')}/{link}"
 
 
 def same_origin(base_url: str, link: object) -> httpx.URL:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.dispatcher.calls.calls import ActionCall, Deletion, ProfilePush, Verdict
+from services.dispatcher.calls.calls import ActionCall, Deletion, Inquiry, ProfilePush, Verdict
+from services.dispatcher.platforms import render
 from services.dispatcher.platforms.fields import Written, in_message, listed, moment, written
-from services.dispatcher.platforms.operation import Operation
+from services.dispatcher.platforms.operation import Operation, Step
 from services.dispatcher.platforms.preset import Formats, Preset
+from services.dispatcher.platforms.status import STEP
 from services.dispatcher.platforms.words import Voice, person, text, title
 from shared.events.vocabulary import Channel, Identifier, Value
 from shared.times import iso
@@ -163,6 +165,31 @@ def action_deal(
         message_id=delivery,
         channel=call.channel,
         contact_class=call.contact_class,
+    )
+
+
+def status_deal(account: Account, inquiry: Inquiry, *, now: datetime) -> Deal | Verdict:
+    """Put a question what became of a message into the names that its request uses."""
+    status = account.preset.status
+    if status is None:
+        return Verdict("reject", "this platform cannot be asked what became of a message")
+    delivery = str(inquiry.delivery_id)
+    asked = {status.request.url} | render.names(status.request.templates)
+    if "reference" in asked and not inquiry.reference:
+        return Verdict("reject", "the platform gave no name to ask by")
+    return Deal(
+        operation=Operation(success="ok", steps=(Step(id=STEP, request=status.request),)),
+        names={
+            **account.vars,
+            "reference": inquiry.reference,
+            "delivery_id": delivery,
+            "delivery_hex": inquiry.delivery_id.hex,
+            "message_id": delivery,
+            "sent_at": iso(now),
+        },
+        acts=False,
+        keyed=True,
+        message_id=delivery,
     )
 
 

@@ -74,6 +74,29 @@ def ask_once(
     return told if isinstance(told, Verdict) else Verdict("reject", ruling.reason)
 
 
+def ask_status(
+    account: Account, deal: Deal, *, at: datetime
+) -> Generator[Asked, Told, httpx.Response | Verdict]:
+    """Ask what became of a message: the good answer, or the verdict without one.
+
+    That the platform knows nothing of it, not yet or no more, is no failure of the call.
+    """
+    step = deal.operation.steps[0]
+    try:
+        heard = yield from _ask(account, deal, step, dict(deal.names), at)
+    except Unrenderable as error:
+        return Verdict("reject", str(error))
+    if isinstance(heard, Verdict):
+        return heard
+    ruling, response = heard
+    if response is not None:
+        return response
+    if ruling.outcome == "not_found":
+        return Verdict("ok", ruling.reason)
+    told = _detour(step, ruling, set())
+    return told if isinstance(told, Verdict) else Verdict("reject", ruling.reason)
+
+
 def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
     names = dict(deal.names)
     done: set[tuple[str, str]] = set()

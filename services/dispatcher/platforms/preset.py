@@ -22,6 +22,7 @@ from services.dispatcher.platforms.auth import (
 )
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Batch, Operation
+from services.dispatcher.platforms.status import STATUS, STEP, Status
 from services.dispatcher.platforms.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
 from shared.settings import Strict, load_yaml, misplaced
@@ -109,6 +110,9 @@ class Preset(Strict):
     erase: Operation | None = Field(
         None, description="deletes what is kept of a person; null: to be asked there by hand"
     )
+    status: Status | None = Field(
+        None, description="asks what became of a message; null: it cannot be asked"
+    )
     preflight: tuple[Inspection, ...] = Field(
         (), description="what must be there before anything is sent, and how to look"
     )
@@ -146,6 +150,7 @@ class Preset(Strict):
                 if request.url is not None and request.url not in extracted:
                     raise ValueError(f"{label}.{step.id}: url is the name of an extracted link")
         steps = {step.id for _, operation, _ in operations for step in operation.steps}
+        steps |= {STEP} if self.status is not None else set()
         steps |= {inspection.id for inspection in self.preflight}
         for rule in self.classify:
             if not steps.issuperset(rule.steps):
@@ -167,6 +172,16 @@ class Preset(Strict):
         return self
 
     @model_validator(mode="after")
+    def _status_is_of_actions(self) -> "Preset":
+        if self.status is not None:
+            if self.act is None:
+                raise ValueError("status: is asked of what `act` did")
+            token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
+            templates = [self.headers, self.status.request.templates]
+            _known(STEP, templates, frozenset(self.vars) | STATUS | token)
+        return self
+
+    @model_validator(mode="after")
     def _batches_are_of_pushes(self) -> "Preset":
         token = {"token"} if isinstance(self.auth, ClientCredentials) else frozenset[str]()
         for label in ("push_profile", "act", "update", "erase"):
@@ -181,6 +196,7 @@ class Preset(Strict):
         own = (self.push_profile, self.act, self.update, self.erase)
         operations = [operation for operation in own if operation is not None]
         requests = [step.request for operation in operations for step in operation.steps]
+        requests += [] if self.status is None else [self.status.request]
         requests += [inspection.request for inspection in self.preflight]
         addresses = [self.base_url, *(one.base_url for one in requests if one.base_url)]
         if isinstance(self.auth, ClientCredentials):

@@ -30,6 +30,7 @@ from services.dispatcher.platforms.rehearse import HIDDEN, Marks
 from services.dispatcher.platforms.signing import webhook_key
 from services.dispatcher.platforms.wired import Wired, wired_names
 from services.dispatcher.platforms.words import Voice
+from services.dispatcher.status.inquiry import OVER, StatusRule
 from services.dispatcher.targets.alert_settings import AlertSettings
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
@@ -56,6 +57,15 @@ class Breaker(Strict):
     least: int = Field(10, ge=1, le=10_000, description="of so many calls at least")
     over_s: int = Field(300, ge=30, le=3600, description="in so many seconds")
     probe_s: int = Field(30, ge=1, le=3600, description="how often one call tries again")
+
+
+class StatusSettings(Strict):
+    """Whether and for how long a platform is asked what became of messages, where it can be."""
+
+    ask: bool = Field(True, description="false: its web-hooks tell, or nobody wants to know")
+    over_h: float = Field(
+        OVER / timedelta(hours=1), ge=1, le=720, description="hours after the sending"
+    )
 
 
 class TargetSettings(Strict):
@@ -89,6 +99,9 @@ class TargetSettings(Strict):
         None, ge=1, le=1000, description="pushes in one request, 1: each alone; else preset's"
     )
     breaker: Breaker = Field(default_factory=Breaker, description="when it is left alone")
+    status: StatusSettings | None = Field(
+        None, description="how it is asked what became of messages; null: the defaults"
+    )
     idempotency: Literal["preset", "none"] = Field(
         "preset", description="none: this account does not recognise a repeated key"
     )
@@ -148,6 +161,7 @@ def check_names(preset: Preset | Wired, settings: TargetSettings) -> None:
         if not fullmatch(r"[A-Za-z0-9_-]{1,100}", event):
             raise ConfigError(f"events.{action}: letters, digits, - and _ only")
     batch_of(preset, settings)
+    status_of(preset, settings)
 
 
 def batch_of(preset: Preset | Wired, settings: TargetSettings) -> int:
@@ -157,6 +171,16 @@ def batch_of(preset: Preset | Wired, settings: TargetSettings) -> int:
     if settings.batch is not None and settings.batch > most:
         raise ConfigError(f"batch: this platform takes {most} in one request at most")
     return settings.batch or most
+
+
+def status_of(preset: Preset | Wired, settings: TargetSettings) -> StatusRule | None:
+    """Tell how a target is asked what became of messages. Raises `ConfigError`."""
+    if not isinstance(preset, Preset) or preset.status is None:
+        if settings.status is not None and settings.status.ask:
+            raise ConfigError("status: this platform cannot be asked: remove it")
+        return None
+    chosen = settings.status or StatusSettings()
+    return StatusRule(timedelta(hours=chosen.over_h)) if chosen.ask else None
 
 
 def alerts_of(preset: Preset | Wired, settings: TargetSettings) -> AlertSettings | None:

@@ -23,6 +23,7 @@ from services.dispatcher.targets.settings import (
     make_account,
     names_of,
 )
+from shared.events.outcomes import MessageState
 from shared.events.vocabulary import Channel, ContactClass
 from shared.settings import Secrets
 from tests.builders.platforms import NOW, Fake, Waits
@@ -44,6 +45,18 @@ class Error:
     answer: httpx.Response
     outcome: Outcome
     wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of what a platform may say of a message, and how that is understood."""
+
+    id: str
+    answer: httpx.Response
+    message: MessageState | None
+    last: bool = False
+    outcome: Outcome = "ok"
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,10 @@ class Case:
     knows_our_id: bool = False
     told: frozenset[Outcome] = frozenset({"disable_target", "reject", "throttle"})
     errors: tuple[Error, ...] = field(default=())
+    #: A part of the path of the call that asks what became of a message (empty: none can be
+    #: asked), and what may be answered to it.
+    asking: str = ""
+    said: tuple[Said, ...] = field(default=())
 
 
 def cases() -> tuple[Case, ...]:

@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.builders.fakes import Case, Error
+from tests.builders.fakes import Case, Error, Said
 from tests.builders.platforms import ENVIRON, FakeAdobe
 
 _EVENT, _PROFILE, _FIND = "/EVT", "/profileAndServicesExt/profile", "/byEmail"
@@ -18,6 +18,10 @@ def fake() -> FakeAdobe:
 
 def _error(status: int, code: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"error_code": code, "message": "no"}, headers=headers)
+
+
+def _event(status: str) -> httpx.Response:
+    return httpx.Response(200, json={"PKey": "@evt-1", "status": status})
 
 
 CASE = Case(
@@ -59,5 +63,22 @@ CASE = Case(
         Error("consent unheard", "act", _FIND, httpx.Response(504), "retry"),
         Error("gateway unheard", "act", _EVENT, httpx.Response(502), "in_doubt"),
         Error("outage", "erase", _FIND, httpx.Response(503), "retry"),
+    ),
+    asking=_EVENT,
+    said=(
+        Said("waits", _event("pending"), None),
+        Said("is made", _event("processing"), None),
+        Said("is held", _event("paused"), None),
+        Said("went out", _event("processed"), "sent", last=True),
+        Said("left out", _event("ignored"), "failed", last=True),
+        Said("not delivered", _event("deliveryFailed"), "failed", last=True),
+        Said("not routed", _event("routingFailed"), "failed", last=True),
+        Said("not enriched", _event("targetingFailed"), "failed", last=True),
+        Said("too late", _event("tooOld"), "failed", last=True),
+        Said("gone", httpx.Response(404), None),
+        Said("no product profile", _error(403, "403023"), None, outcome="disable_target"),
+        Said("too fast", _error(429, "429050"), None, outcome="throttle"),
+        Said("bad key", httpx.Response(500, text="XTK-170036 x"), None, outcome="reject"),
+        Said("outage", httpx.Response(503), None, outcome="retry"),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.builders.fakes import Case, Error
+from tests.builders.fakes import Case, Error, Said
 from tests.builders.platforms import Fake
 
 KEY = "made-up-brevo-key"
@@ -28,7 +28,9 @@ class FakeBrevo(Fake):
         if request.headers.get("api-key") != KEY:
             return httpx.Response(401, json={"code": "unauthorized", "message": "Key not found"})
         path = request.url.path.removeprefix("/v3")
-        if request.method == "GET" and path.startswith("/contacts/"):
+        if path == "/smtp/statistics/events":
+            return self._events(request.url.params["messageId"])
+        if request.method == "GET":
             return self._shown(path.removeprefix("/contacts/"))
         if request.method == "DELETE":
             known = self.contacts.pop(path.removeprefix("/contacts/"), None)
@@ -36,9 +38,7 @@ class FakeBrevo(Fake):
         body = json.loads(request.content)
         if path == "/contacts":
             return self._upsert(body)
-        if path == "/smtp/email":
-            return self._email(body)
-        return httpx.Response(404, json={"code": "not_found"})
+        return self._email(body)
 
     def _shown(self, email: str) -> httpx.Response:
         contact = self.contacts.get(email)
@@ -65,6 +65,10 @@ class FakeBrevo(Fake):
         self.sent += 1
         return httpx.Response(201, json={"messageId": f"<{key}@brevo.example>"})
 
+    def _events(self, message: str) -> httpx.Response:
+        known = message.removeprefix("<").removesuffix("@brevo.example>") in self.keys
+        return events("requests") if known else httpx.Response(200, json={})
+
     def consent(self) -> Any:
         return copy.deepcopy(
             {
@@ -83,6 +87,21 @@ class FakeBrevo(Fake):
 
 def _error(status: int, code: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"code": code, "message": "no"}, headers=headers)
+
+
+def events(*words: str) -> httpx.Response:
+    """List what happened to an e-mail, the newest first, a minute apart."""
+    said = [
+        {
+            "email": "jane@example.com",
+            "date": f"2026-11-21T20:{59 - place:02}:00.000+00:00",
+            "messageId": "<1@brevo.example>",
+            "event": word,
+            "tag": "",
+        }
+        for place, word in enumerate(words)
+    ]
+    return httpx.Response(200, json={"events": said})
 
 
 CASE = Case(
@@ -120,5 +139,26 @@ CASE = Case(
             wait=7,
         ),
         Error("outage", "push", "/contacts", httpx.Response(500), "retry"),
+    ),
+    asking="/smtp/statistics/events",
+    said=(
+        Said("nothing yet", httpx.Response(200, json={"events": []}), None),
+        Said("taken", events("requests"), "sent"),
+        Said("put off", events("deferred", "softBounces", "requests"), "sent"),
+        Said("arrived", events("delivered", "requests"), "delivered"),
+        Said("opened by a machine", events("loadedByProxy", "delivered"), "delivered"),
+        Said("opened", events("delivered", "opened", "requests"), "opened"),
+        Said("clicked", events("clicks", "delivered", "requests"), "opened"),
+        Said("bounced", events("hardBounces", "requests"), "bounced", last=True),
+        Said("no such address", events("invalid"), "bounced", last=True),
+        Said("not tried", events("blocked", "requests"), "failed", last=True),
+        Said("an error", events("error", "requests"), "failed", last=True),
+        Said("a complaint", events("spam", "opened", "delivered"), "unsubscribed", last=True),
+        Said("left", events("unsubscribed", "delivered"), "unsubscribed", last=True),
+        Said("bad key", _error(401, "unauthorized"), None, outcome="disable_target"),
+        Said("no permission", _error(403, "permission_denied"), None, outcome="disable_target"),
+        Said("too often", _error(429, "too_many_requests"), None, outcome="throttle"),
+        Said("not understood", _error(400, "invalid_parameter"), None, outcome="reject"),
+        Said("outage", httpx.Response(502), None, outcome="retry"),
     ),
 )

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 
-from tests.builders.fakes import Case, Error
+from tests.builders.fakes import Case, Error, Said
 from tests.builders.platforms import Fake
 
 KEY = "made-up-app-key"
-_SEND, _PEOPLE = "/v1/send/email", "/v1/customers/"
+_SEND, _PEOPLE, _MESSAGE = "/v1/send/email", "/v1/customers/", "/v1/messages/"
 
 
 class FakeCustomerIoEmail(Fake):
@@ -27,6 +27,10 @@ class FakeCustomerIoEmail(Fake):
             return failed(401)
         if request.url.path == _SEND:
             return self._send(json.loads(request.content))
+        if request.url.path.startswith(_MESSAGE):
+            number = request.url.path.removeprefix(f"{_MESSAGE}RAEC")
+            known = number.isdecimal() and int(number) <= len(self.sent)
+            return message(sent=1795291201) if known else failed(404)
         email = request.url.path.removeprefix(_PEOPLE).removesuffix("/attributes")
         if email not in self.people:
             return failed(404)
@@ -56,6 +60,11 @@ def failed(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"meta": {"error": "no"}}, headers=headers)
 
 
+def message(**metrics: int) -> httpx.Response:
+    """Show a message with the moments of what happened to it."""
+    return httpx.Response(200, json={"message": {"id": "RAEC1", "metrics": metrics}})
+
+
 CASE = Case(
     preset="customerio_email",
     settings={
@@ -80,5 +89,23 @@ CASE = Case(
         Error("cannot be reached", "act", _SEND, httpx.Response(522), "retry"),
         Error("asked and not answered", "act", _SEND, httpx.Response(524), "in_doubt"),
         Error("outage", "act", _SEND, failed(500), "retry"),
+    ),
+    asking=_MESSAGE,
+    said=(
+        Said("nothing yet", message(), None),
+        Said("sent", message(sent=1), "sent"),
+        Said("arrived", message(sent=1, delivered=2), "delivered"),
+        Said("opened", message(sent=1, delivered=2, opened=3), "opened"),
+        Said("clicked", message(sent=1, delivered=2, clicked=3), "opened"),
+        Said("failed", message(failed=1), "failed", last=True),
+        Said("not tried", message(dropped=1), "failed", last=True),
+        Said("cannot be", message(undeliverable=1), "failed", last=True),
+        Said("bounced", message(sent=1, bounced=2), "bounced", last=True),
+        Said("a complaint", message(delivered=2, spammed=3), "unsubscribed", last=True),
+        Said("left", message(delivered=2, unsubscribed=3), "unsubscribed", last=True),
+        Said("no such message", failed(404), None),
+        Said("bad key", failed(401), None, outcome="disable_target"),
+        Said("too fast", failed(429), None, outcome="throttle"),
+        Said("outage", failed(500), None, outcome="retry"),
     ),
 )
