@@ -8,7 +8,8 @@ import pytest
 
 from services.dispatcher.calls.calls import Verdict
 from tests.builders import platforms
-from tests.builders.platforms import NOW, TARGETS, Fake, Waits, carrier, fake_for
+from tests.builders.fakes import fake_of
+from tests.builders.platforms import NOW, TARGETS, Fake, Waits, carrier
 
 BUDGET = timedelta(seconds=20)
 every_target = pytest.mark.parametrize("target", TARGETS)
@@ -45,7 +46,7 @@ async def test_an_action_that_was_lost_is_in_doubt_only_without_a_key(
 
     A target may say that its account recognises no key, whatever the preset says.
     """
-    fake = fake_for(target)
+    fake = fake_of(target)
     fake.then(TRIGGER[target], lost)
     verdict = await act(target, fake)
     expected = ("in_doubt", 1) if target in UNKEYED else ("accepted", 2)
@@ -56,7 +57,7 @@ async def test_an_action_that_was_lost_is_in_doubt_only_without_a_key(
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"\xff", b"[1]", b'{"href": ["x"]}'])
 async def test_a_success_that_cannot_be_read_is_still_a_success(target: str, answer: bytes) -> None:
     """The platform took it; an answer without sense is no reason to do it again."""
-    fake = fake_for(target)
+    fake = fake_of(target)
     fake.then(TRIGGER[target], httpx.Response(200, content=answer))
     assert (await act(target, fake)).outcome == "accepted"
     assert len(triggers(target, fake)) == 1
@@ -65,7 +66,7 @@ async def test_a_success_that_cannot_be_read_is_still_a_success(target: str, ans
 @every_target
 async def test_a_nul_stays_in_its_value(target: str) -> None:
     """JSON can say NUL; whether the platform keeps it is its own business."""
-    fake = fake_for(target)
+    fake = fake_of(target)
     said = "a\x00b"
     assert (await act(target, fake, context={"signed_by": said})).outcome == "accepted"
     (call,) = triggers(target, fake)

@@ -8,14 +8,14 @@ import pytest
 from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.preset import load_preset
 from tests.builders import platforms
+from tests.builders.fakes import fake_of
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
 from tests.builders.platforms import (
     NOW,
     TARGETS,
     Fake,
-    FakeAdobe,
     Waits,
     carrier,
-    fake_for,
     person,
 )
 
@@ -53,7 +53,7 @@ async def test_a_passing_fault_is_tried_again_as_harmless(
     target: str, fault: httpx.Response | httpx.TransportError
 ) -> None:
     """An unanswered deletion is no doubt to be settled by a person: it is repeated."""
-    fake = fake_for(target)
+    fake = fake_of(target)
     fake.then("/", fault)
     waits = Waits()
     first = await carrier(target, fake, waits=waits).erase(

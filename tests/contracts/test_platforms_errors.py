@@ -7,7 +7,8 @@ import pytest
 
 from services.dispatcher.calls.calls import Outcome
 from tests.builders import platforms
-from tests.builders.platforms import NOW, FakeAdobe, Waits, carrier
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
+from tests.builders.platforms import NOW, Waits, carrier
 
 BUDGET = timedelta(seconds=20)
 OOPS = "Oops. Something went wrong. Check your URI and try again."

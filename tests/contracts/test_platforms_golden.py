@@ -10,7 +10,9 @@ import pytest
 from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from tests.builders import platforms
-from tests.builders.platforms import NOW, FakeAdobe, FakeReceiver, carrier
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
+from tests.builders.fakes.webhook import FakeReceiver
+from tests.builders.platforms import NOW, carrier
 
 GOLDEN = Path(__file__).parent / "platforms"
 BUDGET = timedelta(seconds=20)

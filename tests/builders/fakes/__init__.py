@@ -26,7 +26,7 @@ from services.dispatcher.targets.settings import (
 from shared.events.outcomes import MessageState
 from shared.events.vocabulary import Channel, ContactClass
 from shared.settings import Secrets
-from tests.builders.platforms import NOW, Fake, Waits
+from tests.builders.platforms import NOW, Fake, Waits, shipped
 
 #: What the suite asks of a target.
 Asked = Literal["push", "act", "erase"]
@@ -105,6 +105,12 @@ def cases() -> tuple[Case, ...]:
 
 def _modules() -> list[pkgutil.ModuleInfo]:
     return sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
+
+
+def fake_of(target: str) -> Fake:
+    """Make the fake of one of `platforms.TARGETS`."""
+    preset = shipped(target).preset
+    return next(case.fake() for case in cases() if case.preset == preset)
 
 
 def carrier_of(

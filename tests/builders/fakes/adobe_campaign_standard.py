@@ -1,11 +1,101 @@
 """Campaign Standard as documented; its whole table of errors is in `test_platforms_errors`."""
 
+import copy
+import json
+from typing import Any
+
 import httpx
 
 from tests.builders.fakes import Case, Error, Said
-from tests.builders.platforms import ENVIRON, FakeAdobe
+from tests.builders.platforms import ENVIRON, Fake
 
 _EVENT, _PROFILE, _FIND = "/EVT", "/profileAndServicesExt/profile", "/byEmail"
+
+
+class FakeAdobe(Fake):
+    """Adobe IMS and Campaign Standard with a few profiles."""
+
+    base = "https://mc.adobe.io/example-mkt-stage/campaign"
+
+    def __init__(self, *profiles: dict[str, Any]) -> None:
+        super().__init__()
+        self.tokens = 0
+        self.profiles: dict[str, dict[str, Any]] = {}
+        self.events: list[dict[str, Any]] = []
+        for profile in profiles:
+            self.add(profile)
+
+    def add(self, profile: dict[str, Any]) -> dict[str, Any]:
+        """Keep a profile; it agrees to everything unless it says otherwise."""
+        key = f"@pkey-{len(self.profiles) + 1}"
+        opt_outs = dict.fromkeys(
+            ("blackList", "blackListEmail", "blackListMobile", "blackListPhone"), False
+        )
+        kept = {**opt_outs, **profile, "PKey": key, "href": f"{self.base}{_PROFILE}/{key}"}
+        self.profiles[key] = kept
+        return kept
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/example-mkt-stage/campaign")
+        if request.url.host == "ims-na1.adobelogin.com":
+            self.tokens += 1
+            token = f"token-{self.tokens}"
+            return httpx.Response(
+                200, json={"access_token": token, "token_type": "bearer", "expires_in": 86399}
+            )
+        if request.headers["Authorization"] != f"Bearer token-{self.tokens}":
+            return httpx.Response(401, json={"error_code": "401013", "message": "not valid"})
+        if path.startswith("/mcexample-mkt-stage/") and request.method == "GET":
+            named = path.rpartition("/@evt-")[2]
+            known = named.isdecimal() and int(named) <= len(self.events)
+            shown = {"PKey": f"@evt-{named}", "status": "processed"}
+            return httpx.Response(200, json=shown) if known else httpx.Response(404)
+        if path.startswith("/mcexample-mkt-stage/"):
+            event = json.loads(request.content)
+            self.events.append(event)
+            number = len(self.events)
+            return httpx.Response(
+                200,
+                json={
+                    "PKey": f"@evt-{number}",
+                    "status": "pending",
+                    "href": f"{path[1:]}/@evt-{number}",
+                },
+            )
+        return self._profile_call(request, path)
+
+    def _profile_call(self, request: httpx.Request, path: str) -> httpx.Response:
+        if path == f"{_PROFILE}/byEmail":
+            # By prefix and without regard to case, the laxest that was documented anywhere.
+            asked = request.url.params["email"].lower()
+            found = [p for p in self.profiles.values() if p["email"].lower().startswith(asked)]
+            return httpx.Response(200, json={"content": found})
+        if request.method == "DELETE":
+            gone = self.profiles.pop(path.removeprefix(f"{_PROFILE}/"), None)
+            return httpx.Response(404 if gone is None else 200)
+        body = json.loads(request.content)
+        if path == _PROFILE:
+            return httpx.Response(201, json=self.add(body))
+        profile = self.profiles.get(path.removeprefix(f"{_PROFILE}/"))
+        if profile is None:
+            return httpx.Response(500, text="attribute unknown XTK-170036 Unable to parse")
+        profile.update(body)
+        return httpx.Response(200, json={"PKey": profile["PKey"], "href": profile["href"]})
+
+    def consent(self) -> Any:
+        return copy.deepcopy(
+            [
+                {k: v for k, v in p.items() if k.startswith("blackList")}
+                for p in self.profiles.values()
+            ]
+        )
+
+    def known(self) -> set[str]:
+        return {profile["email"] for profile in self.profiles.values()}
+
+    @property
+    def effects(self) -> int:
+        return len(self.events)
 
 
 def fake() -> FakeAdobe:

@@ -3,7 +3,7 @@
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import FakeReceiver
+from tests.builders.fakes.webhook import FakeReceiver
 
 CASE = Case(
     preset="sandbox",

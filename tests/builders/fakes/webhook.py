@@ -1,11 +1,76 @@
 """A receiver of Standard Webhooks: it knows repeats by `webhook-id`, and never refuses for good."""
 
+import json
+from typing import Any
+
 import httpx
 
 from tests.builders.fakes import Case, Error
-from tests.builders.platforms import SECRET, SECRET_BEFORE, FakeReceiver
+from tests.builders.platforms import SECRET, SECRET_BEFORE, Fake
 
 _POST = "/nps"
+
+
+class FakeReceiver(Fake):
+    """A webhook receiver or the sandbox: keeps bodies, forgets repeats it is told of by key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.profiles: dict[str, dict[str, Any]] = {
+            "jane@example.com": {"opted_out": False},
+            "joe@example.com": {"opted_out": True},
+        }
+        self.keys: set[str] = set()
+        self.sent = 0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        data = body.get("data", body)
+        if body.get("type") == "customer.erased" or request.url.path.endswith("/erasures"):
+            self.profiles.pop(_address(data) or "", None)
+            return httpx.Response(200)
+        if request.url.path.endswith("/profiles/batch"):
+            refused = [
+                {"index": place}
+                for place, profile in enumerate(body["profiles"])
+                if not self._write(profile)
+            ]
+            return httpx.Response(200, json={"errors": refused})
+        if "delivery_id" not in data:
+            return httpx.Response(200 if self._write(data) else 422)
+        key = request.headers.get("webhook-id") or request.headers.get("Idempotency-Key")
+        if key in self.keys:
+            return httpx.Response(200, json={"repeat": True})
+        if key:
+            self.keys.add(key)
+        self.sent += 1
+        return httpx.Response(202)
+
+    def _write(self, profile: dict[str, Any]) -> bool:
+        if profile["attributes"].get("first_name") == self.poison:
+            return False
+        # Whoever has no address here is known by the sender's own id.
+        email = _address(profile)
+        if email:
+            self.profiles.setdefault(email, {}).update(profile["attributes"])
+        return True
+
+    def consent(self) -> Any:
+        return {e: p["opted_out"] for e, p in self.profiles.items() if "opted_out" in p}
+
+    def known(self) -> set[str]:
+        return set(self.profiles)
+
+    @property
+    def effects(self) -> int:
+        return self.sent
+
+
+def _address(said: dict[str, Any]) -> str | None:
+    customer = said["customer"]
+    email: str | None = customer.get("email") if isinstance(customer, dict) else said.get("email")
+    return email
+
 
 CASE = Case(
     preset="webhook",

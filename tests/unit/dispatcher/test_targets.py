@@ -12,7 +12,8 @@ from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Secrets
 from tests.builders.fakes import cases
-from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS, FakeAdobe
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
+from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS
 
 
 async def opened(path: Path, environ: dict[str, str] | None = None) -> Targets:

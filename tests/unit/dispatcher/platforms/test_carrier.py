@@ -9,7 +9,9 @@ import pytest
 from services.dispatcher.calls.calls import Carrier
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from tests.builders import platforms
-from tests.builders.platforms import NOW, FakeAdobe, FakeReceiver, Waits, carrier
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
+from tests.builders.fakes.webhook import FakeReceiver
+from tests.builders.platforms import NOW, Waits, carrier
 
 BUDGET = timedelta(seconds=20)
 

@@ -12,6 +12,7 @@ from services.dispatcher.targets.tryout import show
 from shared.settings import Secrets
 from tests.builders import platforms
 from tests.builders.fakes import Case, cases
+from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
 from tests.builders.platforms import NOW, person
 
 CASES = cases()
@@ -80,9 +81,7 @@ def test_what_comes_with_an_answer_is_named() -> None:
         "vars": {"org": "example", "client_id": "env:NPS_A", "client_secret": "env:NPS_B"},
         "attributes": {"nps_score": "cusNpsScore"},
     }
-    case = Case(
-        preset="adobe_campaign_standard", settings=adobe, environ={}, fake=platforms.FakeAdobe
-    )
+    case = Case(preset="adobe_campaign_standard", settings=adobe, environ={}, fake=FakeAdobe)
     sign_in, find, create, update = shown(case, platforms.push(identifiers=JANE))
 
     assert sign_in.body.startswith(
