@@ -1,14 +1,16 @@
 """A segmenter and a dispatcher on one real database, with the shipped policy and playbook.
 
 Time is the house's own: it goes from one moment at which something happens to the next. What one
-part tells, the other hears at once, in the order of the real topics. Targets are as in production:
-they send at a person's pace, are quiet at night, and hear of no test respondent.
+part tells, the other hears at once, and all that happens is told twice, as by a bus that
+redelivers. Targets are as in production: they send at a person's pace, are quiet at night, and hear
+of no test respondent.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,7 @@ from services.dispatcher.delivery import TargetRules
 from services.dispatcher.plan import coupons
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.plays import Playbook
+from services.segmenter.decide.decide import Rulebook as SegmenterRules
 from services.segmenter.metrics import Metrics
 from services.segmenter.store.timers import Timers
 from shared.bus.port import Message
@@ -30,7 +33,7 @@ from shared.events.envelope import FEEDBACK, Event, decode
 from shared.settings import load_yaml
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.dispatching import Dispatching, dispatching
-from tests.builders.facts import SHIPPED, Shelf, handler, received
+from tests.builders.facts import SHIPPED, Shelf, handler, received, rulebook
 
 PLAYBOOK = SHIPPED.with_name("playbook.yaml")
 #: What happens to somebody, by her address.
@@ -51,9 +54,16 @@ _OF_ADDRESSES = text("""
 """)
 
 
+@cache
 def shipped_playbook() -> Playbook:
     """The shipped example playbook."""
     return load_yaml(PLAYBOOK, Playbook).value
+
+
+@cache
+def shipped_rules() -> SegmenterRules:
+    """The shipped policy made ready, which takes a while: it reads all its words."""
+    return rulebook()
 
 
 def as_in_production(playbook: Playbook, **changes: Any) -> Rulebook:
@@ -95,7 +105,11 @@ class House:
         self.d.now = self.begins
         clock = lambda: self.d.now  # noqa: E731 - read anew at every call
         self._handle = handler(
-            self.engine, self.shelf, now=clock, new_id=lambda: UUID(int=next(numbers))
+            self.engine,
+            self.shelf,
+            now=clock,
+            book=shipped_rules(),
+            new_id=lambda: UUID(int=next(numbers)),
         )
         self._rung = Shelf()
         self._timers = Timers(
@@ -115,11 +129,12 @@ class House:
             due = [event for event in ahead if event.time <= self.d.now]
             ahead = ahead[len(due) :]
             await self.hear(due)
+            await self.hear(due)
             await self._work()
         self.d.now = max(self.d.now, until)
 
     async def hear(self, events: Sequence[Event]) -> None:
-        """Let the segmenter hear events, and the dispatcher what it decides."""
+        """Let the segmenter hear events, and the dispatcher what it decides (or decided)."""
         while events:
             await self._handle(received(*events))
             new = _events(self.shelf.messages, self._read)
@@ -129,28 +144,34 @@ class House:
 
     async def _work(self) -> None:
         """Ring what is due and send what may go, until nothing is left to do now."""
-        again = True
-        while again:
-            rung = len(self._rung.messages)
-            await self._timers.tell_due()
-            timers = _events(self._rung.messages, rung)
-            await self.hear(timers)
-            await self.d.run(fresh=self.working)
+        while True:
+            rings, sends = await self._waits()
+            if rings is not None and rings <= self.d.now:
+                rung = len(self._rung.messages)
+                await self._timers.tell_due()
+                await self.hear(_events(self._rung.messages, rung))
+                continue
+            if sends is not None and sends <= self.d.now:
+                await self.d.run(fresh=self.working)
             while await self.d.teller.step():
                 pass
             outcomes = _events(self.d.bag.messages, self._told)
             self._told += len(outcomes)
+            if not outcomes:
+                return
             await self.hear(outcomes)
-            again = bool(timers or outcomes)
+
+    async def _waits(self) -> tuple[datetime | None, datetime | None]:
+        """Tell when the next timer rings, and when a lane looks next."""
+        async with self.engine.connect() as connection:
+            rings = await connection.scalar(_NEXT_TIMER)
+        async with self.d.engine.connect() as connection:
+            return rings, await connection.scalar(_NEXT_WORK)
 
     async def _next(self, ahead: Sequence[Event]) -> datetime | None:
         """Tell when something happens next."""
-        moments = [ahead[0].time] if ahead else []
-        async with self.engine.connect() as connection:
-            moments.append(await connection.scalar(_NEXT_TIMER))
-        if self.working:
-            async with self.d.engine.connect() as connection:
-                moments.append(await connection.scalar(_NEXT_WORK))
+        rings, sends = await self._waits()
+        moments = (ahead[0].time if ahead else None, rings, sends if self.working else None)
         return min((one for one in moments if one is not None), default=None)
 
     async def came(self, addresses: Iterable[str], play: str) -> dict[str, list[Any]]:

@@ -146,7 +146,8 @@ async def test_the_whole_shipped_playbook_starts_by_mail(database: str, tmp_path
         do.update(target="smtp", channels=["email"], context=LINKS)
     (tmp_path / "playbook.yaml").write_text(yaml.safe_dump(book))
     settings = read_settings(database_url=database, config=tmp_path)
-    async with open_context(settings, {**ENVIRON, "NPS_SECRET_SMTP": "made-up"}) as context:
+    secrets = {"NPS_SECRET_SMTP": "made-up", "NPS_ROUTE_SECRET": "a key of one's own"}
+    async with open_context(settings, {**ENVIRON, **secrets}) as context:
         part = await build(context)
         await part.close()
     assert len(writing) == 14
