@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from services.dispatcher.ledger import pruning
@@ -106,3 +107,25 @@ async def test_much_goes_in_many_short_transactions(
         line = await pruned(d, NOW + HISTORY_KEPT + DAY)
         assert line["planned"] == 5
         assert await count(d, "planned") == 0
+
+
+async def test_a_look_that_finds_nothing_reads_no_table_from_end_to_end(database: str) -> None:
+    """Millions of rows lie there, and once an hour hardly one is too old."""
+    async with dispatching(database, rules(INVITE)) as d:
+        await d.execute(
+            """
+            INSERT INTO planned (decision_id, customer_id, planned_at)
+            SELECT gen_random_uuid(), gen_random_uuid(),
+                CAST(:at AS timestamptz) + n * interval '1 s'
+            FROM generate_series(1, 40000) n
+            """,
+            at=NOW,
+        )
+        await d.execute("ANALYZE planned")
+        values = {"before": NOW - DAY, "most": 5000}
+        async with d.engine.begin() as connection:
+            await connection.execute(pruning._BY_INDEX)
+            explain = text(f"EXPLAIN {pruning._TABLES['planned'].delete}")
+            plan = [row[0] for row in await connection.execute(explain, values)]
+        assert [line for line in plan if "Bitmap Index Scan on planned_at" in line]
+        assert not [line for line in plan if "Seq Scan" in line]

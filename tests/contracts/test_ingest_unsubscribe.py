@@ -1,5 +1,6 @@
 """The link of a letter: looking changes nothing, one POST unsubscribes, a made-up link nobody."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from shared.stop_links import Stop, StopLinks, Stoppable
 from tests.builders.ingest import ENVIRON, Ingest, running_ingest
 from tests.builders.ingest_store import BusWith, SwitchedBus
 from tests.builders.lines import written_lines
+from tests.builders.waiting import eventually
 
 DELIVERY = UUID("0b0c5c0e-6f7e-5f0c-9a54-5f3b7f8f1f10")
 NOW = datetime(2026, 11, 22, 9, 30, 5, 250_000, tzinfo=UTC)
@@ -168,6 +170,34 @@ async def test_what_is_not_durable_is_not_done(database: str, clock: Clock) -> N
         assert '<form method="post">' in refused.text
         assert done.status_code == 200
         assert len(await ingest.published()) == 1
+
+
+async def test_while_the_broker_is_away_a_click_waits_in_the_spool(
+    database: str, clock: Clock
+) -> None:
+    """It is durable, so it is done; and it is told when the broker is back."""
+    switched: list[SwitchedBus] = []
+
+    async def wrap(context: Context) -> Context:
+        switched.append(SwitchedBus(context.bus.publisher, away=True))
+        settings = context.settings.model_copy(update={"bus": "kafka"})
+        bus = BusWith(context.bus, switched[0])
+        return dataclasses.replace(context, bus=bus, settings=settings)
+
+    async with running_ingest(database, clock=clock, wrap=wrap) as ingest:
+        done = await ingest.client.post(ADDRESS, data=CLICK)
+        assert done.status_code == 200
+        assert await ingest.published() == []
+        stopping = asyncio.Event()
+        drain = asyncio.ensure_future(ingest.part.tasks["drain"](stopping))
+        switched[0].away = False
+
+        async def arrived() -> bool:
+            return len(await ingest.published()) == 1
+
+        await eventually(arrived, what="the click on the bus")
+        stopping.set()
+        await drain
 
 
 async def test_too_many_at_once_are_told_to_come_again(
