@@ -10,6 +10,7 @@ code of its own. The modules in the order of the flow, `*` marks the pure ones:
     - `compose`*  writes a step's request; `render`* fills its templates, `signing`* signs it
     - `reading`*  reads a good answer: who was found, may she be written to, where to go
     - `together`* puts several pushes into one request, and reads whom its answer names
+    - `halving`*  finds who it was where several were refused as a whole
 - `carrier`     drives exchanges over a transport, within a budget, with quick repeats
     - `signin`    keeps the account's token
 - `verdict`*    judges one answer by rules over its status, header and body (`pick`*)

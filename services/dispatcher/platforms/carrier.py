@@ -6,7 +6,6 @@ how long.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +19,6 @@ from services.dispatcher.calls.calls import (
     Heard,
     Idempotency,
     Inquiry,
-    Partly,
     ProfilePush,
     Verdict,
 )
@@ -43,18 +41,12 @@ from services.dispatcher.platforms.exchange import (
     ask_status,
     exchange,
 )
+from services.dispatcher.platforms.halving import Halving
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.operation import Operation, Step
 from services.dispatcher.platforms.signin import Tokens
 from services.dispatcher.platforms.status import read
-from services.dispatcher.platforms.together import (
-    OF_A_CUSTOMER,
-    Member,
-    batch_deal,
-    groups,
-    halves,
-    members,
-)
+from services.dispatcher.platforms.together import Member, batch_deal, gathered
 from services.dispatcher.platforms.verdict import Failure
 from services.dispatcher.platforms.wire import failure_of
 
@@ -64,9 +56,6 @@ _ATTEMPTS = 3
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
 #: Not worth beginning a request with less time than this.
 _LEAST_S = 0.05
-#: Two poisonous items of a hundred are found with fewer; rates count a batch as one call, so what
-#: it needs beyond that is bounded. Whoever is not reached is tried again, with others and fewer.
-_MOST_REQUESTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +108,15 @@ class PlatformCarrier:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + budget.total_seconds()
-        told: dict[int, Verdict] = {}
-        waiting = deque(self._groups(pushes, now))
-        for _ in range(_MOST_REQUESTS):
-            left = until - loop.time()
-            if not waiting or left < _LEAST_S:
-                break
-            group = waiting.popleft()
-            verdict = await self._push_group(group, timedelta(seconds=left), now)
-            if len(group) > 1 and verdict.outcome in OF_A_CUSTOMER:
-                waiting.extendleft(reversed(halves(group)))
-                continue
-            failed = verdict.failed if isinstance(verdict, Partly) else {}
-            told.update((one.place, failed.get(n, verdict)) for n, one in enumerate(group))
-            if verdict.outcome in ("throttle", "disable_target"):
-                # It is said of the target: the rest would hear the same.
-                told.update((one.place, verdict) for others in waiting for one in others)
-                break
-        later = Verdict("retry", "others of its batch took all the time: its turn comes next")
-        return [told.get(place, later) for place in range(len(pushes))]
-
-    def _groups(self, pushes: Sequence[ProfilePush], now: datetime) -> list[list[Member]]:
         operation = self._account.preset.push_profile
-        if operation is None or operation.batch is None:
-            return [[Member(place, push)] for place, push in enumerate(pushes)]
-        found = members(self._account, self._names, operation.batch, pushes, now=now)
-        return groups(operation.batch, found)
+        batch = None if operation is None else operation.batch
+        halving = Halving(gathered(self._account, self._names, batch, pushes, now=now))
+        while group := halving.following():
+            left = until - loop.time()
+            if left < _LEAST_S:
+                break
+            halving.heard(group, await self._push_group(group, timedelta(seconds=left), now))
+        return halving.verdicts(len(pushes))
 
     async def _push_group(
         self, group: Sequence[Member], budget: timedelta, now: datetime

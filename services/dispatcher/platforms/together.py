@@ -12,17 +12,13 @@ from typing import Any
 import httpx
 import orjson
 
-from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Verdict
+from services.dispatcher.calls.calls import Partly, ProfilePush, Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Account, Deal, Names, push_deal
 from services.dispatcher.platforms.operation import Batch, Failures, Operation
 from services.dispatcher.platforms.pick import parse, pick
 from services.dispatcher.platforms.render import Unrenderable
 from shared.times import iso
-
-#: What is said of a customer is believed only when she was asked for alone: in a batch it may be
-#: another one's.
-OF_A_CUSTOMER: frozenset[Outcome] = frozenset({"reject", "park", "suppressed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +34,20 @@ class Member:
     body: bytes | None = field(default=None, repr=False)
 
 
-def members(
-    account: Account, names: Names, batch: Batch, pushes: Sequence[ProfilePush], *, now: datetime
-) -> list[Member]:
-    """Write each push as an item of a batch, in their order."""
-    return [_member(account, names, batch, asked, now=now) for asked in enumerate(pushes)]
+def gathered(
+    account: Account,
+    names: Names,
+    batch: Batch | None,
+    pushes: Sequence[ProfilePush],
+    *,
+    now: datetime,
+) -> list[list[Member]]:
+    """Put pushes together that fit one request, in their order; without a batch each is alone."""
+    if batch is None:
+        return [[Member(place, push)] for place, push in enumerate(pushes)]
+    return groups(
+        batch, [_member(account, names, batch, asked, now=now) for asked in enumerate(pushes)]
+    )
 
 
 def _member(
@@ -78,12 +83,6 @@ def groups(batch: Batch, found: Sequence[Member]) -> list[list[Member]]:
 
 #: Bytes that a body has beside its items, with plenty to spare.
 _AROUND = 512
-
-
-def halves(group: Sequence[Member]) -> tuple[list[Member], list[Member]]:
-    """Cut a group that was refused as a whole."""
-    middle = len(group) // 2
-    return list(group[:middle]), list(group[middle:])
 
 
 def batch_deal(

@@ -8,7 +8,7 @@ import pytest
 
 from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Verdict
 from services.dispatcher.platforms.operation import Batch, Failures
-from services.dispatcher.platforms.together import Member, groups, halves, partly
+from services.dispatcher.platforms.together import Member, groups, partly
 from tests.builders.platforms import PUSH
 
 TAKEN = Verdict("ok", "HTTP 200")
@@ -135,13 +135,3 @@ def test_groups_fit_one_request(sizes: list[int | None], together: list[list[int
     )
     made = groups(batch, [member(place, size) for place, size in enumerate(sizes)])
     assert [[one.place for one in group] for group in made] == together
-
-
-@pytest.mark.parametrize("count", [2, 3, 9])
-def test_halves_hold_everybody_once(count: int) -> None:
-    """Neither is empty, so that cutting ends."""
-    whole = [member(place, 1) for place in range(count)]
-    first, second = halves(whole)
-    assert first
-    assert second
-    assert [*first, *second] == whole
