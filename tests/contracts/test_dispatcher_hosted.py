@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from services.dispatcher.__main__ import build
 from services.dispatcher.playbook.plays import Playbook
 from shared.bus.port import Message
+from shared.database import connect
 from shared.errors import ConfigError
 from shared.events.decisions import SegmenterProgressed
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, encode
@@ -116,6 +119,44 @@ async def test_a_decision_on_the_bus_is_seen_in_the_api(database: str) -> None:
             metrics = (await client.get("/metrics")).text
             assert 'nps_dispatcher_attempts_total{kind="push"' in metrics
             assert (await client.get("/readyz")).json() == {"ready": True, "missing": []}
+
+
+async def test_what_a_status_call_found_goes_over_the_bus_and_comes_back(database: str) -> None:
+    """Wired together: an untold word is published, and heard of like anybody's report."""
+    async with hosted(database) as (context, _, _):
+        data = decision(theme="price", at=utc_now())
+        message = Message(DECISIONS, str(data.customer_id), encode(told(data)))
+        await context.bus.publisher.publish([message])
+        engine = connect(database, "dispatcher", connections=2)
+
+        async def found() -> Any:
+            async with engine.begin() as connection:
+                return await connection.scalar(
+                    text("""
+                    INSERT INTO inquiries (delivery_id, target, accepted_at, until, reason, heard,
+                                           heard_at, untold)
+                    SELECT id, target, now(), now(), 'a test', 'opened', now(), true
+                    FROM deliveries WHERE play = 'reassurance' RETURNING delivery_id
+                """)
+                )
+
+        async def heard() -> bool:
+            async with engine.connect() as connection:
+                row = (
+                    await connection.execute(
+                        text("""
+                            SELECT d.message, i.untold FROM deliveries d
+                            JOIN inquiries i ON i.delivery_id = d.id
+                        """)
+                    )
+                ).one()
+            return (row.message, row.untold) == ("opened", False)
+
+        try:
+            assert await eventually(found)
+            assert await eventually(heard)
+        finally:
+            await engine.dispose()
 
 
 async def test_a_play_without_its_target_refuses_to_start(database: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.calls.calls import Heard, Verdict
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.lanes.sweep import sweep
+from services.dispatcher.ledger.pruning import prune
 from services.dispatcher.status.inquiry import OVER, StatusRule
 from services.dispatcher.status.reporting import report_found
 from shared.errors import DependencyAway
@@ -399,14 +400,29 @@ async def test_a_delivery_shows_when_its_platform_was_asked_and_will_be(database
         assert value("nps_dispatcher_attempts_total", kind) == 1
 
 
+async def test_a_question_that_has_no_turn_in_its_time_ends(database: str) -> None:
+    """What is asked too late is no news, and would take the turn of what is."""
+    limited = replace(ASKED, rates=(Rate(3600, 2, "status"),))
+    async with asking(database, in_turn(heard()), limited, people=5) as (d, carrier):
+        d.now = later(minutes=2)
+        await d.run("sandbox")
+        d.now = NOW + OVER + timedelta(hours=2)
+        await sweep(d.engine, list(d.rulebook.targets), d.now)
+        await d.run("sandbox")
+        assert len(carrier.inquiries) == 2
+        reasons = await d.scalars("SELECT DISTINCT reason FROM inquiries WHERE due IS NULL")
+        assert reasons == ["asked for long enough: its turn did not come"]
+        assert await d.scalars("SELECT count(*) FROM inquiries WHERE due IS NOT NULL") == [0]
+
+
 async def test_what_is_long_over_is_dropped(database: str) -> None:
     """The delivery keeps what was found; the question goes after a month."""
     async with asking(database, in_turn(heard("opened", last=True))) as (d, _):
         d.now = later(minutes=2)
         await d.run("sandbox")
         await told(d)
-        await sweep(d.engine, list(d.rulebook.targets), later(days=29))
+        await prune(d.engine, later(days=29))
         assert await d.scalars("SELECT count(*) FROM inquiries") == [1]
-        await sweep(d.engine, list(d.rulebook.targets), later(days=31))
+        await prune(d.engine, later(days=31))
         assert await d.scalars("SELECT count(*) FROM inquiries") == [0]
         assert (await d.row()).message == "opened"

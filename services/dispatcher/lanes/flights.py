@@ -68,7 +68,7 @@ class Flights:
         self._spare = (desk.lease - around.budget).total_seconds()
         self._recorder = Recorder(desk, around.clock, self._spare)
         self._calls = 0
-        self._questions = Questions(desk, carrier, around.metrics)
+        self._questions, self._asking = Questions(desk, carrier, around.metrics), 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -81,12 +81,13 @@ class Flights:
     @property
     def free_for_questions(self) -> int:
         """How many of these may be questions what became of messages: a quarter at any time."""
-        return max(1, self._desk.rules.concurrency // 4) - self._questions.asking
+        return max(1, self._desk.rules.concurrency // 4) - self._asking
 
     def start(self, taken: Claim, began: float) -> None:
         """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
         latest = began + self._spare
         self._calls += taken.calls
+        self._asking += len(taken.inquiries)
         for deletion in taken.deletions:
             self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, latest)))
         for group in taken.pushes:
@@ -251,6 +252,7 @@ class Flights:
             if _too_late(latest) is None:
                 await self._questions.ask(claimed, self._around.budget, self._around.clock)
         finally:
+            self._asking -= 1
             self._free_slot()
 
     async def _asked(

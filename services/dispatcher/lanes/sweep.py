@@ -56,7 +56,7 @@ async def sweep(engine: AsyncEngine, targets: Collection[str], now: datetime) ->
         async with engine.begin() as connection:
             await deletions.give_up(connection, now)
             await foreign.prune(connection, now)
-            await inquiries.prune(connection, now)
+            await inquiries.end(connection, now)
             rows = await connection.execute(_FORGOTTEN, values)
             after = [_told(ledger.delivery(row), now) for row in rows]
             await ledger.move(connection, after, by="sweep", now=now)

@@ -1,4 +1,4 @@
-"""What is kept for a time only: how deliveries came to their state, what alerts and notices said.
+"""What is kept for a time only: how deliveries came to their state, what alerts said, was asked.
 
 Each table past its own time, in short transactions. For ever, until she is erased, stay: a delivery
 with its last state (its id makes it unique), what she completed, who was drawn for an experiment,
@@ -27,6 +27,9 @@ _MOST: Final = 5000
 HISTORY_KEPT: Final = timedelta(days=400)
 #: An answer is revised within days; after three months nobody acts on an alert, nor on its digest.
 ALERTS_KEPT: Final = timedelta(days=90)
+
+#: The delivery's `message` says what was found; when its platform was asked is news for a month.
+INQUIRIES_KEPT: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,15 @@ _TABLES: Final[Mapping[str, _Kept]] = {
         )
         """,
     ),
+    "inquiries": _Kept(
+        INQUIRIES_KEPT,
+        """
+        DELETE FROM inquiries WHERE delivery_id IN (
+            SELECT delivery_id FROM inquiries
+            WHERE due IS NULL AND NOT untold AND accepted_at < :before LIMIT :most
+        )
+        """,
+    ),
     # The last that arrived at each target stays: by it silence is told.
     "notices": _Kept(
         ALERTS_KEPT,
@@ -80,7 +92,7 @@ _TABLES: Final[Mapping[str, _Kept]] = {
         """,
     ),
 }
-# All four are large where it matters, and old rows lie together: their indexes by time say where.
+# All are large where it matters, and old rows lie together: their indexes by time say where.
 _BY_INDEX: Final = text("SELECT set_config('enable_seqscan', 'off', true)")
 
 

@@ -9,6 +9,7 @@ code of its own. The modules in the order of the flow, `*` marks the pure ones:
 - `exchange`*   the conversation: which request, what came of it, which step follows, the verdict
     - `compose`*  writes a step's request; `render`* fills its templates, `signing`* signs it
     - `reading`*  reads a good answer: who was found, may she be written to, where to go
+    - `status`*   reads what an answer says became of a message
     - `together`* puts several pushes into one request, and reads whom its answer names
     - `halving`*  finds who it was where several were refused as a whole
 - `carrier`     drives exchanges over a transport, within a budget, with quick repeats

@@ -75,10 +75,10 @@ def _url(account: Account, step: Step, names: Mapping[str, Any]) -> httpx.URL:
         # A receiver's own URL is kept to the letter, a last slash included.
         base = own.rstrip("/") if path else own
         return httpx.URL(f"{base}{path}{'?' + query if query else ''}")
-    return same_origin(account.base_url, _below(account.base_url, names.get(template.url)))
+    return same_origin(account.base_url, completed(account.base_url, names.get(template.url)))
 
 
-def _below(base_url: str, link: object) -> object:
+def completed(base_url: str, link: object) -> object:
     """Complete a link that a platform gives without its own address, as a path below the base."""
     # A colon or a slash at its head would make it an address, or a path from the root.
     if not isinstance(link, str) or not _RELATIVE.fullmatch(link) or ".." in link.split("/"):

@@ -19,11 +19,8 @@ from services.dispatcher.delivery import Delivery
 from services.dispatcher.status.inquiry import ORDER, InquiryNext, StatusRule, pause_after
 from shared.events.outcomes import MessageState
 
-#: What is over is shown for a while, then only the delivery's `message` says what was found.
-KEPT: Final = timedelta(days=30)
 #: Stages that the bus has no event for.
 _OURS_ALONE: Final[frozenset[MessageState]] = frozenset({"none", "failed"})
-_MOST_PRUNED: Final = 5_000
 
 _BEGIN = text("""
     INSERT INTO inquiries (delivery_id, target, accepted_at, until, due, reason)
@@ -69,6 +66,12 @@ _TOLD_OTHERWISE = text("""
         reason = 'the platform reports by itself'
     WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND due IS NOT NULL
 """)
+# The last question is due at the very end: it has an hour to be asked.
+_END = text("""
+    UPDATE inquiries SET due = NULL, reason = 'asked for long enough: its turn did not come'
+    WHERE due IS NOT NULL AND until < CAST(:now AS timestamptz) - interval '1 hour'
+        AND (lease_until IS NULL OR lease_until < now())
+""")
 _UNTOLD = text("""
     SELECT i.delivery_id, i.heard, i.heard_at, d.customer_id, d.channel, d.contact_class, d.target
     FROM inquiries i JOIN deliveries d ON d.id = i.delivery_id
@@ -83,14 +86,6 @@ _TOLD = text("""
 _FORGET = text("""
     DELETE FROM inquiries i USING deliveries d
     WHERE d.id = i.delivery_id AND d.customer_id = ANY(CAST(:ids AS uuid[]))
-""")
-_PRUNE = text("""
-    DELETE FROM inquiries WHERE delivery_id IN (
-        SELECT delivery_id FROM inquiries
-        WHERE due IS NULL AND NOT untold
-            AND accepted_at < CAST(:now AS timestamptz) - CAST(:kept AS interval)
-        LIMIT :most FOR UPDATE SKIP LOCKED
-    )
 """)
 
 
@@ -169,6 +164,11 @@ async def told_otherwise(connection: AsyncConnection, ids: Collection[UUID]) -> 
         await connection.execute(_TOLD_OTHERWISE, {"ids": sorted(ids)})
 
 
+async def end(connection: AsyncConnection, now: datetime) -> None:
+    """End the questions that had no turn: no rate for them, a target that is paused or gone."""
+    await connection.execute(_END, {"now": now})
+
+
 async def untold(connection: AsyncConnection, most: int) -> list[Any]:
     """Return what the bus has not heard, locked; the delivery itself is told of before."""
     return list((await connection.execute(_UNTOLD, {"most": most})).all())
@@ -182,8 +182,3 @@ async def told(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
 async def forget(connection: AsyncConnection, customers: Collection[UUID]) -> None:
     """Ask nothing more about these customers' messages."""
     await connection.execute(_FORGET, {"ids": sorted(customers)})
-
-
-async def prune(connection: AsyncConnection, now: datetime) -> None:
-    """Drop questions that are long over."""
-    await connection.execute(_PRUNE, {"now": now, "kept": KEPT, "most": _MOST_PRUNED})

@@ -29,24 +29,19 @@ _SLOWER: Final = timedelta(minutes=1)
 
 
 class Questions:
-    """The questions of one lane. `asking` are in flight."""
+    """The questions of one lane."""
 
     def __init__(self, desk: Desk, carrier: Carrier, metrics: Metrics) -> None:
         self._desk = desk
         self._target = desk.rules.name
         self._carrier = carrier
         self._metrics = metrics
-        self.asking = 0
 
     async def ask(
         self, claimed: ClaimedInquiry, budget: timedelta, clock: Callable[[], datetime]
     ) -> None:
         """Ask one, and write down what was heard. Raises nothing but bugs."""
-        self.asking += 1
-        try:
-            heard = await self._carrier.inquire(claimed.call, budget=budget, now=clock())
-        finally:
-            self.asking -= 1
+        heard = await self._carrier.inquire(claimed.call, budget=budget, now=clock())
         now = clock()
         after = judge_inquiry(
             claimed.call.delivery_id, heard, asked=claimed.asked, until=claimed.until, now=now

@@ -1,13 +1,17 @@
 """`targets.yaml`: the shipped file opens, and every mistake is told with its fix at start."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import httpx
 import pytest
 
+from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.targets.offline import read_targets
+from services.dispatcher.targets.settings import TargetSettings, status_of
 from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Secrets
@@ -200,3 +204,29 @@ async def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     path.write_text("targets: {a: {preset: x}, b: {preset: y}}", "utf-8")
     with pytest.raises(ConfigError, match=r"targets\.a: .*\n.*targets\.b: "):
         await opened(path)
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "over"),
+    [
+        pytest.param("brevo", None, timedelta(days=3), id="asked-by-default"),
+        pytest.param("brevo", {"over_h": 12}, timedelta(hours=12), id="for-half-a-day"),
+        pytest.param("brevo", {"ask": False}, None, id="not-wanted"),
+        pytest.param("slack", None, None, id="cannot-be-asked"),
+        pytest.param("slack", {"ask": False}, None, id="need-not-be-asked"),
+    ],
+)
+def test_a_target_is_asked_what_became_of_messages_if_it_can_be(
+    preset: str, status: dict[str, Any] | None, over: timedelta | None
+) -> None:
+    """By the preset, and as long as the target wants."""
+    settings = TargetSettings.model_validate({"preset": preset, "status": status})
+    rule = status_of(load_preset(preset), settings)
+    assert (None if rule is None else rule.over) == over
+
+
+def test_a_platform_that_cannot_be_asked_is_named_at_start() -> None:
+    """Nobody waits for answers that never come."""
+    settings = TargetSettings.model_validate({"preset": "slack", "status": {"over_h": 12}})
+    with pytest.raises(ConfigError, match="cannot be asked"):
+        status_of(load_preset("slack"), settings)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.dispatcher.calls.calls import Outcome, Verdict
-from services.dispatcher.platforms.compose import same_origin
+from services.dispatcher.platforms.compose import completed, same_origin
 from services.dispatcher.platforms.deals import Account, Deal, Names, action_deal, push_deal
 from services.dispatcher.platforms.exchange import Asked, SignIn, Token, Told, exchange
 from services.dispatcher.platforms.preset import load_preset
@@ -373,3 +373,22 @@ def test_secrets_do_not_show() -> None:
     assert "t1" not in repr(TOKEN)
     assert "t1" not in repr(SignIn(stale="t1"))
     assert "hush" not in repr(ADOBE)
+
+
+@pytest.mark.parametrize(
+    ("link", "below"),
+    [
+        pytest.param("mcacme/EVTx/@evt-1", f"{BASE}/mcacme/EVTx/@evt-1", id="below-the-base"),
+        pytest.param("a/../../b", "a/../../b", id="dots"),
+        pytest.param("/a/b", "/a/b", id="from-the-root"),
+        pytest.param("//evil.example/x", "//evil.example/x", id="another-host"),
+        pytest.param("a:b/c", "a:b/c", id="another-scheme"),
+        pytest.param("a/b?c=d", "a/b?c=d", id="with-a-query"),
+        pytest.param("alone", "alone", id="no-path"),
+        pytest.param(HREF, HREF, id="whole"),
+        pytest.param(7, 7, id="no-text"),
+    ],
+)
+def test_only_a_plain_path_is_completed_below_the_base(link: object, below: object) -> None:
+    """Some links come without the platform's own address; all else is for the origin to refuse."""
+    assert completed(BASE, link) == below
