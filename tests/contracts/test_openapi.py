@@ -134,6 +134,9 @@ def wrong_with(answer: httpx.Response, described: Mapping[str, Any]) -> str | No
         return f"{status} is not described"
     if status < 400:
         return None
+    told_as = answer.headers["content-type"].partition(";")[0]
+    if status < 500 and told_as == "text/html" and told_as in described[str(status)]["content"]:
+        return None  # a page, where people and no programs ask
     if status >= 500 or answer.headers["content-type"] != MEDIA_TYPE:
         return f"{status} as {answer.headers['content-type']}"
     if MEDIA_TYPE not in described[str(status)].get("content", {}):
