@@ -7,7 +7,7 @@ In: `ProfilePush`, `ActionCall` or `Deletion`, the account, how the target names
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.dispatcher.calls.calls import ActionCall, Deletion, Inquiry, ProfilePush, Verdict
 from services.dispatcher.platforms import render
@@ -18,6 +18,9 @@ from services.dispatcher.platforms.status import STEP
 from services.dispatcher.platforms.words import Voice, person, text, title
 from shared.events.vocabulary import Channel, Identifier, Value
 from shared.times import iso
+
+#: Who asks where a helpdesk wants somebody and a notice is about nobody.
+_NOBODY: Final = "nps-connector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +215,19 @@ def _context(said: dict[str, Any], formats: Formats) -> dict[str, Any]:
 
 def _words(
     call: ActionCall, names: Names, preset: Preset, known: Mapping[str, Any]
-) -> dict[str, str]:
+) -> dict[str, str | None]:
     """Say it for a reader, where one reads: of her no more than the target lists for messages."""
     if preset.used_by_actions.isdisjoint({"title", "text", "person"}):
         return {}
     if call.notice is not None:
-        return {"title": call.notice[0], "text": call.notice[1], "person": "NPS"}
+        named = {"person": "NPS", "requester": _NOBODY}
+        return {"title": call.notice[0], "text": call.notice[1], **named}
     said = {name: call.attributes[name] for name in names.message if name in call.attributes}
     return {
         "title": title(call, said, names.voice),
         "text": text(call, said, names.voice),
         "person": person(said, known),
+        "requester": known["external_id"],
     }
 
 

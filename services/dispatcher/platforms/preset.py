@@ -37,7 +37,7 @@ ACT = COMMON | {
     *("message_id", "delivery_id", "idempotency_key", "play", "action", "variant", "template"),
     *("event", "channel", "channel_code", "contact_class", "deadline", "context", "attributes"),
     *("to.email", "to.sms", "title", "text", "attribute_list", "context_list"),
-    *("person", "delivery_hex", "seconds_left"),
+    *("person", "requester", "delivery_hex", "seconds_left"),
 }
 
 #: Names of a deletion.

@@ -130,7 +130,7 @@ class Herald:
         elif now >= claimed.notice.deadline:
             verdict = Verdict("retry", "the deadline passed: nothing was sent")
         else:
-            call = _call(claimed.notice, said)
+            call = call_of(claimed.notice, said)
             verdict = await reader.carrier.act(call, budget=self._budget, now=now)
             # Where nothing but notices goes, they are what finds out that a target is back.
             await heed(desk, verdict, self._clock(), probing=brake.hold.probing)
@@ -179,7 +179,7 @@ class Herald:
                 self._metrics.notice_success.labels(target, kind).set(at)
 
 
-def _call(notice: Notice, said: tuple[str, str]) -> ActionCall:
+def call_of(notice: Notice, said: tuple[str, str]) -> ActionCall:
     """Write a notice as an action that is about nobody."""
     room: dict[str, Value] = {"room": notice.room} if notice.room else {}
     return ActionCall(

@@ -31,7 +31,7 @@ class OwnerDigest(Strict):
     at: ClockTime = time(8)
     zone: Zone | None = None
     zones: Annotated[dict[_Text, Zone], Field(max_length=1000)] = Field(default_factory=dict)
-    comments: Annotated[int, Field(ge=0, le=50, strict=True)] = 10
+    comments: Annotated[int, Field(ge=0, le=20, strict=True)] = 10
 
     def clocks(self, default: Zone) -> Iterator[Zone]:
         """List the zones in which owners of this digest may be, each once."""

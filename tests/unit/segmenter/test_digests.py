@@ -159,7 +159,7 @@ def test_a_week_has_one_name_however_it_is_counted() -> None:
         pytest.param({"zone": "Mars/Phobos"}, "unknown time zone", id="no such zone"),
         pytest.param({"zones": {"Lyon": "Lyon"}}, "unknown time zone", id="no such zone of one"),
         pytest.param({"weekday": "lundi"}, "monday", id="no such day"),
-        pytest.param({"comments": 51}, "less than or equal to 50", id="a wall of comments"),
+        pytest.param({"comments": 21}, "less than or equal to 20", id="a wall of comments"),
     ],
 )
 def test_a_mistake_in_a_digest_is_refused_with_its_fix(changes: dict[str, Any], fix: str) -> None:
