@@ -169,7 +169,9 @@ def batch_of(preset: Preset | Wired, settings: TargetSettings) -> int:
     operation = preset.push_profile if isinstance(preset, Preset) else None
     most = operation.batch.max_items if operation and operation.batch else 1
     if settings.batch is not None and settings.batch > most:
-        raise ConfigError(f"batch: this platform takes {most} in one request at most")
+        raise ConfigError(
+            f"batch: this platform takes {most} in one request at most: lower it, or leave it out"
+        )
     return settings.batch or most
 
 

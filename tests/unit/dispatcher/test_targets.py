@@ -155,6 +155,27 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
         pytest.param(
             "{" + SANDBOX + ", attributes: {a: 'x y'}}", "attributes.a", id="no field name"
         ),
+        pytest.param(
+            "{" + SANDBOX + ", batch: 101}",
+            ":2: targets.one.batch: this platform takes 100 in one request at most: lower it",
+            id="a batch too large",
+        ),
+        pytest.param(
+            "{" + WEBHOOK + ", batch: 2}",
+            ":2: targets.one.batch: this platform takes 1 in one request at most: lower it",
+            id="no batch there",
+        ),
+        pytest.param("{" + SANDBOX + ", batch: 0}", "greater than or equal to 1", id="batch of 0"),
+        pytest.param(
+            "{" + SANDBOX + ", windows: [{per_s: 1, most: 5, kind: all}]}",
+            ":2: targets.one.windows.0.kind: unknown key",
+            id="a rate's unknown key",
+        ),
+        pytest.param(
+            "{" + SANDBOX + ", windows: [{per_s: 0, most: 5}]}",
+            ":2: targets.one.windows.0.per_s: Input should be greater than or equal to 1",
+            id="a rate over no time",
+        ),
     ],
 )
 async def test_a_mistake_is_told(tmp_path: Path, target: str, told: str) -> None:
