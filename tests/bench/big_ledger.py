@@ -36,11 +36,12 @@ _ROW: Final = f"""
         'hold', 'send', 'bench', x.at, x.at, x.at, x.at + interval '72 h', :state, 'a reason',
         :due, :attempts, CASE WHEN :attempts > 0 THEN x.at END, :change
 """
-# Spread over a year, so that some of each customer's lie in every window that is counted.
+# Spread over a year, and older than any window that is counted: so no budget refuses what is due.
 _OLD: Final = f"""{_ROW}
     FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n,
         LATERAL (SELECT CAST(md5('old ' || n) AS uuid) AS id,
-            CAST(:at AS timestamptz) - n * 7919 % (365 * 24 * 60) * interval '1 min' AS at) AS x
+            CAST(:at AS timestamptz) - interval '31 days'
+                - n * 7919 % (334 * 24 * 60) * interval '1 min' AS at) AS x
 """
 _NEW: Final = f"""{_ROW}
     FROM unnest(CAST(:numbers AS bigint[])) AS n,

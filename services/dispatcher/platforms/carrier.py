@@ -208,6 +208,28 @@ class PlatformCarrier:
             in_time = until - loop.time() > _LONGEST_WAIT_S * 2
             return outcome in ("retry", "in_doubt") and not wait and tried.repeatable and in_time
 
+        tried = await attempt()
+        if again(tried):
+            tried = await self._again(tried, attempt, again)
+        verdict = tried.verdict
+        if doubts and verdict.outcome not in ("ok", "accepted", "in_doubt"):
+            # What a later attempt could not do, an earlier one may have done: only success ends it.
+            # If the whole target is to wait, the next call hears that again.
+            return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
+        return verdict
+
+    async def _again(
+        self,
+        first: _Tried,
+        attempt: Callable[[], Awaitable[_Tried]],
+        again: Callable[[_Tried], bool],
+    ) -> _Tried:
+        """Repeat quickly after a first attempt; nearly no call comes here, and pays for it."""
+        tried_before = [first]
+
+        async def next_attempt() -> _Tried:
+            return tried_before.pop() if tried_before else await attempt()
+
         # One object per call: a shared one mixes up the state of concurrent calls.
         retrying = AsyncRetrying(
             stop=stop_after_attempt(_ATTEMPTS),
@@ -216,13 +238,8 @@ class PlatformCarrier:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
             sleep=self._sleep,
         )
-        tried: _Tried = await retrying(attempt)
-        verdict = tried.verdict
-        if doubts and verdict.outcome not in ("ok", "accepted", "in_doubt"):
-            # What a later attempt could not do, an earlier one may have done: only success ends it.
-            # If the whole target is to wait, the next call hears that again.
-            return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
-        return verdict
+        tried: _Tried = await retrying(next_attempt)
+        return tried
 
     async def _attempt(self, deal: Deal, until: float) -> _Tried:
         """Hold the exchange once, from its beginning."""
