@@ -41,7 +41,7 @@ from services.dispatcher.targets.targets import Target, Targets, open_targets
 from services.dispatcher.tell.confirm import confirm_erasures
 from services.dispatcher.tell.herald import EVERY_S as HERALD_EVERY_S
 from services.dispatcher.tell.herald import Herald, Reader
-from services.dispatcher.tell.tell import Teller
+from services.dispatcher.tell.tell import Teller, not_told_by_us
 from shared.bus.consume import ConsumeLoop
 from shared.errors import ConfigError
 from shared.events.envelope import DECISIONS, OUTCOMES
@@ -166,7 +166,14 @@ async def _part(
     consumer = await context.bus.subscribe("dispatcher", [DECISIONS, OUTCOMES])
     person = partial(hashed, context.route_key()) if rules.shadows else None
     handler = Handler(engine, rules, bell, metrics, context.clock, person=person)
-    loop = ConsumeLoop(consumer, context.bus.publisher, handler, clock=context.clock)
+    loop = ConsumeLoop(
+        consumer,
+        context.bus.publisher,
+        handler,
+        clock=context.clock,
+        # What we have told comes back, and would be decoded for nothing.
+        wanted=not_told_by_us,
+    )
     teller = Teller(engine, context.bus.publisher, bell, context.clock)
 
     preflights = Preflights(engine, targets, metrics, context.clock)

@@ -52,8 +52,16 @@ def judge(
     reason = verdict.reason
     match verdict.outcome:
         case "ok" | "accepted":
-            done = delivery.to("accepted", reason)
-            return replace(done, reference=verdict.reference, unanswered_since=None)
+            # Nearly every call ends here, and each copy of a delivery costs: one.
+            return replace(
+                delivery,
+                state="accepted",
+                reason=reason,
+                until=None,
+                due=None,
+                reference=verdict.reference,
+                unanswered_since=None,
+            )
         case "suppressed" | "reject" | "shadow" if _in_doubt(delivery):
             # What this call could not do an earlier one may have done: its slot is not given back.
             return delivery.to("in_doubt", f"an earlier call may have happened; then {reason}")

@@ -49,8 +49,11 @@ from shared.events.outcomes import (
     MessageState,
 )
 from shared.events.vocabulary import Identifier
+from shared.observe import Lines
 
 _log = structlog.get_logger(__name__)
+#: What is told of every decision.
+_lines = Lines(__name__)
 
 _REPORTED = text("""
     UPDATE deliveries d SET message = x.stage
@@ -158,15 +161,19 @@ class Handler:
         for target in self._rules.targets:
             self._bell.ring(target)
         self._bell.ring("teller")
+        created: dict[UUID, dict[str, str]] = {}
+        for delivery in plans.created.values():
+            created.setdefault(delivery.event_id, {})[delivery.play] = delivery.state
         for item in {item.event_id: item for item in run}.values():
-            created = [d for d in plans.created.values() if d.event_id == item.event_id]
-            _log.info(
+            _lines.info(
                 "dispatcher.decision_planned",
-                event_id=str(item.event_id),
-                decision_id=str(item.decision.decision_id),
-                customer_id=str(item.decision.customer_id),
-                version=item.decision.version,
-                deliveries={delivery.play: delivery.state for delivery in created},
+                {
+                    "event_id": str(item.event_id),
+                    "decision_id": str(item.decision.decision_id),
+                    "customer_id": str(item.decision.customer_id),
+                    "version": item.decision.version,
+                    "deliveries": created.get(item.event_id, {}),
+                },
             )
 
     async def _reports(self, reports: Sequence[MessageReport | ActionCompleted]) -> None:

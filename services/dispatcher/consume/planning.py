@@ -258,11 +258,10 @@ async def gather(
     groups = _groups(recipients, told)
     await store.lock_groups(connection, groups)
     by_group = await store.members(connection, groups)
-    for recipient in recipients.values():
-        if recipient.merged_into is None:
-            for item in told:
-                if item.decision.customer_id == recipient.customer_id and item.decision.group:
-                    by_group[item.decision.group].add(recipient.customer_id)
+    for item in told:
+        customer, group = item.decision.customer_id, item.decision.group
+        if group and recipients[customer].merged_into is None:
+            by_group[group].add(customer)
     customers = set(recipients).union(*by_group.values())
     book = Book(members=by_group, shadows=rules.shadows)
     for contact in await ledger.contacts(connection, customers):

@@ -80,8 +80,8 @@ _DELIVERIES = text(f"""
             ) = 0
         ORDER BY d.due, d.customer_id LIMIT :most FOR UPDATE OF d SKIP LOCKED
     )
-    SELECT due.*, r.version, r.group_key, r.test, r.state AS recipient_state, r.merged_into,
-        r.erased_at
+    SELECT due.*, r.version, r.group_key, r.test, CAST(r.state AS text) AS recipient_state,
+        r.merged_into, r.erased_at
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608
@@ -330,7 +330,11 @@ def _sending(delivery: Delivery, now: datetime) -> Delivery:
     """
     attempt = delivery.attempts + 1
     return replace(
-        delivery.to("sending", f"attempt {attempt}"),
+        delivery,
+        state="sending",
+        reason=f"attempt {attempt}",
+        until=None,
+        due=None,
         attempts=attempt,
         attempted_at=now,
         moment=now,

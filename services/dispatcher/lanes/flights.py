@@ -34,8 +34,11 @@ from services.dispatcher.status.inquiries import ClaimedInquiry
 from services.dispatcher.status.questions import Questions
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
+from shared.observe import Lines
 
 _log = structlog.get_logger(__name__)
+#: What is told of every call.
+_lines = Lines(__name__)
 
 #: How long one call may take with sign-in, steps and quick retries: what the shipped presets allow
 #: for one request (connecting and the answer), and 10 s less than the lease.
@@ -190,15 +193,17 @@ class Flights:
 
     def _log_push(self, result: EndedPush, verdict: Verdict) -> None:
         wanted = result.claimed.wanted
-        _log.info(
+        _lines.info(
             "dispatcher.pushed",
-            customer_id=str(wanted.customer_id),
-            version=wanted.version,
-            target=self._target,
-            attempt=result.claimed.attempt,
-            outcome=verdict.outcome,
-            state=result.after.state,
-            reason=result.after.reason,
+            {
+                "customer_id": str(wanted.customer_id),
+                "version": wanted.version,
+                "target": self._target,
+                "attempt": result.claimed.attempt,
+                "outcome": verdict.outcome,
+                "state": result.after.state,
+                "reason": result.after.reason,
+            },
         )
 
     async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
@@ -233,17 +238,19 @@ class Flights:
         if ours:
             self._around.metrics.changed([after])
             self._around.bell.ring("teller")
-        _log.info(
+        _lines.info(
             "dispatcher.attempted",
-            delivery_id=str(delivery.id),
-            event_id=str(delivery.event_id),
-            customer_id=str(delivery.customer_id),
-            play=delivery.play,
-            target=self._target,
-            attempt=delivery.attempts,
-            outcome=verdict.outcome,
-            state=after.state if ours else "lease lost",
-            reason=after.reason,
+            {
+                "delivery_id": str(delivery.id),
+                "event_id": str(delivery.event_id),
+                "customer_id": str(delivery.customer_id),
+                "play": delivery.play,
+                "target": self._target,
+                "attempt": delivery.attempts,
+                "outcome": verdict.outcome,
+                "state": after.state if ours else "lease lost",
+                "reason": after.reason,
+            },
         )
 
     async def _ask(self, claimed: ClaimedInquiry, latest: float) -> None:

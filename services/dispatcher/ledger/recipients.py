@@ -110,7 +110,9 @@ def _highest(
 
 
 def read_state(raw: object) -> State | None:
-    """Read a stored state."""
+    """Read a stored state, as JSON text (half the time) or as what JSON means."""
+    if isinstance(raw, str):
+        return _STATE.validate_json(raw)
     return _STATE.validate_python(raw) if raw else None
 
 

@@ -28,7 +28,8 @@ _MERGED_INTO = text("""
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) AND merged_into IS NOT NULL
 """)
 _LOCK = text("""
-    SELECT customer_id, version, group_key, test, state, merged_into, erased_at FROM recipients
+    SELECT customer_id, version, group_key, test, CAST(state AS text) AS state, merged_into,
+        erased_at FROM recipients
     WHERE customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY customer_id FOR UPDATE
 """)
 _SAVE = text("""
