@@ -142,7 +142,7 @@ async def _explained(desk: Desk, most: int, now: datetime) -> tuple[float, int]:
     async with desk.engine.connect() as connection:
         await connection.execute(claim._WALK)
         statement = text(f"{_EXPLAIN}{claim._DELIVERIES.text}")
-        values = {"target": desk.rules.name, "now": now, "most": most}
+        values = {"target": desk.rules.name, "now": now, "most": most, "taken": []}
         found: Any = None
         # The second time the pages are in memory and the planner knows the tables.
         for _ in range(2):
