@@ -294,8 +294,10 @@ def _line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
 
 _FIXES: Final = {
     "extra_forbidden": "unknown key: remove it or correct its spelling",
+    "unexpected_keyword_argument": "unknown key: remove it or correct its spelling",
     "missing": "missing: add it",
     "model_type": "must hold keys of its own (`key: value`)",
+    "dataclass_type": "must hold keys of its own (`key: value`)",
     "dict_type": "must hold keys of its own (`key: value`)",
     "tuple_type": "must be a list, as in [one, other]",
     "list_type": "must be a list, as in [one, other]",

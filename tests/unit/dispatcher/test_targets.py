@@ -172,6 +172,11 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
             id="a rate's unknown key",
         ),
         pytest.param(
+            "{" + SANDBOX + ", windows: [5]}",
+            ":2: targets.one.windows.0: must hold keys of its own",
+            id="a rate without keys",
+        ),
+        pytest.param(
             "{" + SANDBOX + ", windows: [{per_s: 0, most: 5}]}",
             ":2: targets.one.windows.0.per_s: Input should be greater than or equal to 1",
             id="a rate over no time",
