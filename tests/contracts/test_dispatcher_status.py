@@ -187,23 +187,43 @@ async def test_nobody_is_asked_for_longer_than_the_target_says(database: str) ->
         assert 5 <= len(carrier.inquiries) <= 10
 
 
-async def test_once_the_platform_reports_by_itself_nobody_asks(database: str) -> None:
-    """A web-hook that moved the message ends the questions; ours come back and end nothing."""
-    async with asking(database, in_turn(heard("sent"))) as (d, carrier):
+async def test_what_the_platform_reports_by_itself_is_asked_once_more_at_the_end(
+    database: str,
+) -> None:
+    """A web-hook that moved the message spares the questions; ours come back and spare none."""
+    answers = in_turn(heard("sent"), heard("opened"))
+    async with asking(database, answers) as (d, carrier):
         d.now = later(minutes=2)
         await d.run("sandbox")
         ours = (await told(d))[-1]
         await d.tell(ours)
-        assert (await question(d)).due is not None
-        report = MessageDelivered(
-            delivery_id=carrier.actions[0].delivery_id, channel="email", occurred_at=d.now
-        )
-        await d.tell(Event(name_id("theirs"), "nps/ingest", d.now, report))
+        assert (await question(d)).due < later(hours=1)
+        await d.tell(_reported(MessageDelivered, carrier, d))
         row = await question(d)
-        assert (row.due, row.reason) == (None, "the platform reports by itself")
-        await d.run_until(later(days=4), every=timedelta(hours=12))
+        assert row.due == row.until
+        await d.run_until(NOW + OVER - timedelta(hours=13), every=timedelta(hours=12))
         assert len(carrier.inquiries) == 1
-        assert (await d.row()).message == "delivered"
+        await d.run_until(NOW + OVER + timedelta(hours=6), every=timedelta(hours=1))
+        assert len(carrier.inquiries) == 2
+        # What the web-hook did not tell.
+        assert (await d.row()).message == "opened"
+
+
+async def test_after_a_bounce_by_web_hook_nothing_is_asked(database: str) -> None:
+    """There is nothing more to know."""
+    async with asking(database, in_turn(heard())) as (d, carrier):
+        await d.tell(_reported(MessageBounced, carrier, d))
+        assert (await question(d)).due is None
+        await d.run_until(later(days=4), every=timedelta(hours=12))
+        assert carrier.inquiries == []
+
+
+def _reported(
+    report: type[MessageDelivered | MessageBounced], carrier: ScriptedCarrier, d: Dispatching
+) -> Event:
+    """What the platform tells of the only message by its web-hook."""
+    data = report(delivery_id=carrier.actions[0].delivery_id, channel="email", occurred_at=d.now)
+    return Event(name_id("theirs"), "nps/ingest", d.now, data)
 
 
 async def test_a_kill_between_the_answer_and_its_record_costs_one_question(database: str) -> None:

@@ -223,7 +223,7 @@ class Handler:
             values = {"ids": list(ids), "stages": [stage] * len(ids), "order": list(ORDER)}
             moved = (await connection.scalars(_REPORTED, values)).all()
             # What we found out ourselves is known already, and moves nothing when it comes back.
-            await inquiries.told_otherwise(connection, moved)
+            await inquiries.told_otherwise(connection, moved, stage)
 
     async def _weeks(self, told: Sequence[tuple[UUID, OwnerWeekCounted]]) -> None:
         """Have a notice for each owner's week that somebody is to read."""

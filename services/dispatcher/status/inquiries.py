@@ -22,6 +22,9 @@ from shared.events.outcomes import MessageState
 #: Stages that the bus has no event for.
 _OURS_ALONE: Final[frozenset[MessageState]] = frozenset({"none", "failed"})
 
+#: Stages after which nothing comes that matters.
+_LAST_WORDS: Final[frozenset[MessageState]] = frozenset({"bounced", "unsubscribed"})
+
 _BEGIN = text("""
     INSERT INTO inquiries (delivery_id, target, accepted_at, until, due, reason)
     SELECT id, :target, :now, :until, due, 'not asked yet'
@@ -62,8 +65,10 @@ _QUIET = text("""
     UPDATE targets SET quiet_until = GREATEST(quiet_until, :until) WHERE name = :target
 """)
 _TOLD_OTHERWISE = text("""
-    UPDATE inquiries SET due = NULL, token = NULL, lease_until = NULL,
-        reason = 'the platform reports by itself'
+    UPDATE inquiries SET due = CASE WHEN :last THEN NULL ELSE until END,
+        token = NULL, lease_until = NULL,
+        reason = CASE WHEN :last THEN 'the platform told its last word by itself'
+                      ELSE 'the platform reports by itself: asked once more at the end' END
     WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND due IS NOT NULL
 """)
 # The last question is due at the very end: it has an hour to be asked.
@@ -158,10 +163,17 @@ async def keep_quiet(connection: AsyncConnection, target: str, until: datetime) 
     await connection.execute(_QUIET, {"target": target, "until": until})
 
 
-async def told_otherwise(connection: AsyncConnection, ids: Collection[UUID]) -> None:
-    """Ask no more about these: their platform has begun to report them by itself."""
+async def told_otherwise(
+    connection: AsyncConnection, ids: Collection[UUID], stage: MessageState
+) -> None:
+    """Ask about these only once more: their platform has begun to report them by itself.
+
+    The last question finds what its reports left out or could not bring; after a bounce or a
+    refusal there is none.
+    """
     if ids:
-        await connection.execute(_TOLD_OTHERWISE, {"ids": sorted(ids)})
+        values = {"ids": sorted(ids), "last": stage in _LAST_WORDS}
+        await connection.execute(_TOLD_OTHERWISE, values)
 
 
 async def end(connection: AsyncConnection, now: datetime) -> None:
