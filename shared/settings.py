@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared import identifiers
@@ -147,17 +146,6 @@ class Secrets:
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def misplaced(location: Sequence[int | str], fix: str) -> ValidationError:
-    """Make the error of a check over several keys, to be raised where a `ValueError` would be.
-
-    `location` is where in the checked value the one to correct is: so its line is told.
-    """
-    problem = PydanticCustomError("misplaced", "{fix}", {"fix": fix})
-    return ValidationError.from_exception_data(
-        "settings", [{"type": problem, "loc": tuple(location), "input": None}]
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from services.dispatcher.platforms.pick import Path
 from services.dispatcher.platforms.verdict import Regex
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
-from shared.settings import Strict, misplaced
+from shared.settings import Misplaced, Strict
 
 
 class Request(Strict):
@@ -229,9 +229,7 @@ class Operation(Strict):
                 raise ValueError(f"step {step.id} leads to an unknown step: {sorted(missing)}")
         if self.batch is not None and self.batch.step not in ids:
             known = ", ".join(ids)
-            raise misplaced(
-                ("batch", "step"), f"there is no step {self.batch.step}: one of {known}"
-            )
+            raise Misplaced(f"there is no step {self.batch.step}: one of {known}", "batch", "step")
         return self
 
     @property

@@ -25,7 +25,7 @@ from services.dispatcher.platforms.operation import Batch, Operation
 from services.dispatcher.platforms.status import STATUS, STEP, Status
 from services.dispatcher.platforms.verdict import Regex, Rule
 from shared.events.vocabulary import Channel
-from shared.settings import Strict, load_yaml, misplaced
+from shared.settings import Misplaced, Strict, load_yaml
 
 _FOLDER = File(__file__).parent
 
@@ -242,11 +242,9 @@ def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]
     """Check that a batch names only what is the same for all of its items, or theirs."""
     here = (label, "batch")
     if label != "push_profile":
-        raise misplaced(here, "only pushes are harmless enough to go together: remove it")
+        raise Misplaced("only pushes are harmless enough to go together: remove it", *here)
     if batch.request.url is not None or batch.request.base_url is not None:
-        raise misplaced(
-            (*here, "request"), "give a `path` below the preset's base_url, and no other"
-        )
+        raise Misplaced("give a `path` below the preset's base_url, and no other", *here, "request")
     common, own = given | {"sent_at", "items"}, PUSH | given
     for place, template, known in (
         (("request",), [batch.request.templates, preset.headers], common),
@@ -256,14 +254,12 @@ def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]
         try:
             unknown = render.names(template) - known
         except ValueError as error:
-            raise misplaced((*here, *place), str(error)) from None
+            raise Misplaced(str(error), *here, *place) from None
         if unknown:
             fix = f"unknown name {', '.join(sorted(unknown))}: one of {', '.join(sorted(known))}"
-            raise misplaced((*here, *place), fix)
+            raise Misplaced(fix, *here, *place)
     if "items" not in render.names(batch.request.body):
-        raise misplaced(
-            (*here, "request"), "the body has no {{items}}: put it where the list stands"
-        )
+        raise Misplaced("the body has no {{items}}: put it where the list stands", *here, "request")
 
 
 def _as_name(name: str) -> str:
