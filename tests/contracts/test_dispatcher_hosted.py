@@ -78,7 +78,7 @@ async def test_the_shipped_playbook_names_its_plays() -> None:
         ("referral_invite", "marketing"),
         ("loyalty_invite", "marketing"),
         ("privilege", "marketing"),
-        ("referral_reward", "marketing"),
+        ("referral_reward", "service"),
         ("panel_invite", "service"),
         ("resurvey", "survey"),
         ("survey_invite", "survey"),

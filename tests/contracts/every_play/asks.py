@@ -12,6 +12,7 @@ from tests.builders.stories import (
     completes,
     earlier,
     refuses,
+    written_to,
 )
 from tests.contracts.every_play.alerts import A_TEST, LATE, TEST
 from tests.contracts.every_play.replies import EVENING, MORNING, NO_MAIL, NOT_SERVED
@@ -20,6 +21,7 @@ UNKNOWN = "no permit for marketing: email: no consent to marketing is known"
 REFUSED = "no permit for marketing: email: marketing refused on this channel"
 FIRST = "only one of 'promoter-ask': play {} goes first"
 OPEN = "hold open_case: a case of hers, opened less than 90 days ago, is not resolved"
+COMPLAINS = "hold complaint: a promoter's newest answer, less than 30 days ago, complains: legal"
 #: Two kind answers before this one make her ready to be an ambassador.
 MATURE = (earlier(10, -200, 8), earlier(10, -100, 9))
 ROUND = {
@@ -38,7 +40,7 @@ def _done(play: str) -> Story:
 
 
 def _ask(play: str, action: str, template: str, *, before: Story = (), **own: Held) -> Journey:
-    """Each ask has the same holds; `before` makes her one who is asked this."""
+    """Each ask has the same holds; `before` makes her mature, who is asked the first of them."""
     what, ready = ROUND[play], (*_done(play), *before)
     return Journey(
         play,
@@ -56,6 +58,12 @@ def _ask(play: str, action: str, template: str, *, before: Story = (), **own: He
                 f"{template}_EN",
                 target="sandbox_unkeyed",
                 after=MORNING,
+            ),
+            "though she had said less at first": Gets(
+                (*ready, answer(8), answer(9, told=MINUTE, revision=2)),
+                action,
+                f"{template}_EN",
+                target="sandbox_unkeyed",
             ),
         },
         {
@@ -83,6 +91,15 @@ def _ask(play: str, action: str, template: str, *, before: Story = (), **own: He
                 (*ready, answer(9), answer(8, told=MINUTE, revision=2)),
                 "superseded",
                 "she is passive now",
+            ),
+            "three offers within the week": Held(
+                (*ready, *(written_to(at) for at in (-3, -2, -1)), answer(9)),
+                "suppressed",
+                "budget email-week: 3 of 3 in 168 h; next free",
+            ),
+            "kind words, and a threat": Held(
+                (*ready, answer(9, comment="Très bien, mais je vais saisir mon avocat")),
+                *(() if before else ("suppressed", COMPLAINS)),
             ),
             "a passive": Held((*ready, answer(8))),
             "three days old": Held((*ready, answer(9, told=3.1)), "expired", LATE),
@@ -149,11 +166,15 @@ JOURNEYS = (
                 "REWARD_EN",
                 context={"coupon": "REFERRAL-"},
             ),
-            "in the morning": Gets(
-                (answer(9, -30), completes("referral", EVENING)),
+            "who refused offers, while a case of hers is open": Gets(
+                (
+                    answer(9, -30, yes=False),
+                    refuses("marketing", "email"),
+                    case("opened", -2, number=7),
+                    completes("referral"),
+                ),
                 "referral_reward",
                 "REWARD_EN",
-                after=MORNING,
             ),
             "three weeks late, but not missing": Gets(
                 (answer(9, -30), completes("referral", -21, told=0)),
@@ -162,8 +183,8 @@ JOURNEYS = (
             ),
         },
         {
-            "no yes is known": Held(
-                (answer(9, -30, yes=False), completes("referral")), "suppressed", UNKNOWN
+            "she wants no mail": Held(
+                (answer(9, -30), NO_MAIL, completes("referral")), "suppressed", NOT_SERVED
             ),
             "something else was completed": Held((answer(9, -30), completes("review_left"))),
             "her second friend": Held(

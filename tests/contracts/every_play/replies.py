@@ -62,6 +62,9 @@ JOURNEYS = (
                 variant="price",
                 after=7 * MINUTE,
             ),
+            "instead of the thanks, who lowered her answer": Gets(
+                (answer(9, comment="Parfait"), LOWERED), "reassurance", "REASSURE_EN"
+            ),
             "while a case of hers is open": Gets(
                 (case("opened", -1, number=7), answer(4)), "reassurance", "REASSURE_EN"
             ),
@@ -144,6 +147,11 @@ JOURNEYS = (
                 (answer(8), refuses("marketing", "email", at=MINUTE)),
                 "suppressed",
                 "no permit for marketing: email: marketing refused on this channel",
+            ),
+            "three offers within the week": Held(
+                (*(written_to(at) for at in (-3, -2, -1)), answer(8)),
+                "suppressed",
+                "budget email-week: 3 of 3 in 168 h; next free",
             ),
             "a case of hers is open": Held(
                 (case("opened", -1, number=7), answer(8)),
