@@ -343,6 +343,9 @@ async def test_an_export_holds_all_that_is_kept_of_her_and_nothing_of_others(
     async with dispatching(database, BOOK, carriers={"sandbox": carrier}) as d, client(d) as caller:
         await d.tell(hers(HER_OLD_ID), merged(HER_OLD_ID, SHE), hers(version=3), hers(SOMEBODY))
         await d.run()
+        for one in (SHE, SOMEBODY):
+            done = "INSERT INTO completed (customer_id, what, at) VALUES (:one, 'referral', :at)"
+            await d.execute(done, one=one, at=d.now)
 
         async def export() -> dict[str, list[dict[str, Any]]]:
             body = {"customer_ids": [str(SHE)]}
@@ -359,9 +362,12 @@ async def test_an_export_holds_all_that_is_kept_of_her_and_nothing_of_others(
         assert "she@example.com" in str(told["recipients"])
         assert len(told["deliveries"]) == 4
         assert told["deliveries"][0]["changes"][0]["state"] == "planned"
+        alerts = {row["id"] for row in told["deliveries"] if row["target"] == "alerts"}
+        assert {row["delivery_id"] for row in told["alerts"]} == alerts
+        assert [row["what"] for row in told["completed"]] == ["referral"]
         await d.tell(erased(HER_OLD_ID, SHE))
         await d.run()
         after = await export()
         assert "example.com" not in str(after)
-        assert after["pushes"] == []
+        assert (after["pushes"], after["alerts"], after["completed"]) == ([], [], [])
         assert {row["id"] for row in after["deliveries"]} == {r["id"] for r in told["deliveries"]}

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dispatcher.delivery import Delivery
+from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.ledger import ledger
 
 #: So many at a time, so that the transaction stays short.
@@ -29,6 +29,7 @@ _GATHERED = text(f"""
     SELECT {ledger.COLUMNS}, n.id AS notice, n.state AS digest FROM notices n
     JOIN alerts a ON a.notice = n.id JOIN deliveries d ON d.id = a.delivery_id
     WHERE n.kind = 'digest' AND n.state IN ('rejected', 'expired') AND d.state = 'superseded'
+        AND d.reason <> :erased
     ORDER BY d.id LIMIT :most FOR UPDATE OF d SKIP LOCKED
 """)  # noqa: S608 - names of columns, nothing from outside
 _CORRECTIONS = text(f"""
@@ -46,7 +47,7 @@ async def give_back(connection: AsyncConnection, now: datetime) -> list[Delivery
     """Let go what lost digests had gathered; returns what changed."""
     await connection.execute(_GIVE_UP, {"now": now})
     released = {}
-    for row in await connection.execute(_GATHERED, {"most": _MOST}):
+    for row in await connection.execute(_GATHERED, {"most": _MOST, "erased": ERASED}):
         reason = f"digest {row.notice} was {row.digest}: goes on by itself"
         released[row.id] = ledger.delivery(row).to("planned", reason, due=now)
     if not released:

@@ -45,6 +45,26 @@ _KEPT: Final = {
         SELECT to_jsonb(t) FROM planned t WHERE t.customer_id = ANY(:ids)
         ORDER BY planned_at, decision_id
     """,
+    "alerts": """
+        SELECT to_jsonb(t) || jsonb_build_object('customer_id', d.customer_id)
+        FROM alerts t JOIN deliveries d ON d.id = t.delivery_id
+        WHERE d.customer_id = ANY(:ids) ORDER BY t.delivery_id
+    """,
+    "coupons": """
+        SELECT to_jsonb(t) || jsonb_build_object('customer_id', d.customer_id)
+        FROM coupons t JOIN deliveries d ON d.id = t.delivery_id
+        WHERE d.customer_id = ANY(:ids) ORDER BY t.pool, t.code
+    """,
+    "inquiries": """
+        SELECT to_jsonb(t) || jsonb_build_object('customer_id', d.customer_id)
+        FROM inquiries t JOIN deliveries d ON d.id = t.delivery_id
+        WHERE d.customer_id = ANY(:ids) ORDER BY t.delivery_id
+    """,
+    "completed": """
+        SELECT to_jsonb(t) FROM completed t WHERE t.customer_id = ANY(:ids)
+        ORDER BY customer_id, what
+    """,
+    "draws": "SELECT to_jsonb(t) FROM draws t WHERE t.customer_id = ANY(:ids) ORDER BY delivery_id",
     "deletions": """
         SELECT to_jsonb(t) FROM deletions t WHERE t.customer_id = ANY(:ids) ORDER BY target, part
     """,
