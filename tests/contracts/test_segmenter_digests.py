@@ -8,7 +8,10 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.segmenter.digests import counting, telling
 from services.segmenter.digests.telling import DigestTeller
 from services.segmenter.metrics import Metrics
 from services.segmenter.policy.whole import Policy
@@ -229,6 +232,26 @@ async def test_a_kill_before_the_note_tells_the_same_week_again(database: str) -
     assert names(away) == names(again)
     assert {message.topic for message in again.messages} == {DECISIONS}
     assert not any("Lyon" in message.key or "Nice" in message.key for message in again.messages)
+
+
+async def test_a_week_that_is_not_counted_in_time_waits_for_its_turn(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy database ends the statement, not the service; the next turn counts."""
+    policy = weekly()
+    async with figures_on(database, policy, now=MONDAY) as figures:
+        await figures.tell(given(1, 9))
+        hurried = text("SET LOCAL statement_timeout = '1ms'")
+        with monkeypatch.context() as busy:
+            busy.setattr(telling, "_PATIENT", hurried)
+            busy.setattr(counting, "count", _slowly)
+            with pytest.raises(DependencyAway, match="not counted"):
+                await teller(figures, policy).tell_due()
+        assert await teller(figures, policy).tell_due() == 1
+
+
+async def _slowly(connection: AsyncConnection, *_: object) -> None:
+    await connection.execute(text("SELECT pg_sleep(20)"))
 
 
 async def test_replicas_at_the_same_time_tell_the_same_week(database: str) -> None:

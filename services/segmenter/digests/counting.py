@@ -126,16 +126,23 @@ async def _commented(
 async def _comments(
     connection: AsyncConnection, scope: Scope, by: Grouping | None, most: int
 ) -> dict[str | None, list[WeekComment]]:
-    """List answers of known people that have words: the worst, of those the newest, first."""
+    """List answers of known people that have words: the worst, of those the newest, first.
+
+    Ranked twice, so that lists of owners are taken apart for a few answers of each and not for all.
+    """
+    order = "ORDER BY score, answered_at DESC, customer_id"
     statement = f"""
         SELECT value, customer_id, score, theme FROM (
-            SELECT told.value, raw.customer_id, raw.score, raw.theme, row_number() OVER (
-                PARTITION BY told.value
-                ORDER BY raw.score, raw.answered_at DESC, raw.customer_id) AS place
+            SELECT told.value, raw.*, row_number() OVER (PARTITION BY told.value {order}) AS place
             FROM (
-                SELECT {said_of(by)} AS v, an.customer_id, an.score, an.theme, an.answered_at
-                FROM told_answers an {with_said(by)}
-                WHERE {scored(scope)} AND an.commented AND an.known
+                SELECT * FROM (
+                    SELECT *, row_number() OVER (PARTITION BY v {order}) AS near FROM (
+                        SELECT {said_of(by)} AS v,
+                               an.customer_id, an.score, an.theme, an.answered_at
+                        FROM told_answers an {with_said(by)}
+                        WHERE {scored(scope)} AND an.commented AND an.known
+                    ) AS commented
+                ) AS told_alike WHERE near <= :most
             ) AS raw {ITEMS}
         ) AS ranked
         WHERE place <= :most ORDER BY value, place

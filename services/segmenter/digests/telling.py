@@ -6,12 +6,14 @@ all that was saved before the week was due.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.segmenter.decide.decide import Rulebook
@@ -31,6 +33,9 @@ _log = structlog.get_logger(__name__)
 #: Nobody waits for a digest by the minute.
 _EVERY_S: Final = 60.0
 
+#: Once a week, of all answers of the week; nobody waits for it, as somebody does for the API.
+_PATIENT: Final = text("SET LOCAL statement_timeout = '300s'")
+_CANCELLED: Final = "57014"
 _UPTO = text("SELECT digest, zone, upto FROM owner_digests")
 _TOLD = text("""
     INSERT INTO owner_digests AS d (digest, zone, upto, told_at)
@@ -105,12 +110,13 @@ class DigestTeller:
 
     async def _count(self, digest: OwnerDigest, week: Week, now: datetime) -> list[Event] | None:
         """Count a week; None: not all is read yet that was said before it was due."""
-        with away_as_dependency():
+        with away_as_dependency(), _in_time():
             async with self._engine.connect() as connection:
                 # All statements see one moment of the data.
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
+                await connection.execute(_PATIENT)
                 swept = await progress.look(connection)
                 if swept is None or swept.as_of is None or swept.as_of < week.due_at:
                     return None
@@ -118,6 +124,17 @@ class DigestTeller:
         if owners > counting.MOST_OWNERS:
             _log.warning("segmenter.owners_left_out", digest=digest.name, owners=owners)
         return list(tell(digest, week, sums, self._policy, as_of=swept.as_of, now=now))
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Turn a statement that the server ended after its time into one that waits for its turn."""
+    try:
+        yield
+    except DBAPIError as error:
+        if str(getattr(error.orig, "sqlstate", None) or "") == _CANCELLED:
+            raise DependencyAway("database: a week was not counted in 300 s") from error
+        raise
 
 
 async def _upto(connection: AsyncConnection) -> Mapping[tuple[str, str], datetime]:
