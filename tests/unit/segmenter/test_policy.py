@@ -39,7 +39,7 @@ def test_the_shipped_policy_is_the_reference() -> None:
     ("line", "instead", "where", "fix"),
     [
         pytest.param("limit: 1", "limit: 0", "budgets.0.limit", "0 would silently stop", id="0"),
-        pytest.param("limit: 1", "limit: true", "budgets.0.limit", "valid integer", id="a yes"),
+        pytest.param("limit: 1", "limit: true", "budgets.0.limit", "whole number", id="a yes"),
         pytest.param(
             "first: 7,", "first: 6,", "bands", "exactly one band: 6 is in 2", id="overlapping bands"
         ),

@@ -1,13 +1,14 @@
 """Configuration files and secrets: every mistake names its place and its fix."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.errors import ConfigError
 from shared.process import read_access, read_settings
-from shared.settings import Secrets, Strict, load_yaml
+from shared.settings import Misplaced, SecretRef, Secrets, Strict, load_yaml
 
 
 class Play(Strict):
@@ -76,6 +77,60 @@ def test_a_mistake_is_told_with_file_line_and_fix(tmp_path: Path, text: str, tol
 
     assert str(error.value).startswith(str(path))
     assert told in str(error.value)
+
+
+class Kinds(Strict):
+    """One key of each kind that YAML easily makes another of."""
+
+    count: Annotated[int, Field(ge=1, lt=10, strict=True)] = 1
+    share: Annotated[float, Field(gt=0, le=1)] = 1
+    name: str = ""
+    open: Annotated[bool, Field(strict=True)] = True
+    kind: Literal["a", "b"] = "a"
+    token: SecretRef = "env:NAME"
+
+
+class Pair(Strict):
+    """A whole whose parts must not be alike, as its validator alone can tell."""
+
+    parts: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Pair":
+        if len(set(self.parts)) < len(self.parts):
+            raise Misplaced("is there twice: remove it", "parts", 1)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("count: '3'", "count: must be a whole number"),
+        ("count: 0", "count: must be 1 or more"),
+        ("count: 10", "count: must be less than 10"),
+        ("share: much", "share: must be a number"),
+        ("share: 0", "share: must be more than 0.0"),
+        ("share: 2", "share: must be 1.0 or less"),
+        ("name: 3", "name: must be a text: write it in quotes"),
+        ("open: 'yes'", "open: must be true or false"),
+        ("kind: c", "kind: must be 'a' or 'b'"),
+        ("token: hush", "token: a secret is given by reference: env:NAME, or file:/path"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_as_what_to_write(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    """Not as what it is: that may be a secret."""
+    with pytest.raises(ConfigError) as error:
+        load_yaml(written(tmp_path, text), Kinds)
+
+    assert str(error.value).endswith(f":1: {told}")
+
+
+def test_the_validator_of_a_whole_may_name_the_part(tmp_path: Path) -> None:
+    """Its line is told, and not that of the whole."""
+    with pytest.raises(ConfigError, match=r":3: parts\.1: is there twice: remove it$"):
+        load_yaml(written(tmp_path, "parts:\n  - 1\n  - 1\n"), Pair)
 
 
 def test_what_only_follows_from_another_mistake_is_not_told(tmp_path: Path) -> None:
