@@ -165,7 +165,7 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
             ":2: targets.one.batch: this platform takes 1 in one request at most: lower it",
             id="no batch there",
         ),
-        pytest.param("{" + SANDBOX + ", batch: 0}", "greater than or equal to 1", id="batch of 0"),
+        pytest.param("{" + SANDBOX + ", batch: 0}", "must be 1 or more", id="batch of 0"),
         pytest.param(
             "{" + SANDBOX + ", windows: [{per_s: 1, most: 5, kind: all}]}",
             ":2: targets.one.windows.0.kind: unknown key",
@@ -178,7 +178,7 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
         ),
         pytest.param(
             "{" + SANDBOX + ", windows: [{per_s: 0, most: 5}]}",
-            ":2: targets.one.windows.0.per_s: Input should be greater than or equal to 1",
+            ":2: targets.one.windows.0.per_s: must be 1 or more",
             id="a rate over no time",
         ),
     ],

@@ -124,7 +124,12 @@ def test_two_secrets_may_be_active(tmp_path: Path) -> None:
             "cannot both grant and refuse",
             id="consent",
         ),
-        pytest.param("preset: generic\n    secrets: [hunter2]", 4, "pattern", id="secret in place"),
+        pytest.param(
+            "preset: generic\n    secrets: [hunter2]",
+            4,
+            "a secret is given by reference",
+            id="secret in place",
+        ),
     ],
 )
 def test_a_wrong_entry_is_told_with_file_line_and_fix(

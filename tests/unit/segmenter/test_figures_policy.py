@@ -48,8 +48,8 @@ def _yaml(text: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("line", "instead", "fix"),
     [
-        pytest.param("minimum_n: 30", "minimum_n: 1", "greater than or equal to 2", id="of one"),
-        pytest.param("response_days: 30", "response_days: 0", "greater than", id="no time"),
+        pytest.param("minimum_n: 30", "minimum_n: 1", "must be 2 or more", id="of one"),
+        pytest.param("response_days: 30", "response_days: 0", "must be 1 or more", id="no time"),
         pytest.param(
             "objectives: []", "objectives: [{survey: nps}]", "give nps or shares", id="no aim"
         ),
@@ -63,7 +63,7 @@ def _yaml(text: str) -> dict[str, object]:
             "objectives: []", "objectives: [{shares: {promoter: 101}}]", "100", id="over 100 %"
         ),
         pytest.param("    by: null", "    by: store", "attribute|answer", id="by what"),
-        pytest.param("    days: 7", "    days: 0", "greater than or equal to 1", id="no days"),
+        pytest.param("    days: 7", "    days: 0", "must be 1 or more", id="no days"),
         pytest.param("  - name: weekly", "  - name: Every week", "a-z, 0-9", id="a name"),
     ],
 )
