@@ -1,7 +1,7 @@
 """Weekly digests on a real PostgreSQL: counted as the figures are, told to each owner once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -57,13 +57,18 @@ def opened(number: int, *, ago: float = 3) -> Event:
     return case("opened", f"helpdesk/{number}", email=person(number), at=at)
 
 
-def teller(figures: Figures, policy: Policy, shelf: Shelf | None = None) -> DigestTeller:
+def teller(
+    figures: Figures,
+    policy: Policy,
+    shelf: Shelf | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> DigestTeller:
     """One replica's loop."""
     return DigestTeller(
         figures.engine,
         shelf or figures.shelf,
         rulebook(policy),
-        clock=lambda: figures.now,
+        clock=clock or (lambda: figures.now),
         metrics=Metrics(CollectorRegistry()),
     )
 
@@ -340,3 +345,20 @@ async def test_no_digest_no_question(database: str) -> None:
         async with figures.engine.connect() as connection:
             read = "SELECT theme, commented FROM told_answers"
             assert list(await connection.exec_driver_sql(read)) == [(None, False)]
+
+
+async def test_the_loop_tells_at_once_and_bears_a_bus_that_is_away(database: str) -> None:
+    """After a restart nobody waits; what cannot be told costs a turn and no more."""
+    policy = weekly()
+    async with figures_on(database, policy, now=MONDAY) as figures:
+        await figures.tell(given(1, 9))
+        for shelf, told in ((Shelf(away=1), 0), (Shelf(), 1)):
+            stopping = asyncio.Event()
+
+            def clock(stopping: asyncio.Event = stopping) -> datetime:
+                stopping.set()
+                return MONDAY
+
+            loop = teller(figures, policy, shelf, clock)
+            await asyncio.wait_for(loop.run(stopping), 30)
+            assert len(weeks(shelf)) == told
