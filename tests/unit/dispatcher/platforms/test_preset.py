@@ -149,11 +149,9 @@ def batched(where: str = "", value: object = None, label: str = "push_profile") 
 @pytest.mark.parametrize(
     ("where", "value", "key", "fix"),
     [
-        pytest.param("max_items", 1, "max_items", "greater than or equal to 2", id="of one"),
-        pytest.param("max_items", 1001, "max_items", "less than or equal to 1000", id="too many"),
-        pytest.param(
-            "max_bytes", 100, "max_bytes", "greater than or equal to 1024", id="too small"
-        ),
+        pytest.param("max_items", 1, "max_items", "must be 2 or more", id="of one"),
+        pytest.param("max_items", 1001, "max_items", "must be 1000 or less", id="too many"),
+        pytest.param("max_bytes", 100, "max_bytes", "must be 1024 or more", id="too small"),
         pytest.param("max_bytes", None, "", "max_bytes: missing: add it", id="no size"),
         pytest.param("step", "send", "step", "one of find, update", id="a step of another"),
         pytest.param("colour", "red", "colour", "unknown key", id="unknown key"),
