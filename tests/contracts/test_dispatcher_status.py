@@ -13,6 +13,7 @@ from services.dispatcher import watch
 from services.dispatcher.brakes.brakes import pause_target
 from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.calls.calls import Heard, Verdict
+from services.dispatcher.cli.delivery import delivery
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.lanes.sweep import sweep
 from services.dispatcher.ledger.pruning import prune
@@ -30,8 +31,9 @@ from shared.events.outcomes import (
 )
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, erased, later
-from tests.builders.dispatcher_api import VIEWER, client
+from tests.builders.dispatcher_api import ENVIRON, VIEWER, app_of, client
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
+from tests.builders.operating import answering, run
 from tests.builders.waiting import eventually
 
 INVITE = play("thanks", "promoter", "invite")
@@ -418,6 +420,21 @@ async def test_a_delivery_shows_when_its_platform_was_asked_and_will_be(database
         assert value("nps_dispatcher_messages_asked_about", {"target": "sandbox"}) == 1
         kind = {"target": "sandbox", "kind": "status", "outcome": "ok"}
         assert value("nps_dispatcher_attempts_total", kind) == 1
+
+
+async def test_by_command_a_delivery_says_when_its_platform_is_asked(database: str) -> None:
+    """In words: before the first question, and after it."""
+    async with (
+        asking(database, in_turn(heard("sent"))) as (d, carrier),
+        answering(app_of(d)) as url,
+    ):
+        identity = str(carrier.actions[0].delivery_id)
+        first = await run(delivery, "show", identity, url=url, environ=ENVIRON)
+        assert "asked never, next 2026-03-12 09:0" in first.stdout
+        d.now = later(minutes=2)
+        await d.run("sandbox")
+        then = await run(delivery, "show", identity, url=url, environ=ENVIRON)
+        assert "asked 2026-03-12 09:02:00, next 2026-03-12 09:0" in then.stdout
 
 
 async def test_a_question_that_has_no_turn_in_its_time_ends(database: str) -> None:
