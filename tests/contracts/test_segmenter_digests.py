@@ -192,6 +192,20 @@ async def test_a_customer_counts_with_her_owner_of_the_moment(database: str) -> 
     assert {owner: (one.answers, one.cases_open) for owner, one in told.items()} == {"Nice": (1, 1)}
 
 
+async def test_an_owner_is_one_by_whichever_name_and_spelling(database: str) -> None:
+    """His customers are told by two systems, each with its own name for the attribute."""
+    shops = {"store": {"type": "choice", "values": ["Lyon"], "also": ["shop"]}}
+    digests = [{"name": "stores", "owner": "shop"}]
+    policy = policy_with(digests=digests, alerts=[], attributes=shops)
+    async with figures_on(database, policy, now=MONDAY) as figures:
+        moved = updated(*ids_of(person(2)), at=MONDAY, attributes={"shop": "lyon"})
+        await figures.tell(given(1, 3, "LYON"), given(2, 9, None), moved)
+        await teller(figures, policy).tell_due()
+
+    told = by_owner(weeks(figures.shelf))
+    assert {owner: one.answers for owner, one in told.items()} == {"Lyon": 2}
+
+
 async def test_a_week_is_told_once_and_the_next_one_after_it(database: str) -> None:
     """Again and again, after a restart, late: what was told is told; each week has its turn."""
     policy = weekly()

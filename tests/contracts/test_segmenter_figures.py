@@ -540,3 +540,17 @@ async def test_the_figures_need_the_scope_read(database: str) -> None:
         for path in ("/v1/nps", "/v1/nps/alerts"):
             assert (await figures.get(path, token="")).status_code == 401
             assert (await figures.get(path, token="writer")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["country", "country_code"])
+async def test_groups_are_read_as_the_policy_declares_them(database: str, name: str) -> None:
+    """By whichever name a source told it and somebody asks; two spellings are one group."""
+    people = [{"country": "FR", "tone": "VOUS"}, {"country_code": "FR", "tone": "vous"}]
+    async with figures_on(database) as figures:
+        for number, attributes in enumerate(people):
+            person = f"person{number}@example.com"
+            await figures.tell(answered(f"r{number}", 9, email=person, attributes=attributes))
+        countries = await figures.ask(by=f"attribute:{name}", **PERIOD)
+        tones = await figures.ask(by="attribute:tone", **PERIOD)
+    assert [(one["value"], one["n"]) for one in countries["groups"]] == [("FR", 2)]
+    assert [(one["value"], one["n"]) for one in tones["groups"]] == [("vous", 2)]

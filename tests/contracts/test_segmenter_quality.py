@@ -109,6 +109,7 @@ async def test_what_is_missing_or_wrong_is_counted_and_listed(
     "attributes",
     [
         pytest.param({"first_name": None}, id="a last name is a name"),
+        pytest.param({"tone": "VOUS"}, id="a tone in capitals"),
         pytest.param({"mobile": "06 12 34 56 78"}, id="a national number"),
         pytest.param({"mobile": "+33 (0)6.12.34.56.78 poste 12"}, id="with its extension"),
         pytest.param({"mobile": None, "phone": None}, id="cleared"),

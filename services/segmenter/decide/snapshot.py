@@ -1,6 +1,5 @@
 """The customer as plays and campaign platforms see her. Pure."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby, islice
@@ -13,11 +12,11 @@ from services.segmenter.decide.lifecycle import lifecycle
 from services.segmenter.decide.maturity import maturity
 from services.segmenter.decide.permits import bounced
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile.attributes import fitting, other_names, text
+from services.segmenter.profile.attributes import by_one_name, fitting, text
 from services.segmenter.profile.called_by import called_by
 from services.segmenter.profile.facts import ORDER
 from services.segmenter.profile.segments import segment_of, streak
-from services.segmenter.profile.state import Attribute, Profile
+from services.segmenter.profile.state import Profile
 from services.segmenter.themes.themes import ThemeFinder, newest
 from shared.events.decisions import Snapshot
 from shared.events.vocabulary import Channel, Identifier, IdentifierKind, Tone, Value
@@ -92,7 +91,7 @@ def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
     At most 200, those said last. One that does not fit its type is not told: what a platform knows
     of it stands.
     """
-    found = [item for item in _by_one_name(profile, policy) if item[0] not in _NAMED]
+    found = [item for item in by_one_name(profile, policy) if item[0] not in _NAMED]
     if len(found) > _MOST_ATTRIBUTES:
         found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
     typed = (
@@ -100,19 +99,6 @@ def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
         for name, attribute in sorted(found)
     )
     return {name: read.value for name, read in typed if read.wrong is None}
-
-
-def _by_one_name(profile: Profile, policy: Policy) -> Iterable[tuple[str, Attribute]]:
-    """List what was said of each attribute last, under the name that the policy declares."""
-    names = other_names(policy)
-    if not names:
-        return profile.attributes.items()
-    found: dict[str, Attribute] = {}
-    for said, attribute in profile.attributes.items():
-        name = names.get(said, said)
-        if name not in found or found[name].order < attribute.order:
-            found[name] = attribute
-    return found.items()
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,8 @@ from services.segmenter.figures.selecting import (
 )
 from services.segmenter.policy.digests import OwnerDigest
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.attributes import other_names
+from services.segmenter.sweep.portrait import near
 from shared.events.decisions import WeekComment, WeekTheme
 
 #: The owners with most answers; what has more values names no owner.
@@ -33,8 +35,8 @@ async def count(
 ) -> tuple[Sums, int]:
     """Count a week; returns the sums, and how many owners there are in all."""
     await counting.make_room(connection)
-    near = policy.statistics.groupings
-    by = read_grouping(f"attribute:{digest.owner}", near) if digest.owner else None
+    names = other_names(policy)
+    by = read_grouping(f"attribute:{digest.owner}", near(policy), names) if digest.owner else None
     scope = Scope(week.period, digest.survey, digest.source)
     scores, owners = await counting.scores(connection, scope, by, most=MOST_OWNERS)
     before, _ = await counting.scores(

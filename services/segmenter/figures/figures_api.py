@@ -19,7 +19,9 @@ from services.segmenter.figures.gathering import gather
 from services.segmenter.figures.question import Unanswerable, read_question
 from services.segmenter.figures.showing import figures_view
 from services.segmenter.figures.views import FiguresView
+from services.segmenter.profile.attributes import other_names
 from services.segmenter.sweep import progress
+from services.segmenter.sweep.portrait import near
 from services.segmenter.sweep.problems import not_counted
 from shared.database import away_as_dependency
 from shared.http.auth import Access
@@ -80,7 +82,8 @@ def make_figures_router(
                 show=show,
                 now=now,
                 zone=policy.zones.default,
-                near=policy.statistics.groupings,
+                near=near(policy),
+                names=other_names(policy),
             )
         except Unanswerable as error:
             raise Problem(422, "invalid-request", str(error)) from None

@@ -6,9 +6,10 @@ moment carries its own zone and, as an end, is not included.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
@@ -81,25 +82,30 @@ def read_question(
     now: datetime,
     zone: str,
     near: Collection[str] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> Question:
     """Read the parameters. Raises `Unanswerable`."""
     until = _moment("to", end, zone, last=True) if end else now
     since = _moment("from", start, zone) if start else _days_before(until, _DAYS, zone)
     period = _period(since, until, "from must be before to")
-    grouping = read_grouping(by, near) if by else None
+    grouping = read_grouping(by, near, names) if by else None
     scope = Scope(period, _plain("survey", survey), _plain("source", source))
     other = _other(compare, period, grouping, zone) if compare else None
     return Question(scope, grouping, other, _parts(show))
 
 
-def read_grouping(text: str, near: Collection[str] = ()) -> Grouping:
+def read_grouping(
+    text: str, near: Collection[str] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> Grouping:
     """Read `attribute:NAME` or `answer:NAME`; `near` attributes are kept with each answer.
 
-    Raises `Unanswerable`.
+    `names` leads from an attribute's other names to the one it is kept by. Raises `Unanswerable`.
     """
     if not re.fullmatch(GROUPING, text):
         raise Unanswerable("by: write attribute:NAME or answer:NAME, such as attribute:store")
     kind, _, name = text.partition(":")
+    if kind == "attribute":
+        name = names.get(name, name)
     return Grouping(
         cast(Literal["attribute", "answer"], kind), name, kind == "attribute" and name in near
     )

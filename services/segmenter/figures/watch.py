@@ -27,7 +27,9 @@ from services.segmenter.figures.question import (
 )
 from services.segmenter.figures.watching import Standing, judge_groups
 from services.segmenter.policy.alerts import FigureAlert
+from services.segmenter.profile.attributes import other_names
 from services.segmenter.sweep import progress
+from services.segmenter.sweep.portrait import near
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.stopping import pause
@@ -127,7 +129,7 @@ class FigureWatch:
         }
 
     def _grouping(self, by: str) -> Grouping:
-        return read_grouping(by, self._policy.statistics.groupings)
+        return read_grouping(by, near(self._policy), other_names(self._policy))
 
     def _tell(self, one: Standing) -> None:
         self._metrics.told(one.alert, one.state)

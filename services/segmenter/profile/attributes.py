@@ -6,7 +6,7 @@ declares a type later, or mends it, changes no stored state.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ from typing import Final
 
 from services.segmenter.policy.attributes import AttributeKind, AttributeType
 from services.segmenter.policy.whole import Policy
-from services.segmenter.profile.state import Profile
+from services.segmenter.profile.state import Attribute, Profile
 from shared.events.vocabulary import Value
 from shared.times import iso
 
@@ -51,8 +51,35 @@ def other_names(policy: Policy) -> Mapping[str, str]:
     return {name: first for first, one in policy.attributes.items() for name in one.also}
 
 
+def by_one_name(profile: Profile, policy: Policy) -> Iterable[tuple[str, Attribute]]:
+    """List what was said of each attribute last, under the name that the policy declares."""
+    names = other_names(policy)
+    if not names:
+        return profile.attributes.items()
+    found: dict[str, Attribute] = {}
+    for said, attribute in profile.attributes.items():
+        name = names.get(said, said)
+        if name not in found or found[name].order < attribute.order:
+            found[name] = attribute
+    return found.items()
+
+
+def told(profile: Profile, policy: Policy) -> dict[str, Value]:
+    """Tell all attributes for a person to read: by one name and in one form, None if cleared.
+
+    What does not fit its type is told as it was said: it would be missed otherwise, and is to be
+    mended at its source.
+    """
+    found = {}
+    for name, attribute in by_one_name(profile, policy):
+        read = fitting(attribute.value, policy.attributes.get(name))
+        found[name] = attribute.value if read.wrong else read.value
+    return found
+
+
 def said(profile: Profile, policy: Policy, name: str) -> Value:
     """Tell what was said of an attribute last, by whichever of its names."""
+    name = other_names(policy).get(name, name)
     declared = policy.attributes.get(name)
     if declared is None or not declared.also:
         return profile.attribute(name)
@@ -64,7 +91,12 @@ def said(profile: Profile, policy: Policy, name: str) -> Value:
 def believed(profile: Profile, policy: Policy, name: str) -> Value:
     """Read one attribute; None: never said, cleared, or not what it should be."""
     value = said(profile, policy, name)
-    return None if value is None else fitting(value, policy.attributes.get(name)).value
+    return None if value is None else fitted(value, policy, name)
+
+
+def fitted(value: Value, policy: Policy, name: str) -> Value:
+    """Bring a value into the form of an attribute, by whichever of its names; None: not one."""
+    return fitting(value, policy.attributes.get(other_names(policy).get(name, name))).value
 
 
 def text(profile: Profile, policy: Policy, name: str) -> str | None:

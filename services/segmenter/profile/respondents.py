@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.attributes import fitted, said
 from services.segmenter.profile.state import Profile
 from shared.events.vocabulary import Value
 
@@ -25,8 +26,10 @@ def rule_for(profile: Profile, policy: Policy) -> str | None:
     """
     rules = policy.test_respondents
     for name, values in rules.attributes.items():
-        said = _word(profile.attribute(name))
-        if said is not None and said in {value.casefold() for value in values}:
+        word = said(profile, policy, name)
+        if word is not None and not _words(word, policy, name).isdisjoint(
+            wanted for value in values for wanted in _words(value, policy, name)
+        ):
             return f"attribute {name}"
     if not rules.domains and not rules.external_ids:
         return None
@@ -46,7 +49,9 @@ def _of_identifier(name: str, rules: Respondents) -> str | None:
     return None
 
 
-def _word(value: Value) -> str | None:
-    if value is None or isinstance(value, list):
-        return None
-    return str(value).strip().casefold()
+def _words(value: Value, policy: Policy, name: str) -> frozenset[str]:
+    """Write a value as it was said and in its type's form, without case: either may be meant."""
+    both = (value, fitted(value, policy, name))
+    return frozenset(
+        str(one).strip().casefold() for one in both if one is not None and not isinstance(one, list)
+    )

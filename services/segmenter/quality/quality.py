@@ -111,7 +111,7 @@ def person(
     quality: Quality,
     rules: Rules,
 ) -> Person:
-    """Read attributes as they were said and the names of identifiers (`kind:value`)."""
+    """Read attributes (by any of their names) and the names of identifiers (`kind:value`)."""
     said = attributes.get
     known: dict[str, set[str]] = {"email": set(), "phone": set(), "external_id": set()}
     for name in identifiers:

@@ -1,7 +1,7 @@
 """What is missing, wrong or old in one customer's data. Pure.
 
-In: a profile as it is stored, and which attributes the policy names. Out: the kinds that apply; and
-since when her oldest yes stands, which is stale or not by the day that asks.
+In: a profile as it is stored, and the policy, which says how attributes are read. Out: the kinds
+that apply; and since when her oldest yes stands, which is stale or not by the day that asks.
 """
 
 import re
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from services.segmenter.policy.quality import Quality
+from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.attributes import said, text
 from services.segmenter.profile.state import Profile
 from services.segmenter.quality.quality import Flag
 
@@ -24,11 +25,11 @@ _DIGITS: Final = range(8, 16)
 _UNREAD: Final = "unread_phone"
 
 
-def wrong_with(profile: Profile, quality: Quality) -> frozenset[Flag]:
+def wrong_with(profile: Profile, policy: Policy) -> frozenset[Flag]:
     """List what is missing or wrong; nothing of somebody whom no identifier makes a customer."""
     if not profile.known:
         return frozenset()
-    return frozenset(flag for flag, applies in _FLAGS.items() if applies(profile, quality))
+    return frozenset(flag for flag, applies in _FLAGS.items() if applies(profile, policy))
 
 
 def oldest_yes(profile: Profile) -> datetime | None:
@@ -39,28 +40,28 @@ def oldest_yes(profile: Profile) -> datetime | None:
     return min(given, default=None)
 
 
-def _said(profile: Profile, name: str) -> str:
-    value = profile.attribute(name)
-    return "" if value is None else str(value).strip()
+def _text(profile: Profile, policy: Policy, name: str) -> str:
+    """Read what a decision would say of her; "" for nothing."""
+    return (text(profile, policy, name) or "").strip()
 
 
-def _tone(profile: Profile, _quality: Quality) -> bool:
-    return _said(profile, "tone") not in _TONES
+def _tone(profile: Profile, policy: Policy) -> bool:
+    return _text(profile, policy, "tone") not in _TONES
 
 
-def _name(profile: Profile, _quality: Quality) -> bool:
-    return not _said(profile, "first_name") and not _said(profile, "last_name")
+def _name(profile: Profile, policy: Policy) -> bool:
+    return not _text(profile, policy, "first_name") and not _text(profile, policy, "last_name")
 
 
-def _language(profile: Profile, _quality: Quality) -> bool:
-    return not _said(profile, "language")
+def _language(profile: Profile, policy: Policy) -> bool:
+    return not _text(profile, policy, "language")
 
 
-def _phone(profile: Profile, quality: Quality) -> bool:
+def _phone(profile: Profile, policy: Policy) -> bool:
     return _unread(profile) or any(
         _no_number(str(value))
-        for name in quality.phone_attributes
-        if isinstance(value := profile.attribute(name), str | int | float)
+        for name in policy.quality.phone_attributes
+        if isinstance(value := said(profile, policy, name), str | int | float)
         and not isinstance(value, bool)
     )
 
@@ -80,11 +81,11 @@ def _no_number(text: str) -> bool:
     return bool(_ODD_SIGN.search(number)) or len(_NO_DIGIT.sub("", number)) not in _DIGITS
 
 
-def _bounced(profile: Profile, _quality: Quality) -> bool:
+def _bounced(profile: Profile, _policy: Policy) -> bool:
     return bool(profile.bounces)
 
 
-_FLAGS: Final[dict[Flag, Callable[[Profile, Quality], bool]]] = {
+_FLAGS: Final[dict[Flag, Callable[[Profile, Policy], bool]]] = {
     "missing_tone": _tone,
     "missing_name": _name,
     "missing_language": _language,

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from services.segmenter.decide.lifecycle import left_at
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.attributes import other_names, told
 from services.segmenter.profile.respondents import is_test
 from services.segmenter.profile.state import Profile
 from services.segmenter.quality.quality import Flag, Person, keys_of, person
@@ -25,7 +26,7 @@ from shared.events.vocabulary import Value
 from shared.identifiers import Rules
 
 #: To be raised whenever what is read of a customer changes: then everybody is read anew.
-_READING: Final = 1
+_READING: Final = 2
 #: A group's name is kept cut: the statistic does not need a novel.
 LONGEST: Final = 200
 
@@ -34,7 +35,8 @@ LONGEST: Final = 200
 class Portrait:
     """One customer who is merged into nobody; a response of nobody's is one, too (not `known`).
 
-    `said` are her attributes, `groups` those that are kept with each of her answers.
+    `said` are her attributes, each by one name and in one form, `groups` those that are kept with
+    each of her answers.
     """
 
     customer_id: UUID
@@ -51,21 +53,28 @@ class Portrait:
 
 def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) -> Portrait:
     """Read one customer."""
-    said = {name: attribute.value for name, attribute in profile.attributes.items()}
+    said = told(profile, policy)
     kept = dict(_groups(said))
-    who = person(customer_id, said, profile.identifiers, policy.quality, rules)
+    by_any_name = {**{name: said.get(first) for name, first in other_names(policy).items()}, **said}
+    who = person(customer_id, by_any_name, profile.identifiers, policy.quality, rules)
     return Portrait(
         customer_id,
         profile.known,
         is_test(profile, policy),
         left_at(profile, policy),
         oldest_yes(profile),
-        wrong_with(profile, policy.quality),
+        wrong_with(profile, policy),
         kept,
-        {name: kept[name] for name in policy.statistics.groupings if name in kept},
+        {name: kept[name] for name in near(policy) if name in kept},
         who,
         keys_of(who),
     )
+
+
+def near(policy: Policy) -> frozenset[str]:
+    """Name the attributes that are kept with each answer, as the policy declares them."""
+    names = other_names(policy)
+    return frozenset(names.get(name, name) for name in policy.statistics.groupings)
 
 
 def rules_of(policy: Policy, rules: Rules) -> str:

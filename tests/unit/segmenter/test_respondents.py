@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from services.segmenter.policy.attributes import AttributeType
 from services.segmenter.policy.respondents import Respondents
 from services.segmenter.profile.profile import rebuild
 from services.segmenter.profile.respondents import is_test, rule_for
@@ -11,11 +12,17 @@ from tests.builders.facts import answered, day, fact, ids_of, shipped_policy, up
 
 RULES = {
     "domains": ["staff.example.com"],
-    "attributes": {"tag": ["Test", True]},
+    "attributes": {"tag": ["Test", True], "flagged": ["1"]},
     "external_ids": ["TEST-*", "QA?"],
 }
 POLICY = shipped_policy().value.model_copy(
-    update={"test_respondents": Respondents.model_validate(RULES)}
+    update={
+        "test_respondents": Respondents.model_validate(RULES),
+        "attributes": {
+            "tag": AttributeType(type="text", also=("label",)),
+            "flagged": AttributeType(type="flag"),
+        },
+    }
 )
 
 
@@ -44,6 +51,13 @@ def number(external_id: str) -> Event:
             [updated(attributes={"tag": " TEST "})], "attribute tag", id="as people write"
         ),
         pytest.param([updated(attributes={"tag": True})], "attribute tag", id="a flag"),
+        pytest.param([updated(attributes={"label": "test"})], "attribute tag", id="another name"),
+        pytest.param(
+            [updated(attributes={"label": "test"}), updated(at=day(1), attributes={"tag": "no"})],
+            None,
+            id="the newest word by any name",
+        ),
+        pytest.param([updated(attributes={"flagged": "oui"})], "attribute flagged", id="typed"),
         pytest.param([updated(attributes={"tag": ["test"]})], None, id="a list is no word"),
         pytest.param(
             [

@@ -1,0 +1,68 @@
+"""How figures and data quality read a customer: as every decision about her does."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.segmenter.profile.profile import rebuild
+from services.segmenter.sweep.portrait import Portrait, near, portrait
+from shared.events.envelope import Event
+from tests.builders.facts import day, fact, ids_of, updated
+from tests.builders.figures import policy_with
+from tests.builders.sweeping import FRANCE
+
+POLICY = policy_with(statistics={"groupings": ["country_code", "store"]})
+
+
+def read(*told: Event) -> Portrait:
+    """Read whoever this was told of."""
+    return portrait(UUID(int=7), rebuild(map(fact, told)), POLICY, FRANCE)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        pytest.param({"tone": "VOUS"}, {"tone": "vous"}, id="in its type's form"),
+        pytest.param({"country_code": "FR"}, {"country": "FR"}, id="by the declared name"),
+        pytest.param({"tone": "polite"}, {"tone": "polite"}, id="wrong: as it was said"),
+        pytest.param({"colour": "Blue"}, {"colour": "Blue"}, id="undeclared: as it was said"),
+        pytest.param({"store": None}, {}, id="cleared"),
+        pytest.param({"mrr": "12,50 €"}, {"mrr": 12.5}, id="an amount"),
+    ],
+)
+def test_attributes_have_one_name_and_one_form(
+    attributes: dict[str, Any], said: dict[str, Any]
+) -> None:
+    """Two spellings of one value are one group; what nobody can read stays to be seen."""
+    assert read(updated(attributes=attributes)).said == said
+
+
+def test_of_two_names_the_newest_word_counts() -> None:
+    """Kept with each answer under the declared name, whichever name the policy groups by."""
+    found = read(
+        updated(attributes={"country": "BE", "store": "Lyon"}),
+        updated(at=day(1), attributes={"country_code": "FR"}),
+    )
+    assert found.said == found.groups == {"country": "FR", "store": "Lyon"}
+    assert near(POLICY) == {"country", "store"}
+
+
+def test_what_is_missing_is_what_decisions_miss() -> None:
+    """A tone in capitals is a tone; one that is none, and a name that is a list, are missing."""
+    whole = {"tone": "VOUS", "last_name": "Silva", "language": "fr"}
+    assert read(updated(attributes=whole)).wrong == frozenset()
+    broken = {**whole, "tone": "polite", "last_name": ["Silva"]}
+    assert read(updated(attributes=broken)).wrong == {"missing_tone", "missing_name"}
+
+
+def test_a_telephone_is_found_by_any_of_its_names() -> None:
+    """For the numbers to check and for suspected duplicates alike."""
+    policy = policy_with(attributes={"mobile": {"type": "text", "also": ["cell"]}})
+    told = updated(*ids_of("ana@example.com"), attributes={"cell": "06 12 34 56 78"})
+    assert portrait(UUID(int=7), rebuild([fact(told)]), policy, FRANCE).person.phones == {
+        "+33612345678"
+    }
+    wrong = updated(*ids_of("ana@example.com"), attributes={"cell": "ask her"})
+    found = portrait(UUID(int=7), rebuild([fact(wrong)]), policy, FRANCE)
+    assert "invalid_phone" in found.wrong
