@@ -4,17 +4,33 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 
 from services.dispatcher.consume.handle import Handler
 from shared.errors import DependencyAway
 from shared.events.decisions import Budget, CustomerDecided, RollingWindow
-from tests.builders.decisions import CLASSES, NOW, decision, hold, later, rolling, told
+from tests.builders.decisions import CLASSES, NOW, decision, hold, later, merged, rolling, told
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 
 #: A week: longer than any deadline, so whoever is refused is refused for good.
 WEEK = 7 * 24
+_HERS, _HIS = uuid.UUID(int=1), uuid.UUID(int=2)
+
+
+def _household(*foreign: datetime) -> tuple[Budget, ...]:
+    budget = rolling(1, WEEK, foreign=foreign)
+    return (budget.model_copy(update={"name": "household", "scope": "group"}),)
+
+
+#: One member would hear from us; the other has heard from somebody else.
+_HOUSEHOLD = {
+    "planned": decision(_HERS, segment="promoter", group="home-1", budgets=_household()),
+    "contacted": decision(
+        _HIS, triggers=("contacted",), response="m1", group="home-1", budgets=_household(NOW)
+    ),
+}
 
 
 async def _until_taken(handler: Handler, batch: Sequence[CustomerDecided]) -> None:
@@ -132,6 +148,38 @@ async def test_anothers_contact_between_plan_and_send_counts(database: str) -> N
         row = await d.row()
         assert (row.state, row.until) == ("suppressed", later(hours=WEEK))
         assert d.carriers["sandbox"].actions == []
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        pytest.param([["contacted"], ["planned"]], id="planning"),
+        pytest.param([["contacted", "planned"]], id="in one batch"),
+        pytest.param([["planned"], ["contacted"]], id="the gate"),
+    ],
+)
+async def test_anothers_contact_with_one_member_uses_the_groups_budget(
+    database: str, batches: list[list[str]]
+) -> None:
+    """Another tool's mail to the household's other member leaves no room for ours."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        for batch in batches:
+            await d.tell(*(_HOUSEHOLD[name] for name in batch))
+        await d.run()
+        row = await d.row(play="thanks")
+        assert (row.state, row.until) == ("suppressed", later(hours=WEEK))
+        assert "budget household: 1 of 1" in row.reason
+        assert d.carriers["sandbox"].actions == []
+
+
+async def test_a_contact_of_a_merged_member_is_the_survivors_to_tell(database: str) -> None:
+    """Her own budget has it, or no longer has it; the row she was merged from counts for nobody."""
+    async with dispatching(database, rules(play("thanks", "promoter", "invite"))) as d:
+        await d.tell(_HOUSEHOLD["contacted"])
+        await d.tell(merged(_HIS, _HERS))
+        await d.tell(_HOUSEHOLD["planned"])
+        await d.run()
+        assert (await d.row(play="thanks")).state == "accepted"
 
 
 async def test_a_hold_is_waited_for(database: str) -> None:

@@ -72,6 +72,7 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
         if after is not before:
             plans.recipients[customer] = after
             plans.changed.add(customer)
+            plans.book.hear(customer, after.state.budgets if after.state else ())
             _end_what_no_longer_stands(plans, after, rules)
         # Until the survivor's first state comes, the merged one's is all there is to count by.
         seen = after if after.state else decided(Recipient(customer), decision)
@@ -263,7 +264,8 @@ async def gather(
         if group and recipients[customer].merged_into is None:
             by_group[group].add(customer)
     customers = set(recipients).union(*by_group.values())
-    book = Book(members=by_group, shadows=rules.shadows)
+    others = await store.foreign(connection, groups)
+    book = Book(members=by_group, shadows=rules.shadows, foreign=others)
     for contact in await ledger.contacts(connection, customers):
         book.add(contact)
     return Plans(

@@ -56,7 +56,11 @@ async def gather(
     """Read contacts, profile pushes and staleness; groups that are busy are left out."""
     wanted = {r.group for r in recipients.values() if r.group and _counts_group(r)}
     groups = await store.lock_free_groups(connection, wanted)
-    book = Book(members=await store.members(connection, groups), shadows=desk.shadows)
+    book = Book(
+        members=await store.members(connection, groups),
+        shadows=desk.shadows,
+        foreign=await store.foreign(connection, groups),
+    )
     customers = set(recipients).union(*book.members.values())
     for contact in await ledger.contacts(connection, customers):
         book.add(contact)

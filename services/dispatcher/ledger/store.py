@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.dispatcher.ledger.links import Link
 from services.dispatcher.ledger.recipients import Recipient, read_state, write_state
 from services.dispatcher.ledger.rows import as_json
+from services.dispatcher.slots.book import Foreign, foreign_of
 from shared.errors import DependencyAway
+from shared.events.decisions import Budget
 
 _ADD = text("""
     INSERT INTO recipients (customer_id)
@@ -53,6 +55,13 @@ _LOCK_FREE_GROUPS = text("""
 """)
 _MEMBERS = text("""
     SELECT group_key, customer_id FROM recipients WHERE group_key = ANY(CAST(:keys AS text[]))
+""")
+#: Of whom another one follows the merge, the state is part of that one's.
+_FOREIGN = text("""
+    SELECT r.customer_id, b.value AS budget
+    FROM recipients r, jsonb_array_elements(r.state -> 'budgets') b
+    WHERE r.group_key = ANY(CAST(:keys AS text[])) AND r.merged_into IS NULL
+        AND b.value ->> 'scope' = 'group' AND b.value -> 'foreign' <> '[]'
 """)
 _PLANNED = text("""
     INSERT INTO planned (decision_id, customer_id, planned_at, answer)
@@ -154,6 +163,15 @@ async def members(connection: AsyncConnection, keys: Collection[str]) -> dict[st
         for row in await connection.execute(_MEMBERS, {"keys": list(keys)}):
             found[row.group_key].add(row.customer_id)
     return found
+
+
+async def foreign(connection: AsyncConnection, keys: Collection[str]) -> dict[UUID, Foreign]:
+    """Return what others' contacts with their members use of the budgets of these groups."""
+    found: dict[UUID, list[Budget]] = {}
+    if keys:
+        for row in await connection.execute(_FOREIGN, {"keys": list(keys)}):
+            found.setdefault(row.customer_id, []).append(Budget.model_validate(row.budget))
+    return {customer: foreign_of(budgets) for customer, budgets in found.items()}
 
 
 async def mark_planned(

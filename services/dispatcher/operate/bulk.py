@@ -102,7 +102,11 @@ async def _batch(
     recipients = await store.lock(connection, hers)
     groups = {r.group for r in recipients.values() if r.group}
     await store.lock_groups(connection, groups)
-    book = Book(members=await store.members(connection, groups), shadows=work.rules.shadows)
+    book = Book(
+        members=await store.members(connection, groups),
+        shadows=work.rules.shadows,
+        foreign=await store.foreign(connection, groups),
+    )
     for contact in await ledger.contacts(connection, set(recipients).union(*book.members.values())):
         book.add(contact)
     finished = await completed.read(connection, recipients)

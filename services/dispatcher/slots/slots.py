@@ -4,8 +4,8 @@ In: budgets as the segmenter states them, contacts that hold a slot, a moment. O
 or the refusing budget with its counts. The caller holds the locks that make counting safe.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.dispatcher.delivery import Contact, Delivery
@@ -19,10 +19,15 @@ Release = Callable[[datetime], tuple[datetime, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The contacts that hold slots: hers, and those of her whole group (hers among them)."""
+    """The contacts that hold slots: hers, and those of her whole group (hers among them).
+
+    `foreign`: when others contacted the rest of her group, by the group budget that counts it. Her
+    own are in her budgets.
+    """
 
     person: tuple[Contact, ...] = ()
     group: tuple[Contact, ...] = ()
+    foreign: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
 
     def without(self, delivery: Delivery) -> "Taken":
         """Leave a delivery's own slot out, so that it does not stand in its own way."""
@@ -33,7 +38,9 @@ class Taken:
         return self._kept(lambda contact: not contact.pending)
 
     def _kept(self, keep: Callable[[Contact], bool]) -> "Taken":
-        return Taken(tuple(filter(keep, self.person)), tuple(filter(keep, self.group)))
+        return Taken(
+            tuple(filter(keep, self.person)), tuple(filter(keep, self.group)), self.foreign
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,11 @@ def covering(budgets: Iterable[Budget], delivery: Delivery) -> tuple[Budget, ...
 
 def refusal(budget: Budget, taken: Taken, at: datetime) -> Refusal | None:
     """Tell whether a contact at `at` would be one too many, in any window that holds it."""
-    contacts = taken.person if budget.scope == "person" else taken.group
-    times = sorted(
-        [*budget.foreign, *(contact.at for contact in contacts if _counts(budget, contact))]
-    )
+    of_group = budget.scope == "group"
+    contacts = taken.group if of_group else taken.person
+    others = taken.foreign.get(budget.name, ()) if of_group else ()
+    ours = (contact.at for contact in contacts if _counts(budget, contact))
+    times = sorted([*budget.foreign, *others, *ours])
     if isinstance(budget.window, RollingWindow):
         span = timedelta(hours=budget.window.hours)
         return _rolling(budget, times, at, span)

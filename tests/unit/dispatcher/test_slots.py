@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.dispatcher.delivery import Contact, Delivery
+from services.dispatcher.slots.book import Book
 from services.dispatcher.slots.slots import Taken, next_free, refusal, take
 from shared.events.decisions import Budget, CalendarWindow, RollingWindow
 from shared.events.outcomes import DeliveryState
@@ -131,6 +132,30 @@ def test_a_group_budget_counts_everyone_of_the_group() -> None:
     taken = Taken(person=(), group=(contact(h(-1)),))
     assert refusal(rolling(16, scope="group"), taken, NOON) is not None
     assert refusal(rolling(16), taken, NOON) is None
+
+
+def test_a_group_budget_counts_what_others_sent_to_any_member() -> None:
+    """Each of the group's budgets counts its own; a person's budget is hers alone."""
+    taken = Taken(foreign={"household": (h(-3), h(-1))}).without(delivery()).sent()
+    group = rolling(16, 3, scope="group", name="household", foreign=(h(-2),))
+    refused = refusal(group, taken, NOON)
+    assert refused is not None
+    assert (refused.used, refused.next_free) == (3, h(13))
+    assert refusal(rolling(16, 1, scope="group", name="account"), taken, NOON) is None
+    assert refusal(rolling(16, 1, name="household"), taken, NOON) is None
+
+
+def test_a_book_counts_each_members_foreign_contacts_once() -> None:
+    """Hers stand in her budgets already; what a newer state says replaces the older."""
+    mine, his, hers = (uuid.UUID(int=n) for n in (1, 2, 3))
+    group = rolling(16, scope="group", name="household")
+    book = Book(members={"g": {mine, his, hers}}, foreign={his: {"household": (h(-9),)}})
+    for member, at in ((mine, -1), (his, -2), (hers, -3)):
+        own = rolling(16, foreign=(h(at),))
+        book.hear(member, [own, group.model_copy(update={"foreign": (h(at),)})])
+    found = book.taken(mine, "g", "sandbox").foreign
+    assert {name: sorted(times) for name, times in found.items()} == {"household": [h(-3), h(-2)]}
+    assert book.taken(mine, None, "sandbox").foreign == {}
 
 
 @pytest.mark.parametrize(
