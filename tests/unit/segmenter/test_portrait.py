@@ -8,6 +8,7 @@ import pytest
 from services.segmenter.profile.profile import rebuild
 from services.segmenter.sweep.portrait import Portrait, near, portrait
 from shared.events.envelope import Event
+from shared.events.vocabulary import Value
 from tests.builders.facts import day, fact, ids_of, updated
 from tests.builders.figures import policy_with
 from tests.builders.sweeping import FRANCE
@@ -50,9 +51,9 @@ def test_of_two_names_the_newest_word_counts() -> None:
 
 def test_what_is_missing_is_what_decisions_miss() -> None:
     """A tone in capitals is a tone; one that is none, and a name that is a list, are missing."""
-    whole = {"tone": "VOUS", "last_name": "Silva", "language": "fr"}
+    whole: dict[str, Value] = {"tone": "VOUS", "last_name": "Silva", "language": "fr"}
     assert read(updated(attributes=whole)).wrong == frozenset()
-    broken = {**whole, "tone": "polite", "last_name": ["Silva"]}
+    broken: dict[str, Value] = {**whole, "tone": "polite", "last_name": ["Silva"]}
     assert read(updated(attributes=broken)).wrong == {"missing_tone", "missing_name"}
 
 
