@@ -18,7 +18,8 @@ from tests.builders.processes import Process
 from tests.builders.waiting import eventually
 
 _WARM: Final = 0.1
-_LOOK_S: Final = 0.1
+#: Asked oftener, telling how far it is would be a good part of what a slow contestant does.
+_LOOK_S: Final = 0.25
 #: How many are done so far.
 Done = Callable[[], Awaitable[float]]
 
