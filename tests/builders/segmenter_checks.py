@@ -13,7 +13,8 @@ from services.segmenter.erase import erasure
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.consents import consent
 from services.segmenter.profile.facts import PERSONAL, Fact, Key, fact_of
-from services.segmenter.profile.profile import believed, rebuild, trim
+from services.segmenter.profile.joining import believed
+from services.segmenter.profile.profile import rebuild, trim
 from services.segmenter.profile.state import Profile
 from services.segmenter.store.rows import Customer
 from shared.events import feedback, ids, outcomes

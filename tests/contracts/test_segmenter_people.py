@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.api.views import CustomerView, customer_view
+from services.segmenter.api.showing import customer_view
+from services.segmenter.api.views import CustomerView
 from services.segmenter.store import reading
 from shared.events import feedback, outcomes
 from shared.events.decisions import CustomerDecided

@@ -12,7 +12,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.segmenter.api.views import CustomerView, FoundCustomer, customer_view, found_view
+from services.segmenter.api.showing import customer_view, found_view
+from services.segmenter.api.views import CustomerView, FoundCustomer
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.store import reading
 from shared.database import away_as_dependency

@@ -13,7 +13,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.api.merge import Who, one_customer
-from services.segmenter.api.views import customer_view
+from services.segmenter.api.showing import customer_view
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.eligibility.eligibility import Experience
 from services.segmenter.eligibility.views import ExperienceAsked, read_experience

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from services.segmenter.api.views import View, found_view
+from services.segmenter.api.showing import found_view
+from services.segmenter.api.views import View
 from services.segmenter.decide import clocks
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.identity import merges

@@ -20,7 +20,7 @@ from services.segmenter.identity import merges
 from services.segmenter.identity.merges import Command
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.facts import Fact
-from services.segmenter.profile.profile import believed
+from services.segmenter.profile.joining import believed
 from services.segmenter.profile.respondents import rule_for
 from services.segmenter.profile.segments import churned, lapsed, move_of
 from services.segmenter.profile.state import Profile

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from services.segmenter.policy.permits import PermitRule
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.consents import consent
-from services.segmenter.profile.profile import ADDRESS
+from services.segmenter.profile.joining import ADDRESS
 from services.segmenter.profile.state import Profile
 from shared.events.decisions import Permit
 from shared.events.vocabulary import Channel, ContactClass, Purpose, Ready

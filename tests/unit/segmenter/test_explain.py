@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 
-from services.segmenter.api.views import customer_view
+from services.segmenter.api.showing import customer_view
 from services.segmenter.decide import clocks
 from services.segmenter.decide.decide import decide
 from services.segmenter.decide.looking import look

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.segmenter.api import views
+from services.segmenter.api import showing
 from services.segmenter.cases import cases
 from services.segmenter.decide.decide import decide, silence
 from services.segmenter.identity.merges import by_number
@@ -108,7 +108,7 @@ def test_the_customer_s_page_shows_one_case_with_its_number() -> None:
     """And what is stored is read again as it was."""
     found = profile(ANSWER, OPENED, THEIRS, ticket())
     assert load(dump(trim(found))) == found
-    shown = views.customer_view(
+    shown = showing.customer_view(
         found,
         rulebook(),
         day(1),
