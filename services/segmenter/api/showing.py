@@ -21,12 +21,12 @@ from services.segmenter.api.views import (
     ResponseView,
 )
 from services.segmenter.cases import cases, opening
-from services.segmenter.decide import clocks, moments, snapshot
+from services.segmenter.decide import moments, snapshot
 from services.segmenter.decide.budgets import budgets
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.decide.echoes import foreign
-from services.segmenter.decide.fatigue import fatigue_threshold
 from services.segmenter.decide.permits import permits
+from services.segmenter.decide.waits import waits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import consents
 from services.segmenter.profile.attributes import typed
@@ -37,7 +37,7 @@ from services.segmenter.store.rows import PRUNED, Decision
 from shared.events.outcomes import DeliverySettled
 from shared.events.vocabulary import Channel, Purpose
 
-_CHANNELS: tuple[Channel, ...] = ("email", "sms", "call", "post")
+_CHANNELS: tuple[Channel, ...] = ("email", "sms", "call", "post", "chat")
 _PURPOSES: tuple[Purpose, ...] = ("marketing", "survey", "service")
 
 
@@ -55,8 +55,7 @@ def customer_view(
 ) -> CustomerView:
     """Show one customer as of `now`."""
     policy = rulebook.policy
-    found = clocks.holds(profile, policy)
-    standing = clocks.standing(found, now)
+    held = waits(profile, policy, now)
     zone = snapshot.zone(profile, policy)[0]
     return CustomerView(
         customer_id=customer_id,
@@ -67,14 +66,7 @@ def customer_view(
         group=snapshot.group(profile, policy),
         zone=zone,
         test=is_test(profile, policy),
-        profile=snapshot.snapshot(
-            profile,
-            policy,
-            rulebook.themes,
-            clocks.next_survey_at(found),
-            now=now,
-            fatigue_threshold=fatigue_threshold(profile, policy, standing),
-        ),
+        profile=snapshot.snapshot(profile, policy, rulebook.themes, held, now=now),
         attributes=_attributes(profile, policy),
         responses=_responses(profile, rulebook),
         consents=tuple(
@@ -86,8 +78,8 @@ def customer_view(
         deliveries=_deliveries(deliveries),
         cases=_cases(profile, policy),
         completed=profile.completed,
-        holds=standing,
-        next=clocks.trace(clocks.asked(profile, policy), now),
+        holds=held.standing,
+        next=held.trace(now),
         due=_due(profile, policy, now),
         decisions=tuple(decision_view(decision) for decision in decisions),
         policy=rulebook.version,

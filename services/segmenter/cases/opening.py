@@ -95,6 +95,11 @@ def due_at(opened_at: datetime, policy: Cases) -> datetime:
     return later(opened_at, policy.first_contact_hours, policy.business_hours, ceiling)
 
 
+def opens(case: DecidedCase, cause: Cause, after: Profile) -> bool:
+    """Tell whether a decision's case is opened by it: nobody has told of it yet."""
+    return case.case_id not in after.cases and _reacted_to(cause, after) is not None
+
+
 def event(decided: CustomerDecided, after: Profile) -> Event | None:
     """Tell the bus of a case that this decision opened; None: it opened none.
 
@@ -102,7 +107,7 @@ def event(decided: CustomerDecided, after: Profile) -> Event | None:
     """
     case = decided.case
     response = _reacted_to(decided.cause, after)
-    if case is None or response is None or case.case_id in after.cases:
+    if case is None or response is None or not opens(case, decided.cause, after):
         return None
     link = ResponseLink(
         source=response.source, survey=response.survey, response_id=response.response_id

@@ -13,6 +13,7 @@ from typing import Final
 from services.segmenter.cases.cases import holding
 from services.segmenter.decide.complaints import complaint
 from services.segmenter.decide.echoes import foreign
+from services.segmenter.decide.permits import permits_of
 from services.segmenter.policy.clocks import Clock, Family
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.attributes import believed
@@ -21,8 +22,9 @@ from services.segmenter.profile.state import Contact, Profile, once
 from shared.events.decisions import Hold, TraceLine
 
 _FIRST_YEAR: Final = 1970
-#: Far from the calendar's end, so that neither another zone nor a policy's days overflow it.
-_LAST: Final = datetime(2199, 12, 31, tzinfo=UTC)
+#: "For ever": far from the calendar's end, so that neither another zone nor a policy's days
+#: overflow it, and a date that every platform can hold.
+NEVER: Final = datetime(2199, 12, 31, tzinfo=UTC)
 
 Rule = Callable[[Profile, Policy], Hold | None]
 
@@ -79,10 +81,16 @@ def marketing_rest(profile: Profile, policy: Policy) -> Hold | None:
 
 def open_case(profile: Profile, policy: Policy) -> Hold | None:
     """Neither ask nor sell while somebody works on her problem."""
-    opened, days = (
-        [case.at for case in holding(profile, policy)],
-        policy.rests.open_case_days,
-    )
+    return _case_hold([case.at for case in holding(profile, policy)], policy)
+
+
+def opening_case(profile: Profile, policy: Policy, opened_at: datetime) -> Hold | None:
+    """Tell that hold as it is with one more case: the one that a decision opens itself."""
+    return _case_hold([opened_at, *(case.at for case in holding(profile, policy))], policy)
+
+
+def _case_hold(opened: list[datetime], policy: Policy) -> Hold | None:
+    days = policy.rests.open_case_days
     if not opened or not days:
         return None
     return Hold(
@@ -162,19 +170,41 @@ def standing(found: tuple[Hold, ...], now: datetime) -> tuple[Hold, ...]:
     return tuple(hold for hold in found if now < hold.until)
 
 
-def next_survey_at(found: tuple[Hold, ...]) -> datetime | None:
-    """Tell when the last hold on surveys ends; None: nothing ever held her."""
+def without(found: tuple[Hold, ...], lifted: frozenset[str]) -> tuple[Hold, ...]:
+    """Lift rules off a re-survey: it belongs to the answer that was asked before."""
+    if not lifted:
+        return found
+    kept = []
+    for hold in found:
+        classes = tuple(c for c in hold.classes if c != "survey" or hold.rule not in lifted)
+        if classes:
+            kept.append(hold.model_copy(update={"classes": classes}))
+    return tuple(kept)
+
+
+def next_survey_at(profile: Profile, policy: Policy, found: tuple[Hold, ...]) -> datetime | None:
+    """Tell when the last hold on surveys ends; None: nothing ever held her.
+
+    `NEVER` while no channel is open for a survey: platforms and survey tools read nothing but this
+    date, so it must say what the eligibility answer says, until she takes her refusal back.
+    """
+    if not any(permit.allowed for permit in permits_of(profile, policy, "survey")):
+        return NEVER
     return max((hold.until for hold in found if "survey" in hold.classes), default=None)
 
 
-def trace(answers: Mapping[str, Hold | None], now: datetime) -> tuple[TraceLine, ...]:
+def trace(
+    answers: Mapping[str, Hold | None], now: datetime, lifted: frozenset[str] = frozenset()
+) -> tuple[TraceLine, ...]:
     """Tell every rule's answer, in the order asked, with its next date."""
-    return tuple(_line(rule, hold, now) for rule, hold in answers.items())
+    return tuple(_line(rule, hold, now, lifted) for rule, hold in answers.items())
 
 
-def _line(rule: str, hold: Hold | None, now: datetime) -> TraceLine:
+def _line(rule: str, hold: Hold | None, now: datetime, lifted: frozenset[str]) -> TraceLine:
     if hold is None:
         return _free(rule)
+    if rule in lifted and now < hold.until:
+        return TraceLine(rule=rule, outcome="open", reason="lifted: it is asked how her case went")
     if now < hold.until:
         return TraceLine(rule=rule, outcome="holds", reason=hold.reason, until=hold.until)
     return TraceLine(rule=rule, outcome="open", reason="its time is over", until=hold.until)
@@ -199,8 +229,8 @@ def moment(value: object) -> datetime | None:
         return None
     if found.year < _FIRST_YEAR:
         return None
-    if found.year > _LAST.year:
-        return _LAST
+    if found.year > NEVER.year:
+        return NEVER
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 

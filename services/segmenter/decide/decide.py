@@ -11,11 +11,11 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter.cases import cases, opening
-from services.segmenter.decide import clocks, snapshot
+from services.segmenter.decide import snapshot
 from services.segmenter.decide.budgets import budgets
 from services.segmenter.decide.causes import cause_of, timer_cause
-from services.segmenter.decide.fatigue import fatigue_threshold
 from services.segmenter.decide.permits import permits
+from services.segmenter.decide.waits import waits
 from services.segmenter.identity import merges
 from services.segmenter.identity.merges import Command
 from services.segmenter.policy.whole import Policy
@@ -30,7 +30,6 @@ from shared.events.decisions import (
     Cause,
     CustomerDecided,
     DecidedCase,
-    Hold,
     Move,
     Snapshot,
     TraceLine,
@@ -92,20 +91,14 @@ def decide(
     else:
         cause = cause_of(event, after, rulebook.policy, merged=merged)
         move = _move(event, before, after, cause, rulebook.policy)
-    answers = clocks.asked(after, rulebook.policy)
-    found = tuple(hold for hold in answers.values() if hold is not None)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
-    lifted = cases.lifted(after, rulebook.policy, now)
-    standing = clocks.standing(_without(found, lifted) if lifted else found, now)
-    seen = snapshot.snapshot(
-        after,
-        rulebook.policy,
-        rulebook.themes,
-        clocks.next_survey_at(found),
-        now=now,
-        fatigue_threshold=fatigue_threshold(after, rulebook.policy, standing),
-    )
+    held = waits(after, rulebook.policy, now)
+    seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, held, now=now)
+    case = _case(event, cause, seen, after, rulebook.policy)
+    if case is not None and opening.opens(case, cause, after):
+        held = waits(after, rulebook.policy, now, opening_at=case.opened_at)
+        seen = seen.model_copy(update=snapshot.waiting(held))
     return CustomerDecided(
         decision_id=ids.name_id("decision", event.event_id, customer_id, version),
         customer_id=customer_id,
@@ -117,10 +110,10 @@ def decide(
         zone=zone,
         snapshot=seen,
         move=move,
-        case=_case(event, cause, seen, after, rulebook.policy),
+        case=case,
         permits=permits(after, rulebook.policy),
         budgets=budgets(after, rulebook.policy, zone, now),
-        holds=standing,
+        holds=held.standing,
         trace=(
             *_told(before, seen, cause),
             *_explained(newest(after, rulebook.policy, rulebook.themes), seen),
@@ -133,8 +126,8 @@ def decide(
             *_matured(seen),
             *_tested(test),
             TraceLine(rule="zone", outcome=zone, reason=f"from: {zone_origin}"),
-            *((_EXEMPT,) if lifted else ()),
-            *clocks.trace(answers, now),
+            *((_EXEMPT,) if held.lifted else ()),
+            *held.trace(now),
         ),
         policy=rulebook.version,
         test=test is not None,
@@ -180,16 +173,6 @@ def _case(
     if isinstance(event, Due) and event.data.kind == "resurvey":
         return opening.of_resurvey(event.data, after, policy)
     return opening.of_answer(cause, seen, after, policy)
-
-
-def _without(found: tuple[Hold, ...], lifted: frozenset[str]) -> tuple[Hold, ...]:
-    """Lift rules off a re-survey: it belongs to the answer that was asked before."""
-    kept = []
-    for hold in found:
-        classes = tuple(c for c in hold.classes if c != "survey" or hold.rule not in lifted)
-        if classes:
-            kept.append(hold.model_copy(update={"classes": classes}))
-    return tuple(kept)
 
 
 def _brought(due: Due, after: Profile, policy: Policy) -> Move | None:

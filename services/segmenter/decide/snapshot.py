@@ -11,6 +11,7 @@ from services.segmenter.cases.cases import recovered_from
 from services.segmenter.decide.lifecycle import lifecycle
 from services.segmenter.decide.maturity import maturity
 from services.segmenter.decide.permits import bounced
+from services.segmenter.decide.waits import Waits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.attributes import by_one_name, fitting, text
 from services.segmenter.profile.called_by import called_by
@@ -39,10 +40,9 @@ def snapshot(
     profile: Profile,
     policy: Policy,
     themes: ThemeFinder,
-    next_survey_at: datetime | None,
+    held: Waits,
     *,
     now: datetime,
-    fatigue_threshold: int | None = None,
 ) -> Snapshot:
     """Build the snapshot as of `now`; all of it is read under this policy."""
     scored = profile.scored
@@ -77,12 +77,20 @@ def snapshot(
         title=text(profile, policy, "title"),
         first_name=text(profile, policy, "first_name"),
         last_name=text(profile, policy, "last_name"),
-        next_survey_at=next_survey_at,
-        fatigue_threshold=fatigue_threshold,
+        next_survey_at=held.next_survey_at,
+        fatigue_threshold=held.fatigue_threshold,
         callback_requested=latest is not None and latest.said("callback_requested") is True,
         panel_opt_in=latest is not None and latest.said("panel_opt_in") is True,
         attributes=attributes(profile, policy),
     )
+
+
+def waiting(held: Waits) -> dict[str, object]:
+    """List the parts of a snapshot that holds decide."""
+    return {
+        "next_survey_at": held.next_survey_at,
+        "fatigue_threshold": held.fatigue_threshold,
+    }
 
 
 def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:

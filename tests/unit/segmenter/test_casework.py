@@ -9,6 +9,7 @@ from services.segmenter.cases.workdays import later
 from services.segmenter.decide.clocks import open_case
 from services.segmenter.decide.decide import Due, decide
 from services.segmenter.decide.moments import stands
+from services.segmenter.decide.waits import waits
 from services.segmenter.policy.cases import BusinessHours, Cases, Opening, Value
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.profile import rebuild
@@ -234,7 +235,11 @@ def test_in_the_shipped_policy_an_escalation_beats_the_band(
     assert found.case is not None
     assert (found.case.case_id, found.case.reason) == (OURS, f"the answer tells of {topic}")
     opened = case("opened", OURS, response=LINK)
-    assert "open_case" in {hold.rule for hold in decided(told, opened).holds}
+    (held,) = (hold for hold in decided(told, opened).holds if hold.rule == "open_case")
+    # In the very decision that opens it, too: an offer of that decision would be on its way.
+    assert held in found.holds
+    assert ("open_case", "holds") in {(line.rule, line.outcome) for line in found.trace}
+    assert found.snapshot.next_survey_at == decided(told, opened).snapshot.next_survey_at
     # The same scores without it open none.
     assert decided(answered("r1", score, comment="Merci, à bientôt.")).case is None
 
@@ -313,7 +318,13 @@ def test_the_question_after_a_case_is_not_held_by_the_survey_clocks() -> None:
         assert found.case is not None
         assert found.case.case_id == OURS
         assert {hold.rule for hold in found.holds if "survey" in hold.classes} == held
-        assert ("resurvey", "exempt") in {(line.rule, line.outcome) for line in found.trace}
+        lines = {(line.rule, line.outcome) for line in found.trace}
+        assert ("resurvey", "exempt") in lines
+        assert ("survey_family", "holds") not in lines
+        # What survey tools read lets them ask it, too; so does what a person is shown.
+        next_at = day(30) if held else None
+        assert found.snapshot.next_survey_at == next_at
+        assert {hold.rule for hold in waits(she, POLICY, day(18)).standing} == held
 
 
 def surveyed(at: float) -> Event:

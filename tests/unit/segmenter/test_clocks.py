@@ -1,18 +1,20 @@
 """Survey clocks and rests: who must wait, why, until when."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from services.segmenter.decide import clocks
 from services.segmenter.decide.clocks import asked, holds, moment, next_survey_at, standing, trace
+from services.segmenter.decide.waits import waits
 from services.segmenter.policy.clocks import Clock, Clocks, Family, Rests
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.profile import rebuild
 from services.segmenter.profile.state import Profile
 from shared.events import outcomes
 from shared.events.envelope import Event
+from shared.events.vocabulary import ConsentStatement
 from tests.builders.facts import (
     NOON,
     answered,
@@ -20,6 +22,7 @@ from tests.builders.facts import (
     day,
     fact,
     invited,
+    opted_out,
     reported,
     settled,
     shipped_policy,
@@ -158,9 +161,22 @@ def test_zero_days_switch_a_rule_off() -> None:
 
 def test_the_next_survey_date_is_the_latest_end_whenever_it_is_asked() -> None:
     """A function of the facts alone: also once it has passed."""
-    found = holds(told(answered("r1", 6), settled(SOMEBODY, at=day(88))), POLICY)
-    assert next_survey_at(found) == day(95)
-    assert next_survey_at(()) is None
+    she = told(answered("r1", 6), settled(SOMEBODY, at=day(88)))
+    assert next_survey_at(she, POLICY, holds(she, POLICY)) == day(95)
+    assert next_survey_at(she, POLICY, ()) is None
+
+
+def test_who_refused_surveys_has_no_next_date_before_she_takes_it_back() -> None:
+    """Survey tools and platforms read the date only: it must not let them ask her again."""
+    refused = (answered("r1", 6), opted_out(at=day(1)))
+    again = updated(at=day(2), consents=(agreed(day(2)),))
+    for events, next_at in ((refused, clocks.NEVER), ((*refused, again), day(91))):
+        she = told(*events)
+        assert waits(she, POLICY, day(200)).next_survey_at == next_at
+
+
+def agreed(at: datetime) -> ConsentStatement:
+    return ConsentStatement(channel="all", purpose="survey", granted=True, said_at=at)
 
 
 def test_every_rule_is_in_the_trace_with_its_next_date() -> None:
