@@ -173,6 +173,7 @@ _SENTENCES: Final = {
     "delivery.reason": "Noted with it: “{reason}”.",
     "message.sent": "The platform reports it sent.",
     "message.delivered": "The platform reports it delivered.",
+    "message.failed": "The platform reports that it could not send it.",
     "message.bounced": "The platform reports that it bounced.",
     "message.opened": "The platform reports it opened.",
     "message.unsubscribed": "She unsubscribed by it.",

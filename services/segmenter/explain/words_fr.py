@@ -184,6 +184,7 @@ _SENTENCES: Final = {
     "delivery.reason": "Noté avec l'envoi : « {reason} ».",
     "message.sent": "La plateforme le dit envoyé.",
     "message.delivered": "La plateforme le dit remis.",
+    "message.failed": "La plateforme dit qu'elle n'a pas pu l'envoyer.",
     "message.bounced": "La plateforme dit qu'il a été refusé.",
     "message.opened": "La plateforme le dit ouvert.",
     "message.unsubscribed": "Elle s'est désinscrite par lui.",

@@ -93,7 +93,7 @@ def test_every_decision_tells_it_and_the_end_of_a_hold_tells_it_anew() -> None:
     profile = rebuild(map(fact, [answered("r1", 3)]))
     rests = decided_at(profile, fact(answered("r1", 3)), day(1))
     assert rests.snapshot.fatigue_threshold == 0
-    (end,) = {hold.until for hold in rests.holds if "marketing" in hold.classes}
+    (end,) = {hold.until for hold in rests.holds if hold.rule == "marketing_rest"}
     due = TimerDue(kind="hold_end", customer_id=SHE, arm=1, due_at=end)
     over = decided_at(profile, Due(SHE, due), end)
     assert over.snapshot.fatigue_threshold == 1
