@@ -21,7 +21,7 @@ UNKNOWN = "no permit for marketing: email: no consent to marketing is known"
 REFUSED = "no permit for marketing: email: marketing refused on this channel"
 FIRST = "only one of 'promoter-ask': play {} goes first"
 OPEN = "hold open_case: a case of hers, opened less than 90 days ago, is not resolved"
-COMPLAINS = "hold complaint: a promoter's newest answer, less than 30 days ago, complains: legal"
+COMPLAINS = "hold complaint: a promoter's newest answer, less than 30 days ago, complains: delivery"
 #: Two kind answers before this one make her ready to be an ambassador.
 MATURE = (earlier(10, -200, 8), earlier(10, -100, 9))
 ROUND = {
@@ -99,6 +99,10 @@ def _ask(play: str, action: str, template: str, *, before: Story = (), **own: He
             ),
             "kind words, and a threat": Held(
                 (*ready, answer(9, comment="Très bien, mais je vais saisir mon avocat")),
+                *(() if before else ("suppressed", OPEN)),
+            ),
+            "kind words, and a complaint": Held(
+                (*ready, answer(9, comment="Très bien, mais la livraison était en retard")),
                 *(() if before else ("suppressed", COMPLAINS)),
             ),
             "a passive": Held((*ready, answer(8))),
