@@ -11,10 +11,10 @@ import pytest
 
 from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.targets.offline import read_targets
-from services.dispatcher.targets.settings import TargetSettings, status_of
+from services.dispatcher.targets.settings import TargetsConfig, TargetSettings, status_of
 from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
-from shared.settings import Secrets
+from shared.settings import Secrets, load_yaml
 from tests.builders.fakes import cases
 from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
 from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS
@@ -36,6 +36,17 @@ async def test_the_shipped_file_needs_nothing_but_the_sandbox() -> None:
     assert targets["sandbox_unkeyed"].settings.on_unknown == "hold"
     assert all(t.settings.skip_delay_and_quiet_hours for t in targets.values())
     await targets.close()
+
+
+def test_each_shipped_example_that_takes_profiles_is_told_when_to_ask_and_how_much_to_send() -> (
+    None
+):
+    """Whoever copies one gets both: without them its platform's own rules ask her too often."""
+    settings = load_yaml(SHIPPED, TargetsConfig).value.targets
+    pushing = {name: one for name, one in settings.items() if one.attributes}
+    told = {"nps_next_survey_at", "nps_fatigue_threshold"}
+    assert {name for name, one in pushing.items() if not told <= set(one.attributes)} == set()
+    assert {"sandbox", "adobe", "braze", "hubspot", "qualtrics_contacts"} <= set(pushing)
 
 
 async def test_the_shipped_examples_open_once_they_are_enabled(tmp_path: Path) -> None:

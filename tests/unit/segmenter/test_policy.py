@@ -11,15 +11,9 @@ from tests.builders.facts import SHIPPED, shipped_policy
 
 
 def test_the_shipped_policy_is_the_reference() -> None:
-    """It loads, and has every class of contact, the four budgets and the five themes."""
+    """It loads, and has every class of contact and the five themes."""
     policy = shipped_policy().value
     assert set(policy.permits) == {"marketing", "survey", "service", "asked_for", "internal"}
-    assert [budget.name for budget in policy.budgets] == [
-        "email-16h",
-        "email-week",
-        "sms-24h",
-        "burst",
-    ]
     assert [theme.name for theme in policy.themes] == [
         "price",
         "delivery",
@@ -33,6 +27,24 @@ def test_the_shipped_policy_is_the_reference() -> None:
         ("relational", 90),
     ]
     assert (clocks.any_survey.days, clocks.after_contact_days) == (30, 7)
+
+
+def test_the_shipped_budgets_are_those_of_the_practice() -> None:
+    """Each with its limit, what it counts and its hours, all of them rolling and a person's own."""
+    budgets = shipped_policy().value.budgets
+    offers, every = ("marketing", "survey"), ("marketing", "survey", "service")
+    assert [
+        (one.name, one.limit, one.window.hours, one.channels, one.classes)
+        for one in budgets
+        if one.window.kind == "rolling" and one.scope == "person"
+    ] == [
+        ("email-16h", 1, 16, ("email",), offers),
+        ("email-week", 3, 7 * 24, ("email",), offers),
+        ("sms-24h", 1, 24, ("sms",), offers),
+        ("calls-30d", 4, 30 * 24, ("call",), ("marketing",)),
+        ("burst", 3, 1, None, every),
+    ]
+    assert len(budgets) == 5
 
 
 @pytest.mark.parametrize(
