@@ -63,7 +63,7 @@ def portrait(customer_id: UUID, profile: Profile, policy: Policy, rules: Rules) 
         is_test(profile, policy),
         left_at(profile, policy),
         oldest_yes(profile),
-        wrong_with(profile, policy),
+        wrong_with(profile, policy, rules),
         kept,
         {name: kept[name] for name in near(policy) if name in kept},
         who,

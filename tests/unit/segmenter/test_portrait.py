@@ -1,5 +1,6 @@
 """How figures and data quality read a customer: as every decision about her does."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +9,8 @@ import pytest
 from services.segmenter.profile.profile import rebuild
 from services.segmenter.sweep.portrait import Portrait, near, portrait
 from shared.events.envelope import Event
-from shared.events.vocabulary import Value
-from tests.builders.facts import day, fact, ids_of, updated
+from shared.events.vocabulary import ConsentStatement, Value
+from tests.builders.facts import day, fact, ids_of, says, updated
 from tests.builders.figures import policy_with
 from tests.builders.sweeping import FRANCE
 
@@ -67,3 +68,56 @@ def test_a_telephone_is_found_by_any_of_its_names() -> None:
     wrong = updated(*ids_of("ana@example.com"), attributes={"cell": "ask her"})
     found = portrait(UUID(int=7), rebuild([fact(wrong)]), policy, FRANCE)
     assert "invalid_phone" in found.wrong
+
+
+@pytest.mark.parametrize(
+    ("number", "wrong"),
+    [
+        pytest.param("06 12 34 56 78", False, id="a national number"),
+        pytest.param("+33 (0)6.12.34.56.78 poste 12", False, id="with its extension"),
+        pytest.param("+32 470 12 34 56", False, id="another country's"),
+        pytest.param("", False, id="none"),
+        pytest.param("06 12 34 56", True, id="two digits forgotten"),
+        pytest.param("+999 12 34 56 78", True, id="of no country"),
+        pytest.param("+33 6 12 34 56 78 90", True, id="too long for its country"),
+    ],
+)
+def test_a_telephone_number_is_one_by_the_rules_of_its_country(number: str, wrong: bool) -> None:
+    """The same rules by which ingest recognises her: a list of what it could not read."""
+    assert ("invalid_phone" in read(updated(attributes={"mobile": number})).wrong) == wrong
+
+
+YES, NO = (partial(says, granted=granted) for granted in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("statements", "since"),
+    [
+        pytest.param([], None, id="never said"),
+        pytest.param([YES(at=day(-800))], -800, id="one yes"),
+        pytest.param([YES(at=day(-800)), NO(at=day(-10))], None, id="taken back"),
+        pytest.param(
+            [YES(at=day(-800)), NO(at=day(-10), channel="all")], None, id="taken back everywhere"
+        ),
+        pytest.param([YES(at=day(-800)), YES(at=day(-10))], -10, id="renewed"),
+        pytest.param(
+            [YES(at=day(-800)), YES(at=day(-10), channel="all")], -10, id="renewed everywhere"
+        ),
+        pytest.param(
+            [YES(at=day(-800), channel="all"), YES(at=day(-10))], -800, id="of one channel only"
+        ),
+        pytest.param(
+            [YES(at=day(-800)), YES(at=day(-10), purpose="survey")], -800, id="another purpose"
+        ),
+        pytest.param(
+            [YES(at=day(-800)), NO(at=day(-900))], -800, id="she changed her mind long ago"
+        ),
+    ],
+)
+def test_only_a_yes_that_stands_grows_old(
+    statements: list[ConsentStatement], since: float | None
+) -> None:
+    """What was taken back or renewed by whichever channel's name needs no renewal."""
+    told = [updated(at=day(number), consents=(one,)) for number, one in enumerate(statements)]
+    found = read(updated(), *told).oldest_yes
+    assert found == (None if since is None else day(since))
