@@ -1,6 +1,7 @@
 """The customer as plays and campaign platforms see her. Pure."""
 
 from datetime import datetime
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
@@ -126,11 +127,36 @@ def zone(profile: Profile, policy: Policy) -> tuple[str, str]:
     if said in _zones():
         return said, "attribute"
     country = (text(profile, policy, "country") or "").strip().upper()
+    code = text(profile, policy, policy.quality.postal_code_attribute)
+    if code and (found := _zone_of_code(policy, country, code)):
+        return found, "postal code"
     if found := policy.zones.countries.get(country):
         return found, "country"
     if policy.zones.sources and (found := _zone_of_source(profile, policy)):
         return found, "source"
     return policy.zones.default, "default"
+
+
+#: Some thousand codes have most of a country's people.
+@lru_cache(maxsize=8192)
+def _zone_of_code(policy: Policy, country: str, code: str) -> str | None:
+    """Look where in her country she lives; an address without one is in that of the default zone.
+
+    As people write a code: with blanks, or its country before it (F-97400).
+    """
+    zones = policy.zones
+    known = (
+        [country]
+        if country
+        else [one for one, zone in zones.countries.items() if zone == zones.default]
+    )
+    plain = "".join(sign for sign in code.upper() if sign.isalnum())
+    for one in known:
+        bare = plain.removeprefix(one).removeprefix(one[0]) if plain[:1].isalpha() else plain
+        for pattern, zone in zones.postal_codes.get(one, {}).items():
+            if fnmatchcase(plain, pattern) or fnmatchcase(bare, pattern):
+                return zone
+    return None
 
 
 def _zone_of_source(profile: Profile, policy: Policy) -> str | None:

@@ -15,6 +15,22 @@ from tests.builders.facts import answered, day, fact, shipped_policy, updated
 
 POLICY = shipped_policy().value
 DEFAULT_ZONE = ("Europe/Paris", "default")
+PARIS, BERLIN = ("Europe/Paris", "country"), ("Europe/Berlin", "country")
+REUNION = ("Indian/Reunion", "postal code")
+#: A place of each of France's territories overseas.
+OVERSEAS = {
+    "97110": "America/Guadeloupe",
+    "97200": "America/Martinique",
+    "97300": "America/Cayenne",
+    "97410": "Indian/Reunion",
+    "97500": "America/Miquelon",
+    "97600": "Indian/Mayotte",
+    "97700": "America/St_Barthelemy",
+    "97800": "America/Marigot",
+    "98600": "Pacific/Wallis",
+    "98714": "Pacific/Tahiti",
+    "98800": "Pacific/Noumea",
+}
 
 
 def profile_of(*told: Event) -> Profile:
@@ -141,6 +157,20 @@ def test_of_all_names_of_an_attribute_the_newest_word_counts() -> None:
         pytest.param({"zone": "Mars", "country": "be "}, ("Europe/Brussels", "country"), id="typo"),
         pytest.param({"zone": ["Europe/Paris"], "country": True}, DEFAULT_ZONE, id="no texts"),
         pytest.param({}, DEFAULT_ZONE, id="unknown"),
+        *(
+            pytest.param({"country": "fr", "postal_code": code}, (zone, "postal code"), id=zone)
+            for code, zone in OVERSEAS.items()
+        ),
+        pytest.param({"postal_code": 97400}, REUNION, id="no country: the policy's"),
+        pytest.param({"country": "FR", "postal_code": "F-97 400"}, REUNION, id="as written"),
+        pytest.param({"country": "FR", "postal_code": "75011"}, PARIS, id="in Europe"),
+        pytest.param({"country": "FR", "postal_code": 9740}, PARIS, id="09740 as a number"),
+        pytest.param({"country": "DE", "postal_code": "97421"}, BERLIN, id="elsewhere"),
+        pytest.param(
+            {"zone": "Europe/Lisbon", "country": "FR", "postal_code": "97400"},
+            ("Europe/Lisbon", "attribute"),
+            id="a zone comes first",
+        ),
     ],
 )
 def test_the_zone_is_read_as_a_text_like_all_that_is_typed(

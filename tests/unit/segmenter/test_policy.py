@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.segmenter.policy.whole import Policy
+from services.segmenter.policy.zones import Zones
 from shared.errors import ConfigError
 from shared.settings import load_yaml
 from tests.builders.facts import SHIPPED, shipped_policy
@@ -27,6 +28,12 @@ def test_the_shipped_policy_is_the_reference() -> None:
         ("relational", 90),
     ]
     assert (clocks.any_survey.days, clocks.after_contact_days) == (30, 7)
+
+
+def test_without_a_table_of_postal_codes_the_shipped_one_is_used() -> None:
+    """Whoever wrote a policy before there was one has it, too."""
+    shipped = shipped_policy().value.zones
+    assert Zones(default="Europe/Paris").postal_codes == shipped.postal_codes
 
 
 def test_the_shipped_budgets_are_those_of_the_practice() -> None:
@@ -60,6 +67,9 @@ def test_the_shipped_budgets_are_those_of_the_practice() -> None:
         ),
         pytest.param("default: Europe/Paris", "default: Paris", "zones.default", "IANA", id="zone"),
         pytest.param("    FR: E", "    fr: E", "zones.countries.fr.[key]", "capital", id="country"),
+        pytest.param(
+            '"974??": I', '"974*": I', "zones.postal_codes.FR.974*.[key]", "974??", id="a code"
+        ),
         pytest.param(
             "any_survey:", "any_surveys:", "clocks.any_surveys", "unknown key", id="misspelt"
         ),
