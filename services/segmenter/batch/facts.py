@@ -23,6 +23,8 @@ def hear(work: Work, fact: Fact) -> None:
     before = work.customers[work.survivor(owner)].profile
     merged, left = link(work, linked, fact.event_id) if len(linked) > 1 else ((), {})
     customer = work.customers[work.survivor(owner)]
+    # Also where nobody hears of the merge, because the one who is gone was unknown to all.
+    joined = customer.profile is not before
     if left:
         owners = {key: work.survivor(work.assigned.keys[key]) for key in fact.keys}
         fact = merges.own(fact, owners, customer.customer_id)
@@ -34,7 +36,7 @@ def hear(work: Work, fact: Fact) -> None:
         after = rebuild(work.facts[customer.customer_id])
     work.changes.facts.append((owner, fact))
     also = merges.left_lines(left) if left else ()
-    work.decide(customer, before, after, fact, merged, also=also)
+    work.decide(customer, before, after, fact, merged, also=also, joined=joined)
 
 
 def _linked(work: Work, fact: Fact, owner: UUID) -> tuple[UUID, ...]:

@@ -48,10 +48,14 @@ class Work:
         first: Sequence[CustomerMerged | CustomerUnmerged] = (),
         *,
         also: tuple[TraceLine, ...] = (),
+        joined: bool = False,
     ) -> None:
-        """Decide about one customer; `first` is told before, `also` stands in the trace."""
+        """Decide about one customer; `first` is told before, `also` stands in the trace.
+
+        `joined`: the event made somebody one with her, whether or not that is told.
+        """
         changed = Customer(customer.customer_id, customer.created_at, customer.version, after)
-        note = silence(before, after, event, merged=bool(first))
+        note = silence(before, after, event, merged=joined or bool(first))
         if note is not None:
             self.keep(changed, event, None, note)
             return

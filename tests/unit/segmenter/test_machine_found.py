@@ -7,7 +7,7 @@ from services.segmenter.profile.facts import Key
 from shared.events import feedback
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode
-from tests.builders.facts import NOON, answered, case, day, ids_of, rulebook, updated
+from tests.builders.facts import NOON, answered, case, day, ids_of, rulebook, settled, updated
 from tests.builders.merging import known_as, merge_asked, unmerge_asked
 from tests.builders.segmenter_checks import rebuilt_is_stored
 from tests.builders.segmenter_rows import Memory
@@ -107,3 +107,16 @@ def test_the_survey_clocks_hold_again_when_the_question_after_a_case_is_no_more_
     (over,) = of_kind(segmenter.ring(day(19), close=True), "hold_end")
     (held,) = told(segmenter, over, now=day(19))
     assert {hold.rule for hold in held.holds if "survey" in hold.classes} >= {"survey_family"}
+
+
+def test_what_a_report_joins_is_told_even_if_nobody_knew_of_the_one_who_is_gone() -> None:
+    """A delivery's report alone tells nothing; the answer that comes along with it does."""
+    segmenter = Memory(rulebook())
+    told(segmenter, known_as("C-1"))
+    told(segmenter, answered("r1", 3, email=None))
+    known, unknown = (row.customer_id for row in segmenter.rows().roots())
+    told(segmenter, settled(known))
+    (decided,) = told(segmenter, settled(unknown, change=2))
+    assert segmenter.rows().aliases == {unknown: known}
+    assert (decided.customer_id, decided.snapshot.score) == (known, 3)
+    assert "survey_family" in {hold.rule for hold in decided.holds}
