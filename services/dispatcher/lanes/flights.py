@@ -19,6 +19,7 @@ from services.dispatcher.brakes.breaker import failed
 from services.dispatcher.calls.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
 from services.dispatcher.calls.judge import judge, judge_push
 from services.dispatcher.lanes.batches import said_of_target
+from services.dispatcher.lanes.pace import Pace
 from services.dispatcher.lanes.record import EndedDeletion, EndedDelivery, EndedPush, Recorder
 from services.dispatcher.ledger.attributes import chosen
 from services.dispatcher.ledger.deletion import judge_deletion
@@ -70,16 +71,25 @@ class Flights:
         #: A call may begin this long after its claim began, and still end before its lease.
         self._spare = (desk.lease - around.budget).total_seconds()
         self._recorder = Recorder(desk, around.clock, self._spare)
+        #: Claimed and not ended; more than there are slots wait for one.
         self._calls = 0
+        self._slots = asyncio.Semaphore(desk.rules.concurrency)
+        self.pace = Pace()
         self._questions, self._asking = Questions(desk, carrier, around.metrics), 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     @property
     def free(self) -> int:
-        """How many calls may be claimed now."""
+        """How many calls may be claimed now, those ahead of their slots among them.
+
+        0 while half of these still wait: a claim for one costs as much as a claim for many.
+        """
         most = self._desk.rules.concurrency
+        ahead = self.pace.ahead(most)
+        if self._calls > most + ahead // 2:
+            return 0
         # What waits to be written must not grow without end when the database is slow.
-        return min(most - self._calls, 2 * most - len(self.tasks))
+        return min(most + ahead - self._calls, 2 * most + ahead - len(self.tasks))
 
     @property
     def free_for_questions(self) -> int:
@@ -108,11 +118,10 @@ class Flights:
             await task
 
     async def _erase(self, claimed: ClaimedDeletion, probing: bool, latest: float) -> None:
-        budget, now = self._around.budget, self._around.clock()
-        late = _too_late(latest)
-        verdict = await self._asked(
-            late,
-            lambda: self._carrier.erase(claimed.call, budget=budget, now=now),
+        clock, budget = self._around.clock, self._around.budget
+        verdict, called = await self._asked(
+            lambda: _too_late(latest),
+            lambda: self._carrier.erase(claimed.call, budget=budget, now=clock()),
             probing,
         )
         after = judge_deletion(
@@ -122,7 +131,7 @@ class Flights:
             asked_at=claimed.asked_at,
             now=self._around.clock(),
         )
-        result = EndedDeletion(claimed, after, _outcome(verdict, late))
+        result = EndedDeletion(claimed, after, _outcome(verdict, called))
         ours = await self._recorder.record(result) is not None
         self._around.metrics.attempts.labels(self._target, "deletion", verdict.outcome).inc()
         _log.info(
@@ -138,16 +147,15 @@ class Flights:
     async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, latest: float) -> None:
         (claimed,) = group
         wanted, push = claimed.wanted, _call_of(claimed)
-        budget, now = self._around.budget, self._around.clock()
-        late = _too_late(latest)
-        verdict = await self._asked(
-            late,
-            lambda: self._carrier.push_profile(push, budget=budget, now=now),
+        clock, budget = self._around.clock, self._around.budget
+        verdict, called = await self._asked(
+            lambda: _too_late(latest),
+            lambda: self._carrier.push_profile(push, budget=budget, now=clock()),
             probing,
         )
-        ended = self._around.clock()
+        ended = clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
-        result = EndedPush(claimed, after, ended, _outcome(verdict, late))
+        result = EndedPush(claimed, after, ended, _outcome(verdict, called))
         self._pushed(result, verdict, await self._recorder.record(result))
         self._log_push(result, verdict)
 
@@ -156,17 +164,16 @@ class Flights:
     ) -> None:
         """Push for several customers by one call; each goes on from there by herself."""
         calls = [_call_of(claimed) for claimed in group]
-        budget, now = self._around.budget, self._around.clock()
-        late = _too_late(latest)
-        verdicts = await self._all_asked(
-            late,
+        clock, budget = self._around.clock, self._around.budget
+        verdicts, called = await self._all_asked(
+            lambda: _too_late(latest),
             len(group),
-            lambda: self._carrier.push_profiles(calls, budget=budget, now=now),
+            lambda: self._carrier.push_profiles(calls, budget=budget, now=clock()),
             probing,
         )
-        ended = self._around.clock()
+        ended = clock()
         # One call for the breaker, however many were in it.
-        counts = [_outcome(said_of_target(verdicts), late), *[None] * (len(group) - 1)]
+        counts = [_outcome(said_of_target(verdicts), called), *[None] * (len(group) - 1)]
         results = [
             EndedPush(c, judge_push(c.wanted.customer_id, v, c.attempt, ended), ended, count)
             for c, v, count in zip(group, verdicts, counts, strict=True)
@@ -223,16 +230,15 @@ class Flights:
             context=delivery.context,
             corrects=claimed.corrects,
         )
-        budget, now = self._around.budget, self._around.clock()
-        late = _too_late(latest, now >= delivery.deadline)
-        verdict = await self._asked(
-            late,
-            lambda: self._carrier.act(call, budget=budget, now=now),
+        clock, budget = self._around.clock, self._around.budget
+        verdict, called = await self._asked(
+            lambda: _too_late(latest, clock() >= delivery.deadline),
+            lambda: self._carrier.act(call, budget=budget, now=clock()),
             probing,
         )
-        ended = self._around.clock()
+        ended = clock()
         after = judge(delivery, verdict, self._desk.idempotency, ended)
-        result = EndedDelivery(claimed, after, _outcome(verdict, late))
+        result = EndedDelivery(claimed, after, _outcome(verdict, called))
         ours = await self._recorder.record(result) is not None
         self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
         if ours:
@@ -256,45 +262,58 @@ class Flights:
     async def _ask(self, claimed: ClaimedInquiry, latest: float) -> None:
         """Ask what became of a message. What the answer says of the target holds for questions."""
         try:
-            if _too_late(latest) is None:
-                await self._questions.ask(claimed, self._around.budget, self._around.clock)
+            async with self._slots:
+                if _too_late(latest) is None:
+                    await self._questions.ask(claimed, self._around.budget, self._around.clock)
         finally:
             self._asking -= 1
             self._free_slot()
 
     async def _asked(
-        self, late: Verdict | None, ask: Callable[[], Awaitable[Verdict]], probing: bool
-    ) -> Verdict:
+        self,
+        late: Callable[[], Verdict | None],
+        ask: Callable[[], Awaitable[Verdict]],
+        probing: bool,
+    ) -> tuple[Verdict, bool]:
         """Make one call for one customer."""
 
         async def alone() -> list[Verdict]:
             return [await ask()]
 
-        (verdict,) = await self._all_asked(late, 1, alone, probing)
-        return verdict
+        (verdict,), called = await self._all_asked(late, 1, alone, probing)
+        return verdict, called
 
     async def _all_asked(
         self,
-        late: Verdict | None,
+        late: Callable[[], Verdict | None],
         count: int,
         ask: Callable[[], Awaitable[list[Verdict]]],
         probing: bool,
-    ) -> list[Verdict]:
-        """Make one call. Its slot is free once all is done that the answer says of the target."""
+    ) -> tuple[list[Verdict], bool]:
+        """Make one call when a slot is free; also return whether there was one.
+
+        Its slot is free again once all is done that the answer says of the target. `late`, asked
+        right before the call, says why it must not begin any more.
+        """
+        loop = asyncio.get_running_loop()
         try:
-            if late is not None:
-                return [late] * count
-            verdicts = await ask()
-            await self._heed(said_of_target(verdicts), probing, self._around.clock())
-            return verdicts
+            async with self._slots:
+                if (over := late()) is not None:
+                    return [over] * count, False
+                began = loop.time()
+                verdicts = await ask()
+                self.pace.called(loop.time() - began)
+                await self._heed(said_of_target(verdicts), probing, self._around.clock())
+                return verdicts, True
         finally:
             self._free_slot()
 
     def _free_slot(self) -> None:
-        # The lane is woken only if it may have left work for want of a slot.
-        if self._calls == self._desk.rules.concurrency:
-            self._around.bell.ring(self._target)
         self._calls -= 1
+        most = self._desk.rules.concurrency
+        # The lane is woken only if it may have left work for want of a slot.
+        if self._calls in (most - 1, most + self.pace.ahead(most) // 2):
+            self._around.bell.ring(self._target)
 
     async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
         """Do what an answer says about the whole target; at worst the next answer says it again."""
@@ -328,9 +347,9 @@ def _call_of(claimed: ClaimedPush) -> ProfilePush:
     )
 
 
-def _outcome(verdict: Verdict, late: Verdict | None) -> Outcome | None:
+def _outcome(verdict: Verdict, called: bool) -> Outcome | None:
     """Return what a call came to; None where nothing was called."""
-    return verdict.outcome if late is None else None
+    return verdict.outcome if called else None
 
 
 def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:

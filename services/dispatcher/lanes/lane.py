@@ -1,7 +1,7 @@
 """Lanes: one loop per target that claims due work and starts its calls.
 
-A lane has its own call slots, so a dead target delays no other. It claims only what it can call at
-once; what becomes of a call is the business of `flights`.
+A lane has its own call slots, so a dead target delays no other. It claims what it can call at once,
+and a little ahead (`pace`); what becomes of a call is the business of `flights`.
 """
 
 import asyncio
@@ -85,6 +85,8 @@ class Lane:
                 pushes_first=self._pushes_first,
                 questions=self.flights.free_for_questions,
             )
+        if taken.calls:
+            self.flights.pace.claimed(asyncio.get_running_loop().time() - began)
         self._tell(taken)
         self.flights.start(taken, began)
         self._pause_s = rest_after(taken, now)
