@@ -81,6 +81,7 @@ def answered(
     consents: tuple[ConsentStatement, ...] = (),
     cleared: tuple[str, ...] = (),
     metric: feedback.Metric = "nps",
+    given: feedback.Given | None = None,
     history: bool = False,
     provenance: feedback.Provenance | None = None,
     **answers: Value,
@@ -106,6 +107,7 @@ def answered(
         attributes=dict(attributes or {}),
         consents=consents,
         metric=metric,
+        given=given,
         history=history,
         provenance=provenance,
     )

@@ -135,9 +135,9 @@ def _responses(profile: Profile, rulebook: Rulebook) -> tuple[ResponseView, ...]
             metric=response.metric,
             history=response.history,
             score=response.score,
-            segment=segment_of(response, rulebook.policy),
+            segment=segment_of(response, rulebook.policy) or response.band,
             move=move_of(scored, response.identity, rulebook.policy),
-            answers={name: answer.value for name, answer in response.answers.items()},
+            answers=response.values,
         )
         for response in ordered
     )

@@ -32,7 +32,8 @@ class View(BaseModel):
 class ResponseView(View):
     """One answered survey, all its revisions merged, and the move it brought.
 
-    `score` is the one of NPS; that of another `metric` is among `answers`. `history`: imported.
+    `score` is the one of NPS; that of another `metric` is among `answers`, and its `segment` is the
+    band that the source names, if it has bands. `history`: imported.
     """
 
     source: str

@@ -233,7 +233,7 @@ def _others(
 def _answered(response: Response | None) -> KnownAnswers | None:
     if response is None:
         return None
-    answers = {name: answer.value for name, answer in response.answers.items()}
+    answers = response.values
     return KnownAnswers(
         survey=response.survey,
         answered_at=response.answered_at,

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.segmenter.profile.state import Answer, Response
+from services.segmenter.profile.state import BAND, Answer, Response
 from services.segmenter.store.rows import Changes
 from shared.events.feedback import Metric, ResponseReceived
 from shared.events.vocabulary import Value
 
 #: Her own words are read at the customer, not counted: they stay in the profile and the facts.
 OWN_WORDS: Final = frozenset({"comment", "liked_least", "improve", "liked_most", "why"})
+_UNCOUNTED: Final = OWN_WORDS | {BAND}
 #: An answer that many can give is short; a longer one is a text of her own.
 LONGEST: Final = 64
 
@@ -76,6 +77,6 @@ def _countable(answers: Mapping[str, Answer]) -> Iterator[tuple[str, Value]]:
     for name, answer in answers.items():
         value = answer.value
         texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-        if value is None or name in OWN_WORDS or any(len(text) > LONGEST for text in texts):
+        if value is None or name in _UNCOUNTED or any(len(text) > LONGEST for text in texts):
             continue
         yield name, value

@@ -11,6 +11,7 @@ from typing import Final, TypeVar, get_args
 
 from services.segmenter.profile.facts import PERSONAL, Fact, SurveyContact, ticket_of
 from services.segmenter.profile.state import (
+    BAND,
     Answer,
     Asking,
     Attribute,
@@ -123,6 +124,9 @@ def _responses(
 ) -> dict[str, Response]:
     revision: Revision = fact.order[2:]
     before = profile.responses.get(fact.identity)
+    answers = {name: Answer(revision, value) for name, value in data.answers.items()}
+    if data.metric != "nps" and data.given is not None:
+        answers[BAND] = Answer(revision, data.given.band)
     told = Response(
         source=data.source,
         survey=data.survey,
@@ -130,7 +134,7 @@ def _responses(
         earliest=(data.answered_at, data.answered_at_origin),
         platform=(revision, data.answered_at) if data.answered_at_origin == "platform" else None,
         complete=data.complete,
-        answers={name: Answer(revision, value) for name, value in data.answers.items()},
+        answers=answers,
         receipts=(data.received_at, data.received_at),
         metric=data.metric,
         history=data.history,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 from pydantic import BeforeValidator, TypeAdapter
 
 from shared.events.feedback import Metric, TimeOrigin
-from shared.events.vocabulary import Channel, ContactClass, Value
+from shared.events.vocabulary import Channel, ContactClass, Segment, Value
 
 #: Place among the messages of one response: revision (-1: none), receipt, event id.
 Revision = tuple[int, datetime, str]
@@ -35,6 +35,11 @@ class Answer:
 
     revision: Revision
     value: Value
+
+
+#: Kept among the answers: what its source calls the place of a score on a scale of its own. No
+#: survey can ask for it, since names of answers have no space.
+BAND: Final = "score band"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,12 @@ class Response:
     history: bool = False
 
     @property
+    def band(self) -> Segment | None:
+        """Where a score of another metric stands, by the bands of its source."""
+        said = self.said(BAND) if self.metric != "nps" else None
+        return next((segment for segment in get_args(Segment) if segment == said), None)
+
+    @property
     def identity(self) -> str:
         """Name it as its facts do."""
         return f"{self.source}/{self.survey}/{self.response_id}"
@@ -77,6 +88,11 @@ class Response:
     def place(self) -> tuple[datetime, str]:
         """Place among the customer's responses."""
         return self.answered_at, self.identity
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """What she answered, by name."""
+        return {name: answer.value for name, answer in self.answers.items() if name != BAND}
 
     def said(self, name: str) -> Value:
         """One answer's value; None: not said, or cleared."""

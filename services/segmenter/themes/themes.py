@@ -167,7 +167,7 @@ def newest(profile: Profile, policy: Policy, themes: ThemeFinder) -> Told:
 
 def of(response: Response, policy: Policy, themes: ThemeFinder) -> Told:
     """Tell what one answer says."""
-    answers = {name: answer.value for name, answer in response.answers.items()}
+    answers = response.values
     return themes.read(answers, segment_of(response, policy))
 
 

@@ -182,6 +182,34 @@ def test_another_metric_is_an_answer_without_a_score(metric: feedback.Metric) ->
     assert both.scored == ()
 
 
+def stars(value: int, band: str | None, revision: int) -> Event:
+    """So many stars of five, as a source with bands of its own tells them."""
+    given = feedback.Given(value=value, least=1, most=5, band=band)
+    return answered("r1", value, metric="stars", given=given, revision=revision)
+
+
+@pytest.mark.parametrize(
+    ("told", "band"),
+    [
+        pytest.param([stars(2, "detractor", 1)], "detractor", id="as the source says"),
+        pytest.param([stars(2, "detractor", 1), stars(5, "promoter", 2)], "promoter", id="newest"),
+        pytest.param([stars(2, "detractor", 1), stars(3, None, 2)], None, id="out of all bands"),
+        pytest.param([stars(2, "very sad", 1)], None, id="a word of its own"),
+        pytest.param([answered("r1", 5, metric="stars")], None, id="none said"),
+    ],
+)
+def test_another_metric_stands_where_its_source_s_bands_say(
+    told: list[Event], band: str | None
+) -> None:
+    """Whatever the order; it is among no answers, and makes no segment of NPS."""
+    for order in (told, told[::-1]):
+        profile = rebuild(map(fact, order))
+        (response,) = profile.responses.values()
+        assert (response.band, list(response.values)) == (band, ["score"])
+        assert profile.scored == ()
+        assert load(dump(profile)) == profile
+
+
 def test_a_response_is_history_only_while_nothing_else_tells_of_it() -> None:
     """An imported answer that is then corrected live is live."""
     imported = fact(answered("r1", 3, revision=1, history=True))
