@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
+from services.segmenter.cases import opening
+from services.segmenter.decide import snapshot
 from services.segmenter.decide.decide import Due, Rulebook, decide
 from services.segmenter.decide.moments import LATEST, ahead
 from services.segmenter.decide.settle import waiting
+from services.segmenter.decide.waits import waits
 from services.segmenter.erase import erasure
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.consents import consent
@@ -141,10 +144,20 @@ def newest_is_true(folds: Mapping[UUID, Profile], published: Published, rulebook
         if not profile.known:
             continue
         assert told is not None, "somebody known was never told of"
-        wanted = state_at(profile, told.decided_at, rulebook)
+        wanted = _as_told(told, profile, rulebook)
         for name in STATE:
             assert getattr(told, name) == getattr(wanted, name), _apart(told, wanted, name)
         assert set(told.identifiers) == set(wanted.identifiers)
+
+
+def _as_told(told: CustomerDecided, profile: Profile, rulebook: Rulebook) -> CustomerDecided:
+    """Decide anew; with the case that it opens, a decision holds before the case is a fact."""
+    wanted = state_at(profile, told.decided_at, rulebook)
+    if told.case is None or not opening.opens(told.case, told.cause, profile):
+        return wanted
+    held = waits(profile, rulebook.policy, told.decided_at, opening_at=told.case.opened_at)
+    seen = wanted.snapshot.model_copy(update=snapshot.waiting(held))
+    return wanted.model_copy(update={"holds": held.standing, "snapshot": seen})
 
 
 def _apart(told: CustomerDecided, wanted: CustomerDecided, name: str) -> str:
