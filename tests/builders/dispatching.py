@@ -123,6 +123,18 @@ class Dispatching:
         self.teller = Teller(self.engine, self.bag, self.bell, lambda: self.now)
         self.lanes = {name: self.lane(name) for name in self.rulebook.targets}
 
+    def desk(self, target: str) -> Desk:
+        """What every worker for a target works with."""
+        chosen = self.carriers.setdefault(target, ScriptedCarrier(target))
+        return Desk(
+            engine=self.engine,
+            rules=self.rulebook.targets[target],
+            playbook=self.rulebook.playbook,
+            idempotency=chosen.action_idempotency,
+            lease=self.lease,
+            shadows=self.rulebook.shadows,
+        )
+
     def lane(
         self,
         target: str,
@@ -132,14 +144,7 @@ class Dispatching:
     ) -> Lane:
         """One more worker for a target, as another replica would have."""
         chosen = self.carriers.setdefault(target, ScriptedCarrier(target))
-        desk = Desk(
-            engine=self.engine,
-            rules=self.rulebook.targets[target],
-            playbook=self.rulebook.playbook,
-            idempotency=chosen.action_idempotency,
-            lease=self.lease,
-            shadows=self.rulebook.shadows,
-        )
+        desk = self.desk(target)
         told = clock or (lambda: self.now)
         return Lane(desk, chosen, Surroundings(self.bell, self.metrics, told, budget))
 

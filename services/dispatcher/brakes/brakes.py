@@ -39,9 +39,14 @@ _TARGET = text("""
     FROM targets WHERE name = :target
 """)
 _PAUSE = text("""
-    UPDATE targets SET paused_until = :until, reason = :reason WHERE name = :target
+    UPDATE targets SET paused_until = :until, reason = :reason
+    WHERE name = :target AND (paused_until IS NULL OR paused_until < :until)
 """)
-_SLOW = text("UPDATE targets SET slow_until = :until, reason = :reason WHERE name = :target")
+# Of several answers to calls in flight together the one that asks for the longest time counts.
+_SLOW = text("""
+    UPDATE targets SET slow_until = :until, reason = :reason
+    WHERE name = :target AND (slow_until IS NULL OR slow_until < :until)
+""")
 _RESUME = text("""
     UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL,
         counted_from = CASE WHEN broken_until IS NULL THEN counted_from

@@ -44,6 +44,8 @@ _lines = Lines(__name__)
 #: How long one call may take with sign-in, steps and quick retries: what the shipped presets allow
 #: for one request (connecting and the answer), and 10 s less than the lease.
 BUDGET: Final = timedelta(seconds=20)
+#: How long a claimed call may wait for a slot: what its gates saw must be true still.
+LONGEST_WAIT_S: Final = 2.0
 #: How long a target with a wrong account is left alone before one call tries again.
 PAUSE: Final = timedelta(minutes=5)
 #: How long a target that says "slow down" without a time is left alone.
@@ -58,6 +60,18 @@ class Surroundings:
     metrics: Metrics
     clock: Callable[[], datetime]
     budget: timedelta = BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a claimed call may begin: before `latest`, waiting for a slot since `since` at most.
+
+    Both by the loop's clock. `brakes`: how often the target had been braked when it was claimed.
+    """
+
+    latest: float
+    since: float
+    brakes: int
 
 
 class Flights:
@@ -75,6 +89,8 @@ class Flights:
         self._calls = 0
         self._slots = asyncio.Semaphore(desk.rules.concurrency)
         self.pace = Pace()
+        #: How often this target was slowed down or paused by an answer.
+        self._brakes = 0
         self._questions, self._asking = Questions(desk, carrier, around.metrics), 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -98,18 +114,19 @@ class Flights:
 
     def start(self, taken: Claim, began: float) -> None:
         """Begin the calls of a claim that itself began at `began`, by the loop's clock."""
-        latest = began + self._spare
+        now = asyncio.get_running_loop().time()
+        turn = Turn(began + self._spare, now, self._brakes)
         self._calls += taken.calls
         self._asking += len(taken.inquiries)
         for deletion in taken.deletions:
-            self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, latest)))
+            self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, turn)))
         for group in taken.pushes:
             pushing = self._push if len(group) == 1 else self._push_together
-            self.tasks.add(asyncio.create_task(pushing(group, taken.probing, latest)))
+            self.tasks.add(asyncio.create_task(pushing(group, taken.probing, turn)))
         for delivery in taken.deliveries:
-            self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, latest)))
+            self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, turn)))
         for inquiry in taken.inquiries:
-            self.tasks.add(asyncio.create_task(self._ask(inquiry, latest)))
+            self.tasks.add(asyncio.create_task(self._ask(inquiry, turn)))
 
     async def land(self) -> None:
         """Collect finished calls; what one raised is a bug and ends the process."""
@@ -117,10 +134,10 @@ class Flights:
             self.tasks.discard(task)
             await task
 
-    async def _erase(self, claimed: ClaimedDeletion, probing: bool, latest: float) -> None:
+    async def _erase(self, claimed: ClaimedDeletion, probing: bool, turn: Turn) -> None:
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: _too_late(latest),
+            lambda: self._too_late(turn),
             lambda: self._carrier.erase(claimed.call, budget=budget, now=clock()),
             probing,
         )
@@ -144,12 +161,12 @@ class Flights:
             reason=after.reason,
         )
 
-    async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, latest: float) -> None:
+    async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, turn: Turn) -> None:
         (claimed,) = group
         wanted, push = claimed.wanted, _call_of(claimed)
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: _too_late(latest),
+            lambda: self._too_late(turn),
             lambda: self._carrier.push_profile(push, budget=budget, now=clock()),
             probing,
         )
@@ -160,13 +177,13 @@ class Flights:
         self._log_push(result, verdict)
 
     async def _push_together(
-        self, group: tuple[ClaimedPush, ...], probing: bool, latest: float
+        self, group: tuple[ClaimedPush, ...], probing: bool, turn: Turn
     ) -> None:
         """Push for several customers by one call; each goes on from there by herself."""
         calls = [_call_of(claimed) for claimed in group]
         clock, budget = self._around.clock, self._around.budget
         verdicts, called = await self._all_asked(
-            lambda: _too_late(latest),
+            lambda: self._too_late(turn),
             len(group),
             lambda: self._carrier.push_profiles(calls, budget=budget, now=clock()),
             probing,
@@ -213,7 +230,7 @@ class Flights:
             },
         )
 
-    async def _act(self, claimed: ClaimedDelivery, probing: bool, latest: float) -> None:
+    async def _act(self, claimed: ClaimedDelivery, probing: bool, turn: Turn) -> None:
         delivery, state = claimed.delivery, claimed.state
         call = ActionCall(
             delivery_id=delivery.id,
@@ -232,7 +249,7 @@ class Flights:
         )
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: _too_late(latest, clock() >= delivery.deadline),
+            lambda: self._too_late(turn, clock() >= delivery.deadline),
             lambda: self._carrier.act(call, budget=budget, now=clock()),
             probing,
         )
@@ -259,11 +276,11 @@ class Flights:
             },
         )
 
-    async def _ask(self, claimed: ClaimedInquiry, latest: float) -> None:
+    async def _ask(self, claimed: ClaimedInquiry, turn: Turn) -> None:
         """Ask what became of a message. What the answer says of the target holds for questions."""
         try:
             async with self._slots:
-                if _too_late(latest) is None:
+                if self._too_late(turn) is None:
                     await self._questions.ask(claimed, self._around.budget, self._around.clock)
         finally:
             self._asking -= 1
@@ -315,8 +332,24 @@ class Flights:
         if self._calls in (most - 1, most + self.pace.ahead(most) // 2):
             self._around.bell.ring(self._target)
 
+    def _too_late(self, turn: Turn, past_deadline: bool = False) -> Verdict | None:
+        """Say why a call must not begin any more, asked right before it: much may have passed."""
+        now = asyncio.get_running_loop().time()
+        if past_deadline:
+            return Verdict("retry", "the deadline passed before the call: nothing was sent")
+        if now >= turn.latest:
+            return Verdict("retry", "claiming took as long as the lease: nothing was sent")
+        if now >= turn.since + LONGEST_WAIT_S:
+            return Verdict("retry", "no slot was free in time: nothing was sent")
+        if turn.brakes != self._brakes:
+            return Verdict("retry", "the target was braked meanwhile: nothing was sent")
+        return None
+
     async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
         """Do what an answer says about the whole target; at worst the next answer says it again."""
+        if verdict.outcome in ("disable_target", "throttle"):
+            # What waits for a slot in this process was claimed before.
+            self._brakes += 1
         try:
             with away_as_dependency():
                 await heed(self._desk, verdict, now, probing=probing)
@@ -350,12 +383,3 @@ def _call_of(claimed: ClaimedPush) -> ProfilePush:
 def _outcome(verdict: Verdict, called: bool) -> Outcome | None:
     """Return what a call came to; None where nothing was called."""
     return verdict.outcome if called else None
-
-
-def _too_late(latest: float, past_deadline: bool = False) -> Verdict | None:
-    """Say why a call must not begin any more, asked right before it: a claim may take its time."""
-    if past_deadline:
-        return Verdict("retry", "the deadline passed before the call: nothing was sent")
-    if asyncio.get_running_loop().time() >= latest:
-        return Verdict("retry", "claiming took as long as the lease: nothing was sent")
-    return None
