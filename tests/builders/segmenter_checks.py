@@ -206,10 +206,13 @@ def holds_end(
     for customer_id, profile in folds.items():
         if not profile.known:
             continue
+        newest = published.newest[customer_id]
+        # Of an answer that two are said to have given, the case is hers who gave it first.
+        elsewhere = newest.case is not None and opening.opens(newest.case, newest.cause, profile)
         told = {
             (hold.rule, hold.classes, hold.until)
-            for hold in published.newest[customer_id].holds
-            if hold.until > now
+            for hold in newest.holds
+            if hold.until > now and not (elsewhere and hold.rule == "open_case")
         }
         wanted = {
             (hold.rule, hold.classes, hold.until) for hold in state_at(profile, now, rulebook).holds

@@ -51,6 +51,7 @@ async def test_an_answer_becomes_one_decision(engine: AsyncEngine) -> None:
         "survey_family",
         "any_survey",
         "marketing_rest",
+        "open_case",
     }
     assert await rows(engine, "SELECT count(*) FROM facts") == [(1,)]
     assert shelf.messages[0].key == str(decided.customer_id)

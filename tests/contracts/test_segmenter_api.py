@@ -62,6 +62,7 @@ async def test_a_customer_is_shown_whole(engine: AsyncEngine, client: httpx.Asyn
         ("sms", "unknown"),
         ("call", "unknown"),
         ("post", "unknown"),
+        ("chat", "unknown"),
     }
     assert [contact["origin"] for contact in shown["contacts"]] == ["ours"]
     assert "marketing_rest" in {hold["rule"] for hold in shown["holds"]}
