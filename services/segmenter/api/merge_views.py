@@ -12,8 +12,8 @@ from uuid import UUID
 
 from services.segmenter.api.showing import found_view
 from services.segmenter.api.views import View
-from services.segmenter.decide import clocks
 from services.segmenter.decide.decide import Rulebook
+from services.segmenter.decide.waits import waits
 from services.segmenter.identity import merges
 from services.segmenter.profile import consents
 from services.segmenter.profile.state import Profile
@@ -89,7 +89,7 @@ def _side(customer: Customer, rulebook: Rulebook, now: datetime) -> Side:
         last_answered_at=found.last_answered_at,
         identifiers=dict(Counter(name.partition(":")[0] for name in sorted(profile.identifiers))),
         consents=tuple(_said(profile)),
-        holds=clocks.standing(clocks.holds(profile, rulebook.policy), now),
+        holds=waits(profile, rulebook.policy, now).standing,
     )
 
 
