@@ -137,7 +137,7 @@ class Flights:
     async def _erase(self, claimed: ClaimedDeletion, probing: bool, turn: Turn) -> None:
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: self._too_late(turn),
+            turn,
             lambda: self._carrier.erase(claimed.call, budget=budget, now=clock()),
             probing,
         )
@@ -146,7 +146,7 @@ class Flights:
             verdict,
             attempt=claimed.attempt,
             asked_at=claimed.asked_at,
-            now=self._around.clock(),
+            now=clock(),
         )
         result = EndedDeletion(claimed, after, _outcome(verdict, called))
         ours = await self._recorder.record(result) is not None
@@ -166,7 +166,7 @@ class Flights:
         wanted, push = claimed.wanted, _call_of(claimed)
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: self._too_late(turn),
+            turn,
             lambda: self._carrier.push_profile(push, budget=budget, now=clock()),
             probing,
         )
@@ -183,7 +183,7 @@ class Flights:
         calls = [_call_of(claimed) for claimed in group]
         clock, budget = self._around.clock, self._around.budget
         verdicts, called = await self._all_asked(
-            lambda: self._too_late(turn),
+            turn,
             len(group),
             lambda: self._carrier.push_profiles(calls, budget=budget, now=clock()),
             probing,
@@ -249,9 +249,10 @@ class Flights:
         )
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
-            lambda: self._too_late(turn, clock() >= delivery.deadline),
+            turn,
             lambda: self._carrier.act(call, budget=budget, now=clock()),
             probing,
+            delivery.deadline,
         )
         ended = clock()
         after = judge(delivery, verdict, self._desk.idempotency, ended)
@@ -288,34 +289,35 @@ class Flights:
 
     async def _asked(
         self,
-        late: Callable[[], Verdict | None],
+        turn: Turn,
         ask: Callable[[], Awaitable[Verdict]],
         probing: bool,
+        deadline: datetime | None = None,
     ) -> tuple[Verdict, bool]:
         """Make one call for one customer."""
 
         async def alone() -> list[Verdict]:
             return [await ask()]
 
-        (verdict,), called = await self._all_asked(late, 1, alone, probing)
+        (verdict,), called = await self._all_asked(turn, 1, alone, probing, deadline)
         return verdict, called
 
     async def _all_asked(
         self,
-        late: Callable[[], Verdict | None],
+        turn: Turn,
         count: int,
         ask: Callable[[], Awaitable[list[Verdict]]],
         probing: bool,
+        deadline: datetime | None = None,
     ) -> tuple[list[Verdict], bool]:
         """Make one call when a slot is free; also return whether there was one.
 
-        Its slot is free again once all is done that the answer says of the target. `late`, asked
-        right before the call, says why it must not begin any more.
+        Its slot is free again once all is done that the answer says of the target.
         """
         loop = asyncio.get_running_loop()
         try:
             async with self._slots:
-                if (over := late()) is not None:
+                if (over := self._too_late(turn, deadline)) is not None:
                     return [over] * count, False
                 began = loop.time()
                 verdicts = await ask()
@@ -332,10 +334,10 @@ class Flights:
         if self._calls in (most - 1, most + self.pace.ahead(most) // 2):
             self._around.bell.ring(self._target)
 
-    def _too_late(self, turn: Turn, past_deadline: bool = False) -> Verdict | None:
+    def _too_late(self, turn: Turn, deadline: datetime | None = None) -> Verdict | None:
         """Say why a call must not begin any more, asked right before it: much may have passed."""
         now = asyncio.get_running_loop().time()
-        if past_deadline:
+        if deadline is not None and self._around.clock() >= deadline:
             return Verdict("retry", "the deadline passed before the call: nothing was sent")
         if now >= turn.latest:
             return Verdict("retry", "claiming took as long as the lease: nothing was sent")
