@@ -223,7 +223,26 @@ async def test_what_was_done_unheard_is_not_done_again(case: Case) -> None:
     assert fake.effects == 1
 
 
-def _lose_the_answer(fake: Fake, path: str) -> None:
+@acting
+@pytest.mark.parametrize("status", [500, 502, 504, 599])
+async def test_what_was_done_and_answered_with_a_failure_is_not_done_again(
+    case: Case, status: int
+) -> None:
+    """It acted and then failed: under a key it is repeated, after a look found, else in doubt."""
+    if status in case.fails_undone:
+        return
+    fake = case.fake()
+    _lose_the_answer(fake, case.acting, httpx.Response(status, text="<html>"))
+    first = await act(case, fake)
+    if case.repeat == "none":
+        assert (first.outcome, len(effects(case, fake))) == ("in_doubt", 1)
+    else:
+        second = await act(case, fake)
+        assert second.outcome == "accepted", (first, second)
+    assert fake.effects == 1
+
+
+def _lose_the_answer(fake: Fake, path: str, instead: httpx.Response | None = None) -> None:
     """Let the next call of that path take effect and its answer get lost."""
     answer = fake.answer
     lost: list[httpx.Response] = []
@@ -232,6 +251,8 @@ def _lose_the_answer(fake: Fake, path: str) -> None:
         response = answer(request)
         if path in request.url.path and request.extensions.get("effect") and not lost:
             lost.append(response)
+            if instead is not None:
+                return instead
             raise httpx.ReadError("the connection broke")
         return response
 

@@ -97,8 +97,10 @@ DEFAULT_RULES = (
     Rule(status=("425", "429"), then="throttle", reason="the platform asks to slow down"),
     # A gateway speaks: what stands behind it got our request, or may have, and was not heard.
     Rule(status=("502", "504"), then="in_doubt", reason="a gateway got no answer from behind it"),
-    # The platform itself speaks, and says that it did not do it.
-    Rule(status=("408", "5xx"), then="retry"),
+    # Turned away before anything was done: not read whole, or taking no requests now.
+    Rule(status=("408", "503"), then="retry"),
+    # It failed at some point, before the effect or after: as unknown as no answer at all.
+    Rule(status=("5xx",), then="in_doubt", reason="the platform failed"),
     # A redirect is never followed: it would carry credentials and customers elsewhere.
     Rule(status=("3xx",), then="park", reason="the platform redirects: correct the target's URL"),
     Rule(status=("1xx", "4xx"), then="reject"),
@@ -121,7 +123,7 @@ def classify(
         if found is not None:
             return _ruling(rule, heard, found, effect=effect, now=now)
     # HTTP has no such status; RFC 9110 reads it as a server's error.
-    return Ruling("retry", f"HTTP {heard.status_code}")
+    return Ruling("in_doubt" if effect else "retry", f"HTTP {heard.status_code}")
 
 
 def _classify_failure(failure: Failure, *, effect: bool) -> Ruling:

@@ -72,6 +72,8 @@ class Case:
     place for it, with the reason beside the case). `makes_nobody_up`: whom the platform does not
     know stays unknown to it, since a new profile there would be subscribed from the start.
     `knows_our_id`: a customer is known to it by our own id, so she needs no other name.
+    `fails_undone`: statuses by which this platform says, documented or for the reason that its
+    preset gives, that it did not act; every other failure of its own leaves doubt.
     `told`: what its table of errors must have at least; less only where the platform has no such
     answer, with the reason beside the case.
     """
@@ -89,6 +91,7 @@ class Case:
     carries_id: bool = True
     makes_nobody_up: bool = False
     knows_our_id: bool = False
+    fails_undone: frozenset[int] = frozenset()
     told: frozenset[Outcome] = frozenset({"disable_target", "reject", "throttle"})
     errors: tuple[Error, ...] = field(default=())
     #: A part of the path of the call that asks what became of a message (empty: none can be

@@ -138,6 +138,7 @@ CASE = Case(
     acting=_EVENT,
     pushing=_PROFILE,
     sees_opt_out=True,
+    fails_undone=frozenset({500}),
     errors=(
         Error("bad client", "act", "/ims/token", httpx.Response(400), "disable_target"),
         Error("no product profile", "act", _EVENT, _error(403, "403023"), "disable_target"),

@@ -88,7 +88,9 @@ CASE = Case(
         Error("too fast", "act", _SEND, failed(429, **{"Retry-After": "2"}), "throttle", wait=2),
         Error("cannot be reached", "act", _SEND, httpx.Response(522), "retry"),
         Error("asked and not answered", "act", _SEND, httpx.Response(524), "in_doubt"),
-        Error("outage", "act", _SEND, failed(500), "retry"),
+        Error("failed within", "act", _SEND, failed(500), "in_doubt"),
+        Error("takes nothing now", "act", _SEND, failed(503), "retry"),
+        Error("consent unheard", "act", _PEOPLE, failed(500), "retry"),
     ),
     asking=_MESSAGE,
     said=(

@@ -78,7 +78,8 @@ CASE = Case(
             "throttle",
             wait=60,
         ),
-        Error("outage", "act", "/v2/tickets", httpx.Response(500), "retry"),
+        Error("failed within", "act", "/v2/tickets", httpx.Response(500), "in_doubt"),
+        Error("search unheard", "act", "/v2/search", httpx.Response(500), "retry"),
         Error("a gateway", "act", "/v2/tickets", httpx.Response(504), "in_doubt"),
     ),
 )

@@ -95,7 +95,8 @@ CASE = Case(
             wait=10,
         ),
         Error("record locked", "act", _UPSERT, failed(423, "LOCKED"), "throttle"),
-        Error("outage", "act", _UPSERT, httpx.Response(500), "retry"),
+        Error("failed within", "act", _UPSERT, httpx.Response(500), "in_doubt"),
+        Error("takes nothing now", "act", _UPSERT, httpx.Response(503), "retry"),
         Error("a gateway", "act", _UPSERT, httpx.Response(504), "in_doubt"),
     ),
 )

@@ -108,7 +108,10 @@ CASE = Case(
         Error("too fast, at the look", "act", _USERS, said(429, "RateLimitExceeded"), "throttle"),
         Error("consent unheard", "act", _USERS, httpx.Response(504), "retry"),
         Error("gateway unheard", "act", _TRACK, httpx.Response(502), "in_doubt"),
+        Error("failed within", "act", _TRACK, said(500, "GenericError"), "in_doubt"),
+        Error("takes nothing now", "act", _TRACK, httpx.Response(503), "retry"),
         Error("outage", "push", _UPDATE, httpx.Response(500), "retry"),
+        Error("deletion unheard", "erase", _USERS, httpx.Response(500), "retry"),
         Error("nobody to forget", "erase", _USERS, said(404, "NotFound"), "accepted"),
     ),
 )

@@ -82,7 +82,15 @@ CASE = Case(
             "throttle",
             wait=5,
         ),
-        Error("outage", "act", _REQUEST, httpx.Response(500), "retry"),
+        Error("failed within", "act", _REQUEST, httpx.Response(500), "in_doubt"),
+        Error(
+            "a limit is reached",
+            "act",
+            _REQUEST,
+            httpx.Response(503, headers={"Retry-After": "4"}),
+            "throttle",
+            wait=4,
+        ),
         Error("a gateway", "act", _REQUEST, httpx.Response(502), "in_doubt"),
     ),
 )

@@ -138,6 +138,9 @@ CASE = Case(
         Error("queue full", "act", _TX, failed(429, "timed out"), "throttle"),
         Error("not said", "act", _TX, httpx.Response(200, json={"data": False}), "in_doubt"),
         Error("gateway unheard", "act", _TX, httpx.Response(502), "in_doubt"),
+        Error("failed before the queue", "act", _TX, failed(500, "error"), "retry"),
+        Error("a proxy failed", "act", _TX, httpx.Response(500, text="<html>"), "in_doubt"),
+        Error("consent unheard", "act", _SUBSCRIBERS, httpx.Response(500), "retry"),
         Error("outage", "push", _SUBSCRIBERS, httpx.Response(500), "retry"),
     ),
 )  # fmt: skip

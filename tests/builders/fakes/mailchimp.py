@@ -139,6 +139,9 @@ CASE = Case(
         Error("too fast, 429", "act", _EVENTS, httpx.Response(429, text="<html>"), "throttle"),
         Error("outage", "push", _MEMBERS, failed(500, "Internal Server Error"), "retry"),
         Error("gateway unheard", "act", _EVENTS, httpx.Response(504), "in_doubt"),
+        Error("failed within", "act", _EVENTS, failed(500, "InternalServerError"), "in_doubt"),
+        Error("takes nothing now", "act", _EVENTS, httpx.Response(503), "retry"),
+        Error("deletion unheard", "erase", _FORGET, httpx.Response(500), "retry"),
         Error("nobody to forget", "erase", _FORGET, failed(404, "Resource Not Found"), "ok"),
     ),
 )

@@ -127,7 +127,9 @@ CASE = Case(
         Error("unknown event", "act", _ENTER, failed(400, 30003), "reject"),
         Error("taken without a number", "act", _ENTER, httpx.Response(200), "in_doubt"),
         Error("gateway unheard", "act", _ENTER, httpx.Response(504), "in_doubt"),
+        Error("failed within", "act", _ENTER, failed(500, 0), "in_doubt"),
         Error("outage", "push", _ROWS, failed(500, 0), "retry"),
+        Error("deletion unheard", "erase", _FORGET, failed(500, 0), "retry"),
         Error("deletion refused", "erase", _FORGET, _REFUSED, "reject"),
     ),
 )

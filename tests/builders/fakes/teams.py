@@ -94,5 +94,6 @@ CASE = Case(
         ),
         Error("outage", "act", _PATH, failed(503, "ServiceUnavailable"), "retry"),
         Error("gateway unheard", "act", _PATH, httpx.Response(502), "in_doubt"),
+        Error("failed within", "act", _PATH, failed(500, "InternalServerError"), "in_doubt"),
     ),
 )

@@ -95,6 +95,6 @@ CASE = Case(
         Error(
             "maintenance", "act", _TICKETS, _error(503, "", **{"Retry-After": "9"}), "throttle", 9
         ),
-        Error("outage", "act", _TICKETS, httpx.Response(500), "retry"),
+        Error("failed within", "act", _TICKETS, httpx.Response(500), "in_doubt"),
     ),
 )

@@ -60,8 +60,8 @@ RULES = (
             id="a charset that is none",
         ),
         pytest.param(httpx.Response(500, text="gone"), "not_found", "HTTP 500", id="any status"),
-        pytest.param(httpx.Response(500), "retry", "HTTP 500", id="500"),
-        pytest.param(httpx.Response(599), "retry", "HTTP 599", id="599"),
+        pytest.param(httpx.Response(500), "in_doubt", "HTTP 500: the platform failed", id="500"),
+        pytest.param(httpx.Response(599), "in_doubt", "HTTP 599: the platform failed", id="599"),
         pytest.param(
             httpx.Response(504),
             "in_doubt",
@@ -75,7 +75,7 @@ RULES = (
             id="502",
         ),
         pytest.param(httpx.Response(503), "retry", "HTTP 503", id="503"),
-        pytest.param(httpx.Response(999), "retry", "HTTP 999", id="no status of HTTP"),
+        pytest.param(httpx.Response(999), "in_doubt", "HTTP 999", id="no status of HTTP"),
         pytest.param(httpx.Response(408), "retry", "HTTP 408", id="408"),
         pytest.param(
             httpx.Response(425),
@@ -127,7 +127,7 @@ def test_an_outage_that_names_its_end_is_a_throttle() -> None:
     assert (ruling.outcome, ruling.wait) == ("throttle", timedelta(seconds=9))
 
 
-@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("status", [500, 502, 504, 599])
 def test_doubt_is_only_of_what_acts_and_keeps_the_wait(status: int) -> None:
     """A find that no one heard is asked again; an action is not, even where a time is named."""
     answer = httpx.Response(status, headers={"Retry-After": "9"})
