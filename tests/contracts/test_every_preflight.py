@@ -1,6 +1,7 @@
 """Each preset's preflight against its platform's documented answers, right and wrong.
 
-The answers are in `tests/builders/looks`; `NPS_WRITE_GOLDEN=1` writes the golden bytes of calls.
+The answers are in `tests/builders/looks`, one module per platform; `NPS_WRITE_GOLDEN=1` writes the
+golden bytes of calls.
 """
 
 import os
@@ -12,7 +13,7 @@ from services.dispatcher.platforms.preset import load_preset, preset_names
 from services.dispatcher.targets.preflight import look as looked
 from services.dispatcher.targets.settings import TargetSettings
 from services.dispatcher.targets.targets import Target
-from tests.builders.looks import LOOKS, Look, Looking, Told, Wrong, carrier, case_of
+from tests.builders.looks import Look, Looking, Told, Wrong, carrier, case_of, looks
 from tests.contracts.test_platforms_golden import GOLDEN, compare, written
 
 #: Whose looks have tests of their own, from before there were many (`test_findings`,
@@ -21,6 +22,7 @@ APART = {"adobe_campaign_standard", "brevo", "listmonk", "zendesk"}
 #: Platforms that can be asked nothing; each file says why.
 MUTE = {"dittofeed", "sandbox", "slack", "teams", "webhook"}
 
+LOOKS = looks()
 every = pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.preset)
 
 
