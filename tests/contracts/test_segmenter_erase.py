@@ -13,7 +13,7 @@ from services.segmenter.erase.request import Requests
 from services.segmenter.metrics import Metrics
 from services.segmenter.store.timers import Timers
 from shared.errors import BusAway
-from shared.events import outcomes
+from shared.events import feedback, outcomes
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -287,6 +287,29 @@ async def test_her_address_leaves_the_facts_of_who_is_kept_apart(engine: AsyncEn
     assert decided.customer_id == anna
     assert decided.snapshot.attributes["city"] == "Lyon"
     assert {one.value for one in decided.identifiers} == {ANNA, NUMBER}
+
+
+async def test_what_she_was_known_by_becomes_nobody_elses(engine: AsyncEngine) -> None:
+    """Folded anew, who was kept apart from her has only his own keys of what names both."""
+    shelf = Shelf()
+    link = feedback.ResponseLink(source="demo", survey="nps", response_id="r1")
+    invitation = invited()
+    await tell(engine, shelf, invitation, case("opened", email=None, response=link), now=day(1))
+    (anna,) = (one.customer_id for one in shelf.decided())
+    (other,) = set(await profiles(engine)) - {anna}
+    await tell(engine, shelf, merge_asked(anna, other), unmerge_asked(other), now=day(2))
+    said = answered("r1", 9, at=day(3), consents=(says(granted=False, at=day(3)),))
+    await tell(engine, shelf, said, now=day(3))
+    before, _ = (await profiles(engine))[anna]
+    assert "response:" not in before
+    await tell(engine, shelf, erase_asked(other, before=day(4)), now=day(4))
+    earlier = replace(invitation, time=day(-1))
+    await tell(engine, shelf, earlier, updated(*ids_of(ANNA, NUMBER)), now=day(5))
+    assert "response:" not in (await profiles(engine))[anna][0]
+    await tell(engine, shelf, answered("r2", 9, email=BEN, at=day(5)), now=day(5))
+    linked = updated(*ids_of(ANNA), *ids_of(BEN), at=day(6))
+    await tell(engine, shelf, linked, now=day(6))
+    assert "response:" not in (await profiles(engine))[anna][0].split('"consents"')[1]
 
 
 async def test_nobody_else_is_touched(engine: AsyncEngine) -> None:

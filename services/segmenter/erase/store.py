@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segmenter.erase import erasure, tombstones
 from services.segmenter.erase import strays as erase_strays
-from services.segmenter.erase.erasure import ERASED, Erasure, Group
+from services.segmenter.erase.erasure import ERASED, NOBODY, Erasure, Group
 from services.segmenter.profile.facts import PERSONAL, Key
 from services.segmenter.store import store
 from services.segmenter.store.rows import Changes
@@ -96,6 +96,15 @@ _APART = text("""
     SELECT id FROM other
     UNION SELECT customer_id FROM aliases WHERE survivor_id IN (SELECT id FROM other)
     UNION SELECT other_id FROM apart WHERE customer_id = ANY(CAST(:ids AS uuid[]))
+""")
+# Whoever was kept apart from her still has only his own keys of what named both: what she was known
+# by is nobody's, not his. It names nobody any more.
+_STAYS_APART = text("""
+    INSERT INTO apart (customer_id, other_id, reason, event_id, since)
+    SELECT other_id, :nobody, reason, event_id, since FROM apart
+    WHERE customer_id = ANY(CAST(:ids AS uuid[]))
+      AND NOT other_id = ANY(CAST(:ids AS uuid[])) AND other_id <> :nobody
+    ON CONFLICT (customer_id, other_id) DO NOTHING
 """)
 # A fact of somebody kept apart from her may name her address beside that one's own.
 _STRIKE_OUT = text("""
@@ -186,6 +195,7 @@ async def _delete(connection: AsyncConnection, found: Group) -> dict[str, int]:
     await _strike_out(connection, found)
     await _empty_shared(connection, ids)
     await connection.execute(_EMPTY, {"ids": ids, "note": ERASED})
+    await connection.execute(_STAYS_APART, {"ids": ids, "nobody": NOBODY})
     for statement in _DELETES.values():
         await connection.execute(statement, {"ids": ids})
     return counts

@@ -130,9 +130,10 @@ def by_number(
 def own(fact: Fact, owners: Mapping[Key, UUID], customer_id: UUID) -> Fact:
     """Leave out the keys of a fact that are somebody else's: they are no address of hers.
 
-    `owners` leads from a key to the customer it belongs to now; one that it lacks is hers.
+    `owners` leads from a key to the customer it belongs to now. One that it lacks was of somebody
+    who is forgotten: it becomes nobody's.
     """
-    keys = tuple(key for key in fact.keys if owners.get(key, customer_id) == customer_id)
+    keys = tuple(key for key in fact.keys if owners.get(key) == customer_id)
     return fact if len(keys) == len(fact.keys) else replace(fact, keys=keys)
 
 
