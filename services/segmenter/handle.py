@@ -199,7 +199,7 @@ class Handler:
         customers = await store.lock(connection, survivors.values())
         if await store.survivors(connection, touched) != survivors:
             raise _Moved
-        done, received = await store.done(connection, [event.event_id for event in events])
+        done, copies = await store.done(connection, [event.event_id for event in events])
         if erased := {one for one, decision in done.items() if decision.note == ERASED} & {
             subject.event_id for subject in subjects
         }:
@@ -209,7 +209,7 @@ class Handler:
             customers=customers,
             survivors=survivors,
             done=done,
-            received=received,
+            copies=copies,
             facts={},
             timers=await store.timers(connection, {*customers, *existing}),
         )
@@ -283,7 +283,7 @@ def _to_rebuild(events: Sequence[Told], assigned: Assignment, gathered: Gathered
         if not isinstance(event, Fact):
             continue
         linked = {gathered.survivors[c] for c in assigned.linked[event.event_id]}
-        earlier = gathered.received.get(event.event_id, event.received_at) > event.received_at
+        earlier = gathered.copies.get(event.event_id, event.copy_place) > event.copy_place
         if len(linked) > 1 or earlier:
             found |= linked
     return found

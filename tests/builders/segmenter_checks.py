@@ -307,7 +307,8 @@ def expected(events: Iterable[Event]) -> dict[frozenset[Key], Profile]:
     facts: dict[UUID, Fact] = {}
     for one in map(fact_of, events):
         known = facts.get(one.event_id)
-        facts[one.event_id] = one if known is None else min(one, known, key=lambda f: f.order)
+        copies = (one,) if known is None else (one, known)
+        facts[one.event_id] = min(copies, key=lambda copy: (copy.received_at, copy.occurred_at))
     return {
         frozenset(group): trim(rebuild(f for f in facts.values() if set(f.keys) & group))
         for group in components(facts.values())

@@ -15,7 +15,7 @@ from services.segmenter.batch.deciding import decide_batch, in_order
 from services.segmenter.decide.decide import Due, Rulebook
 from services.segmenter.decide.looking import policy_due
 from services.segmenter.erase import erasure
-from services.segmenter.erase.erasure import Erasure
+from services.segmenter.erase.erasure import NOBODY, Erasure
 from services.segmenter.identity.identity import Assignment, Subject, assign
 from services.segmenter.identity.merges import Apart, Command, Reason, Undoing, own, reply_id
 from services.segmenter.profile.facts import Fact, Key, fact_of, make
@@ -141,8 +141,13 @@ class Memory:
         told = forget(self.kept, self.history, self.apart, command, now)
         changes.answers[command.event_id] = told
         known = self.kept.customers
-        gone = {one for pair in self.apart for one in pair if one not in known}
-        self.apart = {pair: why for pair, why in self.apart.items() if not gone & set(pair)}
+        # Whoever was apart from her stays so from nobody: what she was known by is not his.
+        pairs = ((one, other if other in known else NOBODY) for one, other in self.apart)
+        self.apart = {
+            pair: why
+            for pair, why in zip(pairs, self.apart.values(), strict=True)
+            if pair[0] in known
+        }
         self.into = {one: kept for one, kept in self.into.items() if one in known}
         self.merged = {one: at for one, at in self.merged.items() if one in known}
         return changes
@@ -229,7 +234,7 @@ class Memory:
             customers={one: rows.customers[one] for one in sorted(roots)},
             survivors=dict(survivors),
             done=done,
-            received={one: rows.facts[one][1].received_at for one in done if one in rows.facts},
+            copies={one: rows.facts[one][1].copy_place for one in done if one in rows.facts},
             facts={one: self._facts(one) for one in sorted(roots)},
             timers={},
         )

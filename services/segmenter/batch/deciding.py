@@ -20,13 +20,13 @@ from services.segmenter.store.rows import Changes, Gathered
 
 
 def in_order(events: Iterable[Fact | Due]) -> list[Fact | Due]:
-    """Sort a batch as facts are, timers last; of copies keep the one received first."""
+    """Sort a batch as facts are, timers last; of copies keep the first (`Fact.copy_place`)."""
     facts: dict[UUID, Fact] = {}
     dues: dict[UUID, Due] = {}
     for event in events:
         if isinstance(event, Due):
             dues[event.event_id] = event
-        elif event.event_id not in facts or event.order < facts[event.event_id].order:
+        elif (known := facts.get(event.event_id)) is None or event.copy_place < known.copy_place:
             facts[event.event_id] = event
     return [*sorted(facts.values(), key=lambda fact: fact.order), *dues.values()]
 

@@ -51,9 +51,9 @@ def _linked(work: Work, fact: Fact, owner: UUID) -> tuple[UUID, ...]:
 
 def _again(work: Work, fact: Fact, owner: UUID, stored: Decision) -> None:
     """Publish what is stored; a copy received earlier is the fact, and may change the state."""
-    known = work.gathered.received.get(fact.event_id)
+    known = work.gathered.copies.get(fact.event_id)
     work.changes.answers[fact.event_id] = stored
-    if known is None or known <= fact.received_at:
+    if known is None or known <= fact.copy_place:
         return
     customer = work.customers[work.survivor(owner)]
     facts = work.facts[customer.customer_id]

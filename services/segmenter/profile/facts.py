@@ -60,6 +60,8 @@ _FACTS: Final = tuple(MODELS.values())
 Key = tuple[str, str]
 #: The order in which keys are asked: the customer of the first one owns the fact.
 ORDER: Final = (*identifiers.ORDER, "case", "delivery")
+#: Place among the copies of one event: receipt, occurred at.
+CopyPlace = tuple[datetime, datetime]
 PERSONAL: Final = frozenset({"external_id", "email", "phone"})
 
 #: Moments outside are mistakes; inside, adding a policy's days can never overflow.
@@ -98,6 +100,15 @@ class Fact:
         received = self.received_at if answer else self.occurred_at
         order = (self.occurred_at, self.identity, revision, received, str(self.event_id))
         object.__setattr__(self, "order", order)
+
+    @property
+    def copy_place(self) -> CopyPlace:
+        """Of copies the one received first is the fact; at one moment, that of what was first.
+
+        Copies differ in what our own clocks said of them. A case of ours is told again while its
+        first telling is under way, and by then its answer may be known by an earlier message.
+        """
+        return self.received_at, self.occurred_at
 
     @property
     def kind(self) -> str:

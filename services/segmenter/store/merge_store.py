@@ -179,12 +179,12 @@ async def _gathered(
 ) -> Gathered:
     """Read what every command needs; what was decided before is read after the locks."""
     reply = reply_id(command.event_id, command.data.customer_id)
-    done, received = await store.done(connection, [command.event_id, reply])
+    done, copies = await store.done(connection, [command.event_id, reply])
     return Gathered(
         customers=customers,
         survivors=survivors,
         done=done,
-        received=received,
+        copies=copies,
         facts={},
         timers=await store.timers(connection, customers),
         idle=idle,

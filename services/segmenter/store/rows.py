@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter.identity.merges import Apart, LeftOut, Undoing
-from services.segmenter.profile.facts import Fact, Key
+from services.segmenter.profile.facts import CopyPlace, Fact, Key
 from services.segmenter.profile.state import Profile
 from shared.events.feedback import TimerKind
 
@@ -63,14 +63,14 @@ class Decision:
 class Gathered:
     """The rows that a batch touches, locked. `facts` only of those who may need a rebuild.
 
-    `survivors` leads from every customer named to the one whose state counts. `received` has the
-    receipt of those answers among `done` that are known.
+    `survivors` leads from every customer named to the one whose state counts. `copies` has the
+    place of those events among `done` that are facts.
     """
 
     customers: dict[UUID, Customer]
     survivors: dict[UUID, UUID]
     done: dict[UUID, Decision]
-    received: dict[UUID, datetime]
+    copies: dict[UUID, CopyPlace]
     facts: dict[UUID, list[Fact]]
     timers: dict[TimerKey, Timer]
     #: Who is not to be merged, and when any of those that might be was merged last.

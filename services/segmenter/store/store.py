@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segmenter.profile.facts import MODELS, Fact, Key, make
+from services.segmenter.profile.facts import MODELS, CopyPlace, Fact, Key, make
 from services.segmenter.profile.state import load
 from services.segmenter.store import key_owners
 from services.segmenter.store.rows import Customer, Decision, Timer, TimerKey
@@ -39,7 +39,7 @@ _LOCK = text("""
 """)
 _DONE = text("""
     SELECT d.event_id, d.decision_id, d.customer_id, d.version, d.kind, d.decided_at, d.payload,
-           d.note, f.received_at
+           d.note, f.received_at, f.occurred_at
     FROM decisions d LEFT JOIN facts f ON f.event_id = d.event_id
     WHERE d.event_id = ANY(CAST(:ids AS uuid[]))
 """)
@@ -111,15 +111,15 @@ async def lock(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, C
 
 async def done(
     connection: AsyncConnection, event_ids: Iterable[UUID]
-) -> tuple[dict[UUID, Decision], dict[UUID, datetime]]:
-    """Find the events decided before, and the receipt of those that are facts."""
+) -> tuple[dict[UUID, Decision], dict[UUID, CopyPlace]]:
+    """Find the events decided before, and of those that are facts the place among copies."""
     decisions: dict[UUID, Decision] = {}
-    received: dict[UUID, datetime] = {}
+    copies: dict[UUID, CopyPlace] = {}
     for row in await connection.execute(_DONE, {"ids": sorted(event_ids)}):
         decisions[row.event_id] = Decision(*row[:8])
         if row.received_at is not None:
-            received[row.event_id] = row.received_at
-    return decisions, received
+            copies[row.event_id] = row.received_at, row.occurred_at
+    return decisions, copies
 
 
 async def facts(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, list[Fact]]:

@@ -1,13 +1,29 @@
 """What the state machine found once, each as a story of its own."""
 
 from datetime import datetime, timedelta
+from itertools import permutations
 from uuid import UUID
+
+import pytest
 
 from services.segmenter.profile.facts import Key
 from shared.events import feedback
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode
-from tests.builders.facts import NOON, answered, case, day, ids_of, rulebook, settled, updated
+from tests.builders.facts import (
+    NOON,
+    answered,
+    case,
+    day,
+    event,
+    ids_of,
+    invited,
+    rulebook,
+    says,
+    settled,
+    updated,
+)
+from tests.builders.forgetting import erase_asked
 from tests.builders.merging import known_as, merge_asked, unmerge_asked
 from tests.builders.segmenter_checks import rebuilt_is_stored
 from tests.builders.segmenter_rows import Memory
@@ -120,3 +136,45 @@ def test_what_a_report_joins_is_told_even_if_nobody_knew_of_the_one_who_is_gone(
     assert segmenter.rows().aliases == {unknown: known}
     assert (decided.customer_id, decided.snapshot.score) == (known, 3)
     assert "survey_family" in {hold.rule for hold in decided.holds}
+
+
+def test_who_was_kept_apart_from_somebody_forgotten_is_still_given_only_her_own_keys() -> None:
+    """An answer whose number was the other one's: that is nobody's now, and not hers."""
+    segmenter = Memory(rulebook())
+    told(segmenter, invited(), now=NOON)
+    link = feedback.ResponseLink(source="demo", survey="nps", response_id="r1")
+    told(segmenter, case("opened", "helpdesk/1", email=None, response=link), now=NOON)
+    anna, other = (row.customer_id for row in segmenter.rows().roots())
+    told(segmenter, merge_asked(anna, other), now=day(1))
+    told(segmenter, unmerge_asked(other), now=day(2))
+    said = answered("r1", 9, at=day(3), consents=(says(granted=False, at=day(3)),))
+    told(segmenter, said, now=day(3))
+    segmenter.handle([erase_asked(other)], day(4))
+    (row,) = segmenter.rows().roots()
+    assert set(row.profile.consents) == {"email|marketing|email:anna@example.com"}
+    rebuilt_is_stored(segmenter.rows(), [row])
+    told(segmenter, known_as("C-1"), now=day(5))
+    told(segmenter, LINK, now=day(6))
+    rebuilt_is_stored(segmenter.rows(), segmenter.rows().roots())
+
+
+def opened(at: int, received: int) -> Event:
+    """A copy of the event by which a case is told to be opened; minutes after noon."""
+    data = case("opened", "nps/1", at=NOON + at * MINUTE).data
+    return event(data, "nps/1", received=NOON + received * MINUTE)
+
+
+COPIES = (opened(2, 3), opened(0, 3), opened(-1, 4))
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+@pytest.mark.parametrize("order", list(permutations(COPIES)))
+def test_of_copies_that_differ_the_one_received_first_counts(
+    order: tuple[Event, ...], together: bool
+) -> None:
+    """Received at one moment: the one of what happened first; whichever comes first."""
+    segmenter = Memory(rulebook())
+    for batch in [order] if together else [[one] for one in order]:
+        segmenter.handle(batch, NOON + 5 * MINUTE)
+    (row,) = segmenter.rows().roots()
+    assert row.profile.cases["nps/1"].opened_at == NOON

@@ -192,7 +192,7 @@ def _gathered(facts: dict[UUID, list[Fact]], versions: dict[UUID, int]) -> Gathe
         },
         survivors={one: one for one in facts},
         done={},
-        received={},
+        copies={},
         facts=facts,
         timers={},
     )
