@@ -12,9 +12,11 @@ import pytest
 from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.cli.delivery import delivery
 from services.dispatcher.delivery import TargetRules
+from services.dispatcher.plan.experiments import arm_of
+from services.dispatcher.playbook.offers import Experiment
 from shared.events.outcomes import DeliverySettled
 from tests.builders.carrier import OK, ScriptedCarrier
-from tests.builders.decisions import decision, later, open_permits, rolling
+from tests.builders.decisions import decision, later, merged, open_permits, rolling
 from tests.builders.dispatcher_api import ENVIRON, OPS, VIEWER, app_of, client
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 from tests.builders.operating import answering, run, told
@@ -51,13 +53,20 @@ async def test_what_was_rejected_goes_once_after_the_mistake_is_mended(database:
         wrong["on"] = False
         d.now = later(hours=1)
         tried = await _ask(caller, "redrive", **REJECTED, dry_run=True)
-        assert tried == {"dry_run": True, "changed": {"planned": 20}, "left": {}, "more": False}
+        assert tried == {
+            "dry_run": True,
+            "changed": {"planned": 20},
+            "reasons": {"planned": {"sent on by ops": 20}},
+            "left": {},
+            "more": False,
+        }
         assert await _states(d) == {"rejected": 20}
         done = await _ask(caller, "redrive", **REJECTED, reason_contains="template")
         assert done["changed"] == {"planned": 20}
         assert await _ask(caller, "redrive", **REJECTED) == {
             "dry_run": False,
             "changed": {},
+            "reasons": {},
             "left": {},
             "more": False,
         }
@@ -217,6 +226,130 @@ async def test_asked_thrice_at_once_beside_working_lanes_everything_goes_once(
         assert carrier.overlaps == 0
 
 
+async def _rejected(d: Dispatching, wrong: dict[str, bool], number: int) -> None:
+    """Have so many promoters whose invitation was rejected by mistake, an hour ago."""
+    await d.tell(*(decision(segment="promoter") for _ in range(number)))
+    await d.run("sandbox")
+    assert await _states(d) == {"rejected": number}
+    wrong["on"] = False
+    d.now = later(hours=1)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_what_is_sent_on_goes_through_the_surge_brake(database: str, dry_run: bool) -> None:
+    """Over all batches: 30 a minute go, the others wait for a person; a minute later 30 more."""
+    wrong, carrier = _wrong()
+    book = rules({**INVITE, "surge": {"most": 30}}, targets=[SANDBOX])
+    parked = "surge brake: more than 30 in 60 s of this play to this target"
+    async with dispatching(
+        database, rules(INVITE, targets=[SANDBOX]), carriers={"sandbox": carrier}
+    ) as d:
+        await _rejected(d, wrong, 450)
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d, client(d) as caller:
+        d.now = later(hours=1)
+        done = await _ask(caller, "redrive", **REJECTED, dry_run=dry_run)
+        assert (done["changed"], done["left"]) == ({"planned": 30, "parked": 420}, {})
+        assert done["reasons"] == {"planned": {"sent on by ops": 30}, "parked": {parked: 420}}
+        if dry_run:
+            assert await _states(d) == {"rejected": 450}
+            assert await d.scalars("SELECT used FROM surges") == []
+            return
+        await d.run("sandbox")
+        assert await _states(d) == {"accepted": 30, "parked": 420}
+        again = {"target": "sandbox", "state": ["parked"]}
+        d.now += timedelta(minutes=2)
+        for each in ({"dry_run": True}, {}):
+            done = await _ask(caller, "redrive", **again, **each)
+            assert (done["changed"], done["left"]) == (
+                {"planned": 30},
+                {f"still parked: {parked}": 390},
+            )
+        # Who releases them has looked.
+        assert (await _ask(caller, "release", play="thanks"))["changed"] == {"planned": 390}
+        await d.run("sandbox")
+        assert await _states(d) == {"accepted": 450}
+        labels = {"play": "thanks", "target": "sandbox", "brake": "surge"}
+        assert d.registry.get_sample_value("nps_dispatcher_braked_total", labels) == 420
+
+
+async def test_the_first_of_a_play_that_was_changed_since_wait_for_a_look(database: str) -> None:
+    """Two of them, whatever the filter; the dry run says so; what waits goes by a release alone."""
+    wrong, carrier = _wrong()
+    changed = rules({**INVITE, "approve_first": 2}, targets=[SANDBOX])
+    async with dispatching(database, BOOK, carriers={"sandbox": carrier}) as d:
+        await _rejected(d, wrong, 5)
+    async with (
+        dispatching(database, changed, carriers={"sandbox": carrier}) as d,
+        client(d) as caller,
+    ):
+        d.now = later(hours=1)
+        for each in ({"dry_run": True}, {}):
+            done = await _ask(caller, "redrive", **REJECTED, **each)
+            assert done["changed"] == {"planned": 3, "parked": 2}
+        (why,) = done["reasons"]["parked"]
+        assert why.startswith("new or changed play: the first 2 wait")
+        again = await _ask(caller, "redrive", target="sandbox", state=["parked"])
+        assert (again["changed"], list(again["left"].values())) == ({}, [2])
+        assert (await _ask(caller, "release", play="thanks"))["changed"] == {"planned": 2}
+        await d.run("sandbox")
+        assert await _states(d) == {"accepted": 5}
+
+
+async def test_who_was_drawn_for_the_hold_out_stays_held_out(database: str) -> None:
+    """Also by the customer she turned out to be: the oldest draw counts."""
+    wrong, carrier = _wrong()
+    measured = {**INVITE, "experiment": {"hold_out": 0.5}}
+    book = rules(measured, targets=[SANDBOX])
+    known = Experiment.model_validate(measured["experiment"])
+    people = [uuid.UUID(int=number) for number in range(1, 200)]
+    held, own = (
+        next(one for one in people if arm_of(known, "thanks", one) == arm)
+        for arm in ("hold-out", "own")
+    )
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d, client(d) as caller:
+        await d.tell(decision(held, segment="promoter"))
+        d.now = later(minutes=1)
+        await d.tell(decision(own, segment="promoter"))
+        await d.run("sandbox")
+        assert await _states(d) == {"suppressed": 1, "rejected": 1}
+        wrong["on"] = False
+        both = {"target": "sandbox", "state": ["rejected", "suppressed"]}
+        tried = await _ask(caller, "redrive", **both, dry_run=True)
+        assert (tried["changed"], tried["left"]) == ({"planned": 1}, {"refused for good": 1})
+        await d.tell(merged(own, held))
+        done = await _ask(caller, "redrive", **both)
+        assert done["changed"] == {"suppressed": 1}
+        (why,) = done["reasons"]["suppressed"]
+        assert why.startswith("hold-out: ")
+        await d.run("sandbox")
+        assert len(carrier.actions) == 1, "the one that was rejected"
+
+
+async def test_a_dry_run_counts_the_slots_of_a_group_as_the_redrive_takes_them(
+    database: str,
+) -> None:
+    """Two of one household, one contact a week for both: one would go, and one goes."""
+    wrong, carrier = _wrong()
+    budget = (rolling(1, 24 * 7).model_copy(update={"scope": "group"}),)
+    async with dispatching(database, BOOK, carriers={"sandbox": carrier}) as d, client(d) as caller:
+        pair = [uuid.UUID(int=1), uuid.UUID(int=2**127)]
+        crowd = [uuid.UUID(int=number) for number in range(2, 260)]
+        await d.tell(*(decision(one, segment="promoter") for one in (*pair, *crowd)))
+        await d.run("sandbox")
+        household: dict[str, Any] = {
+            "segment": "promoter",
+            "triggers": (),
+            "budgets": budget,
+            "group": "home",
+        }
+        await d.tell(*(decision(one, version=2, **household) for one in pair))
+        wrong["on"] = False
+        tried = await _ask(caller, "redrive", **REJECTED, dry_run=True)
+        done = await _ask(caller, "redrive", **REJECTED)
+        assert tried["changed"] == done["changed"] == {"planned": 259, "suppressed": 1}
+        assert tried["reasons"] == done["reasons"]
+
+
 @pytest.mark.parametrize(
     ("what", "body"),
     [
@@ -262,7 +395,8 @@ async def test_the_ledger_is_operated_by_command(database: str) -> None:
         redrive = ("redrive", "--state", "rejected", "--target", "sandbox")
         assert await nps(*redrive, "--since", "2026-01-01", "--dry-run") == (0, counted)
         assert await nps(*redrive) == (0, "2 planned")
-        assert await nps("cancel", identity, "--reason", "not now") == (0, "1 superseded")
+        cancelled = "1 superseded 1: cancelled by ops: not now"
+        assert await nps("cancel", identity, "--reason", "not now") == (0, cancelled)
         assert await nps("release", "--play", "thanks") == (0, "no delivery is chosen")
         assert (await nps("settle", identity, "--sent"))[0] == 1
         assert (await nps("settle", identity))[0] == 2

@@ -81,11 +81,12 @@ class Cancel(Chosen):
 class Outcome(BaseModel):
     """How many went into which state (with `dry_run`: would go), and how many were left and why.
 
-    `more`: more were chosen than `limit`; ask again.
+    `reasons`: the same by state and reason. `more`: more were chosen than `limit`; ask again.
     """
 
     dry_run: bool
     changed: dict[str, int]
+    reasons: dict[str, dict[str, int]]
     left: dict[str, int]
     more: bool
 
@@ -107,9 +108,15 @@ def build_bulk_router(
     operate = access.require("operate")
 
     async def changed(
-        wish: Chosen, states: Sequence[str], change: Change, token: Token, reason: str = ""
+        wish: Chosen,
+        states: Sequence[str],
+        change: Change,
+        token: Token,
+        *,
+        reason: str = "",
+        looked: bool = False,
     ) -> Outcome:
-        work = Work(rules, change, Ask(token.name, clock(), reason), tuple(states))
+        work = Work(rules, change, Ask(token.name, clock(), reason, looked), tuple(states))
         with away_as_dependency():
             done = await change_many(
                 engine, work, wish.filters(), most=wish.limit, dry_run=wish.dry_run
@@ -125,8 +132,9 @@ def build_bulk_router(
     async def redrive_deliveries(
         wish: Redrive, token: Annotated[Token, Depends(operate)]
     ) -> Outcome:
-        """Make deliveries due again, gates and slots asked anew; past the deadline they expire.
+        """Make deliveries due again, all asked anew that planning asks; an old apology expires.
 
+        What is past the surge brake of its play, or among the first of a changed one, is parked.
         Never what was accepted, is in doubt, or was refused by what nobody asks again.
         """
         return await changed(wish, wish.state, sent_on, token)
@@ -135,17 +143,23 @@ def build_bulk_router(
     async def release_deliveries(
         wish: Release, token: Annotated[Token, Depends(operate)]
     ) -> Outcome:
-        """Let parked deliveries go, gates asked anew; past the deadline they expire."""
-        return await changed(wish, _PARKED, sent_on, token)
+        """Let parked deliveries go that a person has looked at: gates are asked anew, no brake."""
+        return await changed(wish, _PARKED, sent_on, token, looked=True)
 
     @router.post("/cancel")
     async def cancel_deliveries(wish: Cancel, token: Annotated[Token, Depends(operate)]) -> Outcome:
         """End deliveries that wait; what may have been sent is in doubt and keeps its slot."""
-        return await changed(wish, wish.state, cancelled, token, wish.reason)
+        return await changed(wish, wish.state, cancelled, token, reason=wish.reason)
 
     return router
 
 
 def _outcome(done: Done, *, dry_run: bool) -> Outcome:
     states = Counter(str(delivery.state) for delivery in done.changed)
-    return Outcome(dry_run=dry_run, changed=dict(states), left=dict(done.left), more=done.more)
+    return Outcome(
+        dry_run=dry_run,
+        changed=dict(states),
+        reasons=done.reasons,
+        left=dict(done.left),
+        more=done.more,
+    )

@@ -119,7 +119,7 @@ def redrive(
     url: Url = HERE,
     json: Json = False,
 ) -> None:
-    """Make deliveries due again, gates and slots asked anew; past the deadline they expire."""
+    """Make deliveries due again, asked anew; past a brake they wait, past the deadline expire."""
     with explained():
         chosen = _chosen(
             ids,
@@ -148,7 +148,7 @@ def release(
     url: Url = HERE,
     json: Json = False,
 ) -> None:
-    """Let parked deliveries go, gates asked anew; past the deadline they expire."""
+    """Let parked deliveries go that you have looked at: gates are asked anew, no brake."""
     with explained():
         chosen = _chosen(
             ids,
@@ -267,6 +267,9 @@ def _change(
     would = "would be " if done["dry_run"] else ""
     for state, count in sorted(done["changed"].items()):
         console.print(f"{count} {would}{state}")
+        for why, each in sorted(done["reasons"].get(state, {}).items()):
+            if state != "planned":
+                console.print(Text(f"  {each}: {why}"))
     for why, count in sorted(done["left"].items()):
         console.print(Text(f"{count} left: {why}"))
     if not done["changed"] and not done["left"]:

@@ -80,7 +80,7 @@ def dropped(
     _, why = quiet_of(delivery, recipient, playbook, rules)(at)
     if why is None:
         return None
-    return _ended(delivery, delivery.to("suppressed", f"{why}: this play drops what comes then"))
+    return ended(delivery, delivery.to("suppressed", f"{why}: this play drops what comes then"))
 
 
 def standing(
@@ -93,13 +93,13 @@ def standing(
     """
     test = withheld(delivery, target, test=recipient.test)
     if test is not None:
-        return _ended(delivery, test)
+        return ended(delivery, test)
     state = recipient.state
     if state is None or not delivery.customer_facing:
         return None
     allowed, reason = permit_of(state.permits, delivery.contact_class, delivery.channel)
     if not allowed:
-        return _ended(
+        return ended(
             delivery,
             delivery.to(
                 "suppressed",
@@ -107,7 +107,7 @@ def standing(
             ),
         )
     if delivery.segments and state.segment not in delivery.segments:
-        return _ended(
+        return ended(
             delivery,
             delivery.to("superseded", f"she is {state.segment or 'in no segment'} now"),
         )
@@ -117,7 +117,7 @@ def standing(
 
 def overtaken(delivery: Delivery, reason: str) -> Delivery:
     """Supersede what waits: something happened that makes it wrong."""
-    return _ended(delivery, delivery.to("superseded", reason))
+    return ended(delivery, delivery.to("superseded", reason))
 
 
 def outdated(delivery: Delivery, decision: CustomerDecided, playbook: Playbook) -> Delivery | None:
@@ -130,7 +130,7 @@ def expired(delivery: Delivery, now: datetime) -> Delivery | None:
     """End a delivery whose deadline has passed; None: it has not."""
     if now < delivery.deadline:
         return None
-    return _ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
+    return ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
 
 
 def gate(delivery: Delivery, scene: Scene) -> Delivery | None:
@@ -142,7 +142,7 @@ def gate(delivery: Delivery, scene: Scene) -> Delivery | None:
     return None
 
 
-def _ended(before: Delivery, after: Delivery) -> Delivery:
+def ended(before: Delivery, after: Delivery) -> Delivery:
     """End a delivery, unless an attempt may have reached her: then it is in doubt, slot kept."""
     if before.unanswered_since is not None and before.on_unknown == "hold":
         return before.to("in_doubt", f"an attempt was not answered; not repeated: {after.reason}")
@@ -208,7 +208,7 @@ def _profile(delivery: Delivery, scene: Scene) -> Delivery | None:
         return delivery.waiting("her profile push has not arrived", look)
     if delivery.profile_late == "send":
         return None
-    return _ended(delivery, delivery.to("parked", f"her profile did not arrive: {push.reason}"))
+    return ended(delivery, delivery.to("parked", f"her profile did not arrive: {push.reason}"))
 
 
 def _budget(delivery: Delivery, scene: Scene) -> Delivery | None:
@@ -232,7 +232,7 @@ def _cooldown(delivery: Delivery, scene: Scene) -> Delivery | None:
         return None
     sent = scene.taken.sent().person
     refused = too_soon(delivery, play, sent, scene.now, rivals=scene.playbook.rivals(play))
-    return None if refused is None else _ended(delivery, refused)
+    return None if refused is None else ended(delivery, refused)
 
 
 def _coupon(delivery: Delivery, scene: Scene) -> Delivery | None:
@@ -240,7 +240,7 @@ def _coupon(delivery: Delivery, scene: Scene) -> Delivery | None:
     play = scene.playbook.named(delivery.play)
     if play is None or play.do.coupon is None or "coupon" in delivery.context:
         return None
-    return _ended(delivery, delivery.to("parked", without_code(play.do.coupon)))
+    return ended(delivery, delivery.to("parked", without_code(play.do.coupon)))
 
 
 def _later(delivery: Delivery, reason: str, at: datetime) -> Delivery:
@@ -252,8 +252,8 @@ def _later(delivery: Delivery, reason: str, at: datetime) -> Delivery:
     if at < delivery.deadline:
         moment = at if delivery.unanswered_since is None else delivery.moment
         return replace(delivery.waiting(told, at), moment=moment, send_at=at)
-    ended = delivery.to("suppressed", f"{told}, after the deadline", until=at)
-    return _ended(delivery, ended)
+    late = delivery.to("suppressed", f"{told}, after the deadline", until=at)
+    return ended(delivery, late)
 
 
 #: Asked in this order: what ends a delivery before what delays it, the cheap before the counting.

@@ -6,7 +6,7 @@ somebody else holds is left, so that no lane ever waits for this.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.ledger import ledger, store
 from services.dispatcher.ledger.recipients import Recipient
-from services.dispatcher.operate.redrive import Ask, Change, Known
-from services.dispatcher.plan import completed
+from services.dispatcher.operate.redrive import Ask, Change, Known, in_short
+from services.dispatcher.plan import following, parking_store
+from services.dispatcher.plan.following import Followed
+from services.dispatcher.plan.parking import Places
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.slots.book import Book, contact_of
 
@@ -57,15 +59,27 @@ class Done:
     left: Counter[str] = field(default_factory=Counter)
     more: bool = False
 
+    @property
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """Count what changed by state and by reason, its times left out."""
+        found: dict[str, Counter[str]] = {}
+        for delivery in self.changed:
+            found.setdefault(delivery.state, Counter())[in_short(delivery)] += 1
+        return {state: dict(why) for state, why in found.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done to deliveries in some states, at whose word."""
+    """What is to be done to deliveries in some states, at whose word.
+
+    `places`: what a dry run has given away of what plays are granted; None: it is no dry run.
+    """
 
     rules: Rulebook
     change: Change
     ask: Ask
     states: tuple[str, ...]
+    places: Places | None = None
 
 
 async def change_many(
@@ -74,6 +88,7 @@ async def change_many(
     """Change what the filters choose, at most so many; `filters` by the names of `_FILTERS`."""
     where = " AND ".join(_FILTERS[name] for name in sorted(filters)) or "true"
     values = {**filters, "states": list(work.states), "most": most + 1}
+    work = replace(work, places=Places() if dry_run else None)
     async with engine.connect() as connection:
         statement = text(_CHOOSE.format(where=where))
         chosen = (await connection.execute(statement, values)).all()
@@ -109,33 +124,59 @@ async def _batch(
     )
     for contact in await ledger.contacts(connection, set(recipients).union(*book.members.values())):
         book.add(contact)
-    finished = await completed.read(connection, recipients)
+    followed = await following.gather(connection, recipients, work.rules.playbook)
+    if work.places is not None:
+        # What a dry run would have sent on counts for the others of a group, as if it were.
+        _remember(book, done.changed)
     wanted = [one for ids in hers.values() for one in ids]
     rows = await connection.execute(_TAKE, {"ids": wanted, "states": list(work.states)})
     found = [ledger.delivery(row) for row in rows]
     done.left.update(["changes just now"] * (len(wanted) - len(found)))
-    changed = []
+    changed: dict[UUID, Delivery] = {}
+    before = {delivery.id: delivery for delivery in found}
     for delivery in sorted(found, key=lambda one: (one.planned_at, one.id)):
         recipient = recipients.get(delivery.customer_id)
         if recipient is None:
             done.left["changes just now"] += 1
             continue
         after = work.change(
-            delivery, _known(book, recipient, delivery.target, finished), work.rules, work.ask
+            delivery, _known(book, recipient, delivery.target, followed), work.rules, work.ask
         )
         if isinstance(after, str):
             done.left[after] += 1
             continue
-        changed.append(after)
+        changed[after.id] = after
+        _remember(book, [after])
+    for parked in await _braked(connection, work, changed.values()):
+        if before[parked.id].state == parked.state:
+            del changed[parked.id]
+            done.left[f"still parked: {parked.reason}"] += 1
+        else:
+            changed[parked.id] = parked
+    return list(changed.values())
+
+
+async def _braked(
+    connection: AsyncConnection, work: Work, going: Iterable[Delivery]
+) -> list[Delivery]:
+    """Return what is sent on too fast, or of a changed play, parked with the slot it took."""
+    now = work.ask.now
+    if work.ask.looked:
+        return []
+    if work.places is None:
+        return await parking_store.park(connection, going, work.rules, now)
+    return await parking_store.would_park(connection, going, work.rules, now, work.places)
+
+
+def _remember(book: Book, after: Iterable[Delivery]) -> None:
+    for delivery in after:
         book.drop(delivery)
-        if after.state in SLOT_STATES:
-            book.add(contact_of(after))
-    return changed
+        if delivery.state in SLOT_STATES:
+            book.add(contact_of(delivery))
 
 
-def _known(
-    book: Book, recipient: Recipient, target: str, finished: Mapping[UUID, set[str]]
-) -> Known:
+def _known(book: Book, recipient: Recipient, target: str, followed: Followed) -> Known:
     customer = recipient.customer_id
     taken = book.taken(customer, recipient.group, target)
-    return Known(recipient, taken, frozenset(finished.get(customer, ())))
+    done = frozenset(followed.done.get(customer, ()))
+    return Known(recipient, taken, done, followed.arms.get(customer, {}))

@@ -2,19 +2,25 @@
 
 In: a delivery under locks, her state, the contacts she has, who asks and when. Out: the delivery in
 its next state, or why it stays as it is. What was accepted, is in doubt or is being sent is never
-touched; an apology whose time has passed expires instead of going out.
+touched; an apology whose time has passed expires instead of going out. All that planning asks is
+asked anew of her as she is now, save brakes: those count many (`parking`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from services.dispatcher.delivery import ERASED, Delivery
-from services.dispatcher.gates.gates import dropped, expired, overtaken, release, standing
+from services.dispatcher.gates.gates import dropped, ended, expired, overtaken, release, standing
 from services.dispatcher.ledger.recipients import Recipient
-from services.dispatcher.plan.plan import Rulebook
-from services.dispatcher.plan.refusals import too_soon
+from services.dispatcher.plan import refusals
+from services.dispatcher.plan.experiments import arm_of
+from services.dispatcher.plan.parking import TRIAL
+from services.dispatcher.plan.plan import Rulebook, without
+from services.dispatcher.plan.refusals import lowered, too_soon
+from services.dispatcher.playbook.offers import HOLD_OUT
 from services.dispatcher.playbook.plays import Play
 from services.dispatcher.slots.slots import Taken, take
 from shared.events.outcomes import DeliveryState
@@ -26,24 +32,35 @@ SENT_ON: Final[tuple[DeliveryState, ...]] = (
 #: What may be cancelled.
 CANCELLED: Final[tuple[DeliveryState, ...]] = ("planned", "waiting", "parked")
 _BY: Final = "cancelled by "
+#: A moment in a reason, as `shared.times.iso` writes it, with the words that lead to it.
+_PASSED: Final = re.compile(r" was \d{4}-\d\d-\d\dT[\d:.]+Z")
+_MOMENT: Final = re.compile(r"(; next free)? ?\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks, and when; `reason` is a cancellation's."""
+    """Who asks, and when; `reason` is a cancellation's.
+
+    `looked`: the person has looked at what she releases, so no brake parks it again.
+    """
 
     by: str
     now: datetime
     reason: str = ""
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of her, the contacts that hold a slot, and what she has completed."""
+    """What is known of her, and the contacts that hold a slot.
+
+    `done`: what she has completed; `arms`: of each play that she was drawn for, her arm.
+    """
 
     recipient: Recipient
     taken: Taken
     done: frozenset[str] = frozenset()
+    arms: Mapping[str, str] = field(default_factory=dict)
 
 
 #: The delivery as it shall be, or the words why it is left.
@@ -57,16 +74,15 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
     why = _left(delivery, known.recipient)
     if why is not None:
         return why
+    if _on_trial(delivery, play) and not ask.looked:
+        return "its play is new or changed: look at it, then release it"
     if target is None:
         return "its target is not configured"
     due = delivery.to("planned", f"sent on by {ask.by}", due=ask.now)
     due = replace(due, send_at=ask.now)
     refused = expired(due, ask.now) or standing(due, known.recipient, target, rules.playbook)
     if refused is None and play is not None:
-        refused = _done(due, play, known)
-    if refused is None and play is not None:
-        rivals = rules.playbook.rivals(play)
-        refused = too_soon(due, play, known.taken.person, ask.now, rivals=rivals)
+        refused = _refused(due, play, known, rules, ask.now)
     refused = refused or dropped(due, known.recipient, rules.playbook, target, ask.now)
     if refused is not None:
         after = refused
@@ -81,10 +97,50 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
     return f"still {after.state}" if after.state == delivery.state else after
 
 
-def _done(delivery: Delivery, play: Play, known: Known) -> Delivery | None:
-    """Supersede what would ask her for what she has done."""
+def in_short(after: Delivery) -> str:
+    """Say why it came to its state without its times, so that many can be counted by reason."""
+    return _MOMENT.sub("", _PASSED.sub(" has passed", after.reason)).strip()
+
+
+def _refused(
+    delivery: Delivery, play: Play, known: Known, rules: Rulebook, now: datetime
+) -> Delivery | None:
+    """Refuse what its play would not give her if she were decided about now."""
     done = [what for what in play.stop_when if what in known.done]
-    return overtaken(delivery, f"she did it: {done[0]}") if done else None
+    if done:
+        return overtaken(delivery, f"she did it: {done[0]}")
+    rivals = rules.playbook.rivals(play)
+    refused = (
+        too_soon(delivery, play, known.taken.person, now, rivals=rivals)
+        or _lowered(delivery, play, known.recipient)
+        or _held_out(delivery, play, known)
+    )
+    return None if refused is None else ended(delivery, refused)
+
+
+def _lowered(delivery: Delivery, play: Play, recipient: Recipient) -> Delivery | None:
+    """Refuse a coupon to an answer that was revised downwards since; an older answer stands."""
+    state = recipient.state
+    if state is None or state.answer != delivery.cause_id:
+        return None
+    score = recipient.attributes.get("nps_score")
+    best = refusals.Known(highest=state.highest, highest_segment=state.highest_segment)
+    return lowered(delivery, play, score if isinstance(score, int) else None, state.segment, best)
+
+
+def _held_out(delivery: Delivery, play: Play, known: Known) -> Delivery | None:
+    """Refuse whom her play holds out: drawn before, found by a merge, or by the share of now."""
+    if play.experiment is None or known.recipient.test:
+        return None
+    arm = known.arms.get(play.name) or delivery.arm
+    arm = arm or arm_of(play.experiment, play.name, delivery.customer_id)
+    return without(delivery) if arm == HOLD_OUT else None
+
+
+def _on_trial(delivery: Delivery, play: Play | None) -> bool:
+    """Tell whether it waits for a look, and its play still asks for one."""
+    waits = delivery.state == "parked" and delivery.reason.startswith(TRIAL)
+    return waits and play is not None and play.approve_first > 0
 
 
 def cancelled(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Changed:

@@ -1,12 +1,12 @@
 """What is parked when it is planned, until a person releases it: surges and first trials. Pure.
 
 In: the deliveries that one batch would let go, what their plays were granted lately. Out: those
-that wait for a person, with the reason. It is asked once, at planning: who releases one has looked,
-and no brake asks again.
+that wait for a person, with the reason. It is asked at planning, and when deliveries that ended are
+sent on by a filter: of those nobody has looked at each. Who releases one has, and no brake asks.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -86,3 +86,26 @@ def in_surge(
     rate = window.rate
     reason = f"{SURGE}more than {rate.most} in {rate.per_s} s of this play to this target"
     return [d.to("parked", reason) for d in deliveries[going:]], going
+
+
+@dataclass
+class Places:
+    """What plays were granted: how many waited for a look, by play; windows, by play and target."""
+
+    waited: dict[str, int] = field(default_factory=dict)
+    windows: dict[tuple[str, str], Window] = field(default_factory=dict)
+
+    def park(self, waiting: Sequence[Asked], now: datetime) -> list[Delivery]:
+        """Count what goes; return what waits for a person. A play's targets share its first n."""
+        parked: list[Delivery] = []
+        for one in waiting:
+            name, key = one.play.name, (one.play.name, one.target)
+            found, rest = on_trial(one, self.waited.get(name, 0))
+            parked += found
+            self.waited[name] = self.waited.get(name, 0) + len(found)
+            if key in self.windows:
+                window = self.windows[key].at(now)
+                found, going = in_surge(rest, window, now)
+                parked += found
+                self.windows[key] = replace(window, used=window.used + going)
+        return parked

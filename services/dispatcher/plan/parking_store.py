@@ -1,18 +1,19 @@
-"""The rows by which all replicas count what is parked at planning: `surges` and `trials`.
+"""The rows by which all replicas count what waits for a person: `surges` and `trials`.
 
 They are locked until the transaction of planning ends, so two replicas never grant one place both.
 Locks are taken after recipients and groups, in order of play and target.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.brakes.rates import Rate, Window
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.plan.parking import Asked, asked, definition, in_surge, on_trial, surge_of
+from services.dispatcher.plan.parking import Asked, Places, asked, definition, surge_of
 from services.dispatcher.plan.plan import Rulebook
 
 # Written though nothing changes: that locks the row, be it new or old, in one statement.
@@ -44,67 +45,89 @@ _GRANTED = text("""
         AS x(play, target, started, used, before)
     WHERE s.play = x.play AND s.target = x.target
 """)
+_TRIALS_NOW = text("""
+    SELECT t.play, t.waited FROM trials t
+    JOIN unnest(CAST(:plays AS text[]), CAST(:definitions AS text[])) AS x(play, definition)
+        ON t.play = x.play AND t.definition = x.definition
+""")
+_SURGES_NOW = text("""
+    SELECT s.play, s.target, s.started, s.used, s.before FROM surges s
+    JOIN unnest(CAST(:plays AS text[]), CAST(:targets AS text[])) AS x(play, target)
+        ON s.play = x.play AND s.target = x.target
+""")
 
 
 async def park(
-    connection: AsyncConnection, created: Iterable[Delivery], rules: Rulebook, now: datetime
+    connection: AsyncConnection, going: Iterable[Delivery], rules: Rulebook, now: datetime
 ) -> list[Delivery]:
-    """Return those of the new deliveries that wait for a person, parked; counts the others."""
-    waiting = asked(created, rules.playbook, rules.targets)
-    parked, rest = await _trials(connection, waiting, now)
-    return [*parked, *await _surges(connection, rest, rules, now)]
-
-
-async def _trials(
-    connection: AsyncConnection, waiting: Sequence[Asked], now: datetime
-) -> tuple[list[Delivery], list[Asked]]:
-    """Park what is on trial. A play's targets share the number: its words are what is new."""
-    names = {one.play.name: definition(one.play) for one in waiting if one.play.approve_first}
-    if not names:
-        return [], list(waiting)
-    values = {"plays": list(names), "definitions": list(names.values()), "now": now}
-    waited = {row.play: row.waited for row in await connection.execute(_TRIALS, values)}
-    parked, rest = [], []
-    counts = dict.fromkeys(names, 0)
-    for one in waiting:
-        name = one.play.name
-        found, left = on_trial(one, waited.get(name, 0) + counts.get(name, 0))
-        if found:
-            counts[name] += len(found)
-        parked += found
-        rest.append(Asked(one.play, one.target, left))
-    if parked:
-        grown = {**values, "counts": [counts[name] for name in names]}
-        await connection.execute(_WAITED, grown)
-    return parked, rest
-
-
-async def _surges(
-    connection: AsyncConnection, waiting: Sequence[Asked], rules: Rulebook, now: datetime
-) -> list[Delivery]:
-    braked: dict[tuple[str, str], tuple[Asked, Rate]] = {
-        (one.play.name, one.target): (one, rate)
-        for one in waiting
-        if one.deliveries and (rate := surge_of(one.play, rules.playbook)) is not None
-    }
-    if not braked:
-        return []
-    names = {"plays": [play for play, _ in braked], "targets": [target for _, target in braked]}
-    parked: list[Delivery] = []
-    after: dict[tuple[str, str], Window] = {}
-    for row in await connection.execute(_SURGES, {**names, "now": now}):
-        one, rate = braked[row.play, row.target]
-        window = Window(rate, row.started, row.used, row.before).at(now)
-        found, going = in_surge(one.deliveries, window, now)
-        parked += found
-        after[row.play, row.target] = Window(
-            rate, window.started, window.used + going, window.before
-        )
-    windows = [after[key] for key in braked]
-    counted = {
-        "starts": [window.started for window in windows],
-        "used": [window.used for window in windows],
-        "before": [window.before for window in windows],
-    }
-    await connection.execute(_GRANTED, {**names, **counted})
+    """Return those of the deliveries that wait for a person, parked; counts the others."""
+    waiting = asked(going, rules.playbook, rules.targets)
+    trials, rates = _trials(waiting), _rates(waiting, rules)
+    places = Places()
+    if trials:
+        rows = await connection.execute(_TRIALS, {**_columns(trials), "now": now})
+        places.waited = {row.play: row.waited for row in rows}
+    if rates:
+        rows = await connection.execute(_SURGES, {**_keys(rates), "now": now})
+        places.windows = {(row.play, row.target): _window(row, rates) for row in rows}
+    before = dict(places.waited)
+    parked = places.park(waiting, now)
+    counts = [places.waited[name] - before.get(name, 0) for name in trials]
+    if any(counts):
+        await connection.execute(_WAITED, {**_columns(trials), "counts": counts})
+    if rates:
+        windows = [places.windows[key] for key in rates]
+        counted = {
+            "starts": [window.started for window in windows],
+            "used": [window.used for window in windows],
+            "before": [window.before for window in windows],
+        }
+        await connection.execute(_GRANTED, {**_keys(rates), **counted})
     return parked
+
+
+async def would_park(
+    connection: AsyncConnection,
+    going: Iterable[Delivery],
+    rules: Rulebook,
+    now: datetime,
+    places: Places,
+) -> list[Delivery]:
+    """Return what `park` would, and change no row; `places` remembers it between batches."""
+    waiting = asked(going, rules.playbook, rules.targets)
+    trials = {n: d for n, d in _trials(waiting).items() if n not in places.waited}
+    rates = {key: r for key, r in _rates(waiting, rules).items() if key not in places.windows}
+    if trials:
+        rows = await connection.execute(_TRIALS_NOW, _columns(trials))
+        places.waited |= {row.play: row.waited for row in rows}
+    if rates:
+        places.windows |= {key: Window(rate, now) for key, rate in rates.items()}
+        rows = await connection.execute(_SURGES_NOW, _keys(rates))
+        places.windows |= {(row.play, row.target): _window(row, rates) for row in rows}
+    return places.park(waiting, now)
+
+
+def _trials(waiting: Sequence[Asked]) -> dict[str, str]:
+    """Map the plays whose first deliveries wait to what they say now."""
+    return {one.play.name: definition(one.play) for one in waiting if one.play.approve_first}
+
+
+def _rates(waiting: Sequence[Asked], rules: Rulebook) -> dict[tuple[str, str], Rate]:
+    """Map plays and targets to the rate past which a person is asked."""
+    return {
+        (one.play.name, one.target): rate
+        for one in waiting
+        if (rate := surge_of(one.play, rules.playbook)) is not None
+    }
+
+
+def _columns(trials: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"plays": list(trials), "definitions": list(trials.values())}
+
+
+def _keys(rates: Mapping[tuple[str, str], Rate]) -> dict[str, list[str]]:
+    return {"plays": [play for play, _ in rates], "targets": [target for _, target in rates]}
+
+
+def _window(row: Any, rates: Mapping[tuple[str, str], Rate]) -> Window:
+    return Window(rates[row.play, row.target], row.started, row.used, row.before)

@@ -99,7 +99,8 @@ def plan(
             _on_a_permitted_channel(draft, play, decision.permits)
         )
         refused = _refused(delivery, play, losers, now) or had.get(name)
-        refused = refused or lowered(delivery, play, decision.snapshot, known)
+        seen = decision.snapshot
+        refused = refused or lowered(delivery, play, seen.score, seen.segment, known)
         planned.append(refused or _in_its_arm(delivery, play, decision, known))
     return never_both(planned, rules.playbook)
 
@@ -281,6 +282,11 @@ def _refused(
     return delivery if delivery.state != "planned" else None
 
 
+def without(delivery: Delivery) -> Delivery:
+    """Return what the hold-out gets: nothing."""
+    return delivery.to("suppressed", "hold-out: she goes without, to measure what it does")
+
+
 def _in_its_arm(
     delivery: Delivery, play: Play, decision: CustomerDecided, known: Known
 ) -> Delivery:
@@ -290,7 +296,7 @@ def _in_its_arm(
     arm = known.arms.get(play.name) or arm_of(play.experiment, play.name, delivery.customer_id)
     delivery = replace(delivery, arm=arm)
     if arm == HOLD_OUT:
-        return delivery.to("suppressed", "hold-out: she goes without, to measure what it does")
+        return without(delivery)
     if arm == OWN or arm not in play.experiment.arms:
         return delivery
     variant, template = _variant(play.experiment.arms[arm].variants, decision)

@@ -11,7 +11,6 @@ from typing import Final
 
 from services.dispatcher.delivery import Contact, Delivery
 from services.dispatcher.playbook.plays import Play, Playbook
-from shared.events.decisions import Snapshot
 from shared.events.vocabulary import Segment
 from shared.times import iso
 
@@ -77,11 +76,16 @@ def spent(
     return too_soon(draft, play, history, draft.send_at, rivals=playbook.rivals(play))
 
 
-def lowered(delivery: Delivery, play: Play, snapshot: Snapshot, known: Known) -> Delivery | None:
-    """Refuse a coupon to an answer that was revised downwards into the band that brings one."""
-    if play.do.coupon is None or known.highest is None or snapshot.score is None:
+def lowered(
+    delivery: Delivery, play: Play, score: int | None, segment: Segment | None, known: Known
+) -> Delivery | None:
+    """Refuse a coupon to an answer that was revised downwards into the band that brings one.
+
+    `score` and `segment`: what the answer says now.
+    """
+    if play.do.coupon is None or known.highest is None or score is None:
         return None
-    if snapshot.score >= known.highest or snapshot.segment == known.highest_segment:
+    if score >= known.highest or segment == known.highest_segment:
         return None
     return delivery.to("suppressed", "no coupon: the score was changed downwards")
 

@@ -1,12 +1,13 @@
 """What a person may send on or cancel, and what becomes of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.dispatcher.delivery import ERASED, Delivery, TargetRules
 from services.dispatcher.ledger.recipients import Recipient, decided
-from services.dispatcher.operate.redrive import Ask, Known, cancelled, sent_on
+from services.dispatcher.operate.redrive import Ask, Known, cancelled, in_short, sent_on
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.plays import Playbook
 from services.dispatcher.slots.slots import Taken
@@ -167,6 +168,117 @@ def test_what_is_sent_on_is_asked_about_anew(
 def test_what_is_left_as_it_is_and_why(before: dict[str, Any], words: str) -> None:
     """Nothing goes twice, and nothing that nobody would ask again."""
     assert sent_on(delivery(**before), _known(), _rules(COOLED), ASK) == words
+
+
+ALL = {**COOLED, "experiment": {"hold_out": 1 - 1e-9}}
+NOBODY = {**COOLED, "experiment": {"hold_out": 1e-9}}
+
+
+@pytest.mark.parametrize(
+    ("playing", "arm", "known", "state"),
+    [
+        pytest.param(NOBODY, None, {"thanks": "hold-out"}, "suppressed", id="drawn-before"),
+        pytest.param(NOBODY, "own", {"thanks": "hold-out"}, "suppressed", id="found-by-a-merge"),
+        pytest.param(ALL, "own", {"thanks": "own"}, "planned", id="drawn-for-the-treated"),
+        pytest.param(ALL, "own", {}, "planned", id="the-row-names-her-arm"),
+        pytest.param(ALL, None, {}, "suppressed", id="an-experiment-since"),
+        pytest.param(ALL, None, {"another": "hold-out"}, "suppressed", id="of-this-play-alone"),
+        pytest.param(COOLED, "own", {"thanks": "hold-out"}, "planned", id="no-experiment-any-more"),
+    ],
+)
+def test_who_is_held_out_goes_without_now_too(
+    playing: dict[str, Any], arm: str | None, known: dict[str, str], state: str
+) -> None:
+    """What her play would not give her if it were planned now is not sent on."""
+    hers = replace(_known(), arms=known)
+    for asked in (ASK, replace(ASK, looked=True)):
+        after = sent_on(delivery(state="rejected", arm=arm), hers, _rules(playing), asked)
+        assert isinstance(after, Delivery)
+        assert after.state == state
+        assert (state == "planned") or after.reason.startswith("hold-out: ")
+
+
+def test_a_test_respondent_is_held_out_of_nothing() -> None:
+    """She measures nothing; her sandbox gets what it would have got."""
+    rules = _rules(ALL)
+    rules = replace(rules, targets={"sandbox": TargetRules("sandbox", 1, sandbox=True)})
+    hers = replace(_known(test=True), arms={"thanks": "hold-out"})
+    after = sent_on(delivery(state="rejected"), hers, rules, ASK)
+    assert isinstance(after, Delivery)
+    assert after.state == "planned"
+
+
+COUPON = {**COOLED, "do": {**COOLED["do"], "coupon": "pool"}}
+POOLS = {"pool": {"most": 9, "period": "30 d"}}
+
+
+@pytest.mark.parametrize(
+    ("highest", "about_it", "state"),
+    [
+        pytest.param((9, "promoter"), True, "suppressed", id="changed-downwards-into-the-band"),
+        pytest.param((8, "passive"), True, "planned", id="lower-within-the-band"),
+        pytest.param((7, "passive"), True, "planned", id="as-it-was"),
+        pytest.param((9, "promoter"), False, "planned", id="another-answer-was-changed"),
+    ],
+)
+def test_a_lowered_score_is_sent_no_coupon(
+    highest: tuple[int, Any], about_it: bool, state: str
+) -> None:
+    """What was parked for want of a code does not reward a score that came down meanwhile."""
+    hers = _known(segment="passive")
+    assert hers.recipient.state is not None
+    known = hers.recipient.state.model_copy(
+        update={
+            "answer": delivery().cause_id if about_it else CUSTOMER,
+            "highest": highest[0],
+            "highest_segment": highest[1],
+            "attributes": {"nps_score": 7},
+        }
+    )
+    hers = replace(hers, recipient=replace(hers.recipient, state=known))
+    before = delivery(state="parked", segments=("passive",))
+    after = sent_on(before, hers, _rules(COUPON, coupon_pools=POOLS), ASK)
+    assert isinstance(after, Delivery)
+    assert after.state == state
+    assert (state == "planned") or after.reason == "no coupon: the score was changed downwards"
+
+
+def test_what_may_have_reached_her_keeps_its_slot_whatever_refuses_it() -> None:
+    """Held out or lowered: one attempt was not answered, so nobody can say that she got nothing."""
+    before = delivery(state="parked", unanswered_since=NOW)
+    after = sent_on(before, _known(), _rules(ALL), ASK)
+    assert isinstance(after, Delivery)
+    assert after.state == "in_doubt"
+
+
+def test_the_first_of_a_changed_play_are_looked_at_before_they_go() -> None:
+    """A filter has looked at none of them, a release has; a play that asks for no look has none."""
+    waits = delivery(state="parked", reason="new or changed play: the first 2 wait; …")
+    trial = _rules({**COOLED, "approve_first": 2})
+    assert sent_on(waits, _known(), trial, ASK) == (
+        "its play is new or changed: look at it, then release it"
+    )
+    for rules, ask in ((trial, replace(ASK, looked=True)), (_rules(COOLED), ASK)):
+        after = sent_on(waits, _known(), rules, ask)
+        assert isinstance(after, Delivery)
+        assert after.state == "planned"
+
+
+@pytest.mark.parametrize(
+    ("reason", "short"),
+    [
+        ("the deadline was 2026-11-22T04:31:26.000000Z", "the deadline has passed"),
+        ("budget w: 1 of 1 in 24 h; next free 2026-11-22T04:31:26.000000Z, after the deadline",
+         "budget w: 1 of 1 in 24 h, after the deadline"),
+        ("cooldown: x at most once per 28 d; next free 2026-11-22T04:31:26.870669Z",
+         "cooldown: x at most once per 28 d"),
+        ("no coupon: the score was changed downwards",
+         "no coupon: the score was changed downwards"),
+    ],
+)  # fmt: skip
+def test_reasons_are_counted_without_their_times(reason: str, short: str) -> None:
+    """Five thousand that expired each at its own second are one line."""
+    assert in_short(delivery(state="expired", reason=reason)) == short
 
 
 def test_at_a_quiet_time_a_play_that_drops_is_dropped_again() -> None:
