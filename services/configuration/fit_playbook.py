@@ -92,3 +92,10 @@ def untold(digests: list[str], left: frozenset[str]) -> Found:
     for name in sorted(left - set(digests)):
         what = none_such("digest of policy.yaml", name, frozenset(digests))
         yield "misfit", ("digests", name), what
+
+
+def not_told(told: list[str], doors: frozenset[str]) -> Found:
+    """Yield doors for alerts on figures that the policy does not tell."""
+    for name in sorted(doors - set(told)):
+        what = none_such("alert of policy.yaml with tell: true", name, frozenset(told))
+        yield "misfit", ("figure_alerts", name), what

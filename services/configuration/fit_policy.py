@@ -59,3 +59,11 @@ def left_nowhere(digests: list[str], left: frozenset[str]) -> Found:
         if name not in left:
             what = f"digest {name} is left nowhere: add it to digests of playbook.yaml"
             yield "misfit", ("digests", place, "name"), what
+
+
+def told_nobody(policy: Policy, doors: frozenset[str]) -> Found:
+    """Yield alerts on figures that are told, but that the playbook leads nowhere."""
+    for place, alert in enumerate(policy.alerts):
+        if alert.tell and alert.name not in doors:
+            what = f"alert {alert.name} is told nobody: add it to figure_alerts of playbook.yaml"
+            yield "misfit", ("alerts", place, "tell"), what

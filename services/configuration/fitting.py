@@ -36,11 +36,17 @@ def misfits(
     ]
     digests = [digest.name for digest in policy.value.digests]
     left = frozenset(playbook.value.digests)
+    told = [alert.name for alert in policy.value.alerts if alert.tell]
+    doors = frozenset(playbook.value.figure_alerts)
     parts: list[tuple[Loaded[Any], Iterable[tuple[Level, Place, str]]]] = [
         (sources[0], fit_policy.clockless(sources[1], policy.value)),
         (
             policy,
-            [*fit_policy.watched(policy.value, known), *fit_policy.left_nowhere(digests, left)],
+            [
+                *fit_policy.watched(policy.value, known),
+                *fit_policy.left_nowhere(digests, left),
+                *fit_policy.told_nobody(policy.value, doors),
+            ],
         ),
         (
             playbook,
@@ -48,6 +54,7 @@ def misfits(
                 *own,
                 *fit_playbook.ended(playbook.value.calendars, today),
                 *fit_playbook.untold(digests, left),
+                *fit_playbook.not_told(told, doors),
             ],
         ),
         (targets.loaded, fit_targets.written(targets.targets, known)),

@@ -78,7 +78,9 @@ async def build(context: process.Context) -> Part:
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     pruning = Pruning(engine, clock=clock, metrics=metrics)
     digests = DigestTeller(engine, publisher, rulebook, clock=clock, metrics=metrics)
-    figures = FigureWatch(engine, rulebook, clock=clock, metrics=FigureMetrics(context.registry))
+    figures = FigureWatch(
+        engine, publisher, rulebook, clock=clock, metrics=FigureMetrics(context.registry)
+    )
     sweep_metrics = SweepMetrics(context.registry)
     sweep = Sweep(
         engine,

@@ -359,6 +359,51 @@ class OwnerWeekCounted(Fact):
         return self.detractors + self.passives + self.promoters
 
 
+class FigureScore(Fact):
+    """The answers of a period (`start` to before `end`) by segment; `nps` null without any."""
+
+    start: Moment
+    end: Moment
+    detractors: int
+    passives: int
+    promoters: int
+    nps: float | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many answers had a score."""
+        return self.detractors + self.passives + self.promoters
+
+
+class FigureChanged(Fact):
+    """A figure that is watched differs for real (`state` open), or is quiet again.
+
+    `value` is a group of `by` (`attribute:store`); both null: all answers of `survey` and `source`
+    (null: any). `before` is the period before the change, `after` the newest that was compared with
+    it; `low` to `high` is the 95 % interval of `points`, the difference. `since` is when this state
+    began: of one alert, group and change there is one event.
+    """
+
+    TYPE: ClassVar[str] = "figure.changed"
+    VERSION: ClassVar[str] = "1.0"
+
+    alert: str
+    survey: str | None = None
+    source: str | None = None
+    by: str | None = None
+    value: str | None = None
+    zone: str
+    state: Literal["open", "quiet"]
+    reason: Literal["changed", "back", "late_answers", "new_level"]
+    direction: Literal["down", "up"]
+    since: Moment
+    before: FigureScore
+    after: FigureScore
+    points: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 DecisionData = (
     CustomerDecided
     | CustomerMerged
@@ -366,4 +411,5 @@ DecisionData = (
     | CustomerErased
     | SegmenterProgressed
     | OwnerWeekCounted
+    | FigureChanged
 )

@@ -54,6 +54,7 @@ TYPES: Final[Mapping[str, tuple[type[EventData], str]]] = {
             decisions.CustomerErased,
             decisions.SegmenterProgressed,
             decisions.OwnerWeekCounted,
+            decisions.FigureChanged,
         )
     },
     **{

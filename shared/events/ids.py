@@ -85,6 +85,11 @@ def owner_week(digest: str, owner: str | None, monday: date) -> UUID:
     return name_id("owner.week_counted", digest, *(() if owner is None else (owner,)), monday)
 
 
+def figure_change(alert: str, value: str, state: str, direction: str, since: datetime) -> UUID:
+    """Name what is told of one change of a watched figure ("": of all groups together)."""
+    return name_id("figure.changed", alert, value, state, direction, iso(since))
+
+
 def delivery_id(cause: UUID, play: str, action: str) -> UUID:
     """Name a delivery, which is also its idempotency key on the wire."""
     return name_id("delivery", cause, play, action)

@@ -15,6 +15,7 @@ from services.segmenter.figures.figures_api import make_figures_router
 from services.segmenter.figures.meters import FigureMetrics
 from services.segmenter.figures.watch import FigureWatch
 from services.segmenter.policy.whole import Policy
+from shared.bus.port import Publisher
 from shared.database import connect
 from shared.events.envelope import Event
 from shared.hosting import Part, make_app
@@ -92,12 +93,15 @@ class Figures:
         assert answer.status_code == 200, answer.text
         return answer.json()["alerts"]
 
-    def watch(self, clock: Callable[[], datetime] | None = None) -> FigureWatch:
+    def watch(
+        self, clock: Callable[[], datetime] | None = None, publisher: Publisher | None = None
+    ) -> FigureWatch:
         """One replica's watch; the first one's metrics are on `registry`."""
         registry = CollectorRegistry() if self._watched else self.registry
         self._watched = True
         return FigureWatch(
             self.engine,
+            publisher or self.shelf,
             rulebook(self._policy),
             clock=clock or (lambda: self.now),
             metrics=FigureMetrics(registry),

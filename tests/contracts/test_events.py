@@ -241,6 +241,26 @@ EXAMPLES: tuple[EventData, ...] = (
         commented=14,
         comments=(decisions.WeekComment(customer_id=CUSTOMER, score=2, theme="price"),),
     ),
+    decisions.FigureChanged(
+        alert="stores",
+        survey="nps",
+        by="attribute:store",
+        value="Lyon",
+        zone="Europe/Paris",
+        state="open",
+        reason="changed",
+        direction="down",
+        since=LATER,
+        before=decisions.FigureScore(
+            start=AT, end=LATER, detractors=4, passives=10, promoters=26, nps=55.0
+        ),
+        after=decisions.FigureScore(
+            start=AT, end=LATER, detractors=20, passives=10, promoters=10, nps=-25.0
+        ),
+        points=-80.0,
+        low=-107.6,
+        high=-40.3,
+    ),
     decisions.SegmenterProgressed(topic="nps.feedback", partition=3, partitions=12, upto=AT),
     outcomes.DeliverySettled(
         delivery_id=DELIVERY,

@@ -14,7 +14,7 @@ from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.hours.hours import quiet_until, zone_of
 from services.dispatcher.targets.alert_settings import AlertSettings
-from shared.events.decisions import OwnerWeekCounted
+from shared.events.decisions import FigureChanged, OwnerWeekCounted
 from shared.events.ids import name_id
 from shared.events.vocabulary import Channel
 from shared.times import iso
@@ -30,7 +30,8 @@ _PATIENT: Final = frozenset({"churn"})
 class Notice:
     """Something to tell colleagues about no single customer, and by when at the latest.
 
-    `room` is a channel of a target that has several; `week` what the owner's digest tells.
+    `room` is a channel of a target that has several; `week` what the owner's digest tells, `figure`
+    what an alert on a figure does.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Notice:
     deadline: datetime
     room: str | None = None
     week: OwnerWeekCounted | None = None
+    figure: FigureChanged | None = None
 
 
 def escalated(delivery: Delivery) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of notices that tell an owner's week: added once, and without whoever is erased."""
+"""Rows of notices that tell figures: added once, and weeks without whoever is erased."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
@@ -13,12 +13,12 @@ from services.dispatcher.ledger import store
 from shared.events.decisions import OwnerWeekCounted
 from shared.events.envelope import written
 
-# Whatever comes again is the same week: the first one that came is told.
+# Whatever comes again is the same: the first one that came is told.
 _ADD = text("""
     INSERT INTO notices (id, kind, target, action, channel, begun, due, deadline, reason, at,
-                         room, week)
+                         room, week, figure)
     VALUES (:id, :kind, :target, :action, :channel, :begun, :due, :deadline, 'is due', :now,
-            :room, CAST(:week AS jsonb))
+            :room, CAST(:week AS jsonb), CAST(:figure AS jsonb))
     ON CONFLICT (id) DO NOTHING RETURNING true
 """)
 _FORGET = text("""
@@ -32,11 +32,15 @@ _FORGET = text("""
 
 
 async def add(connection: AsyncConnection, notices: Sequence[Notice], now: datetime) -> int:
-    """Add notices of weeks; returns how many are new."""
+    """Add notices of weeks and of changed figures; returns how many are new."""
     new = 0
     for notice in sorted(notices, key=lambda one: one.id):
-        week = None if notice.week is None else written(notice.week).decode()
-        values = {**asdict(replace(notice, week=None)), "week": week, "now": now}
+        week, figure = (
+            None if told is None else written(told).decode()
+            for told in (notice.week, notice.figure)
+        )
+        bare = asdict(replace(notice, week=None, figure=None))
+        values = {**bare, "week": week, "figure": figure, "now": now}
         new += bool(await connection.scalar(_ADD, values))
     return new
 

@@ -2,7 +2,7 @@
 
 Decisions are planned in batches, merges and erasures one by one in their place, reports of messages
 and of actions completed and the segmenter's progress at the end (their order does not matter). Any
-redelivery changes nothing. An owner's counted week becomes a notice.
+redelivery changes nothing. An owner's counted week and a figure that changed become notices.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.dispatcher.alerts import week_store
+from services.dispatcher.alerts import figure_alerts, week_store
 from services.dispatcher.alerts.digest import Notice
 from services.dispatcher.alerts.owner_weeks import notice_of
 from services.dispatcher.bell import Bell
@@ -38,6 +38,7 @@ from shared.events.decisions import (
     CustomerErased,
     CustomerMerged,
     CustomerUnmerged,
+    FigureChanged,
     OwnerWeekCounted,
     SegmenterProgressed,
 )
@@ -135,6 +136,9 @@ class Handler:
             await self._foreign(events)
             await self._weeks(
                 [(e.id, e.data) for e in events if isinstance(e.data, OwnerWeekCounted)]
+            )
+            await self._figures(
+                [(e.id, e.data) for e in events if isinstance(e.data, FigureChanged)]
             )
             await self._progress(
                 [e.data for e in events if isinstance(e.data, SegmenterProgressed)]
@@ -246,6 +250,27 @@ class Handler:
             async with self._engine.begin() as connection:
                 new = await week_store.add(connection, found, now)
             _log.info("dispatcher.weeks_due", notices=new)
+
+    async def _figures(self, told: Sequence[tuple[UUID, FigureChanged]]) -> None:
+        """Have a notice for each change of a figure that somebody is to read."""
+        now = self._clock()
+        found: list[Notice] = []
+        routes, targets = self._rules.playbook.figure_alerts, self._rules.targets
+        for event_id, figure in told:
+            notice = figure_alerts.notice_of(event_id, figure, routes, targets, now)
+            if isinstance(notice, Notice):
+                found.append(notice)
+            else:
+                _log.info(
+                    "dispatcher.figure_untold",
+                    event_id=str(event_id),
+                    alert=figure.alert,
+                    reason=notice,
+                )
+        if found:
+            async with self._engine.begin() as connection:
+                new = await week_store.add(connection, found, now)
+            _log.info("dispatcher.figures_due", notices=new)
 
     async def _progress(self, told: Sequence[SegmenterProgressed]) -> None:
         if told:

@@ -29,11 +29,12 @@ _TOLD: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How one target's readers like it: their language and clock, and where her page is."""
+    """How one target's readers like it: language and clock, where her page and the figures are."""
 
     language: Language = "en"
     zone: str = "UTC"
     link_base: str | None = None
+    figures_link: str | None = None
 
     @property
     def wording(self) -> Wording:

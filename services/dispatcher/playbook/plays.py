@@ -211,6 +211,7 @@ class Playbook(Strict):
     coupon_pools: dict[Name, CouponPool] = Field(default_factory=dict)
     review_sites: dict[Name, ReviewSite] = Field(default_factory=dict)
     digests: dict[Name, DigestRoute] = Field(default_factory=dict)
+    figure_alerts: dict[Name, DigestRoute] = Field(default_factory=dict)
     plays: tuple[Play, ...]
 
     @model_validator(mode="after")

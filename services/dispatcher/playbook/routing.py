@@ -34,13 +34,13 @@ def _found(doors: Mapping[str, Door], said: Value, default: Door | None) -> Door
 
 
 class DigestRoute(Strict):
-    """Which owner hears of their week where; owners are compared as `Route` does."""
+    """Which owner, or group, is told of where; they are compared as `Route` does."""
 
     to: Annotated[dict[str, _Door], Field(max_length=1000)] = Field(default_factory=dict)
     default: _Door | None = None
 
     def door(self, owner: str | None) -> Door | None:
-        """Return where an owner's digest goes; None: nowhere."""
+        """Return where an owner's figures go; None: nowhere."""
         return _found(self.to, owner, self.default)
 
     def doors(self) -> Iterator[Door]:

@@ -8,6 +8,7 @@ import httpx
 from pydantic import AfterValidator, Field, model_validator
 
 from services.dispatcher.platforms.wordings import Language
+from services.dispatcher.platforms.words import Voice
 from services.dispatcher.playbook.durations import ClockTime, Duration
 from shared.settings import Strict
 
@@ -32,6 +33,18 @@ def _page(address: str) -> str:
     return address
 
 
+def _figures(address: str) -> str:
+    """Accept what the parameters of a question can be put behind."""
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        raise ValueError("not a URL") from None
+    plain = url.scheme == "https" and url.host and not url.userinfo
+    if not plain or "#" in address or "?" in address:
+        raise ValueError("https://… without user, query or fragment; the question is put behind it")
+    return address
+
+
 class Night(Strict):
     """When the readers are left alone, by their own clock."""
 
@@ -53,6 +66,9 @@ class AlertSettings(Strict):
     link_base: Annotated[str, AfterValidator(_page)] | None = Field(
         None, description="address of a customer's page; her id is put behind it"
     )
+    figures_link: Annotated[str, AfterValidator(_figures)] | None = Field(
+        None, description="address where figures are read; the question is put behind it"
+    )
     digest_above: int | None = Field(
         10, ge=1, description="an hour and action; what is more waits for one digest; null: never"
     )
@@ -71,3 +87,10 @@ class AlertSettings(Strict):
         ):
             raise ValueError("heartbeat: whole days, as 24 h or 7 d")
         return self
+
+
+def voice_of(alerts: AlertSettings | None) -> Voice:
+    """Return how a target's readers like what they read."""
+    if alerts is None:
+        return Voice()
+    return Voice(alerts.language, alerts.zone, alerts.link_base, alerts.figures_link)

@@ -44,6 +44,12 @@ def check_plays(playbook: Loaded[Playbook], targets: Mapping[str, Able]) -> None
         for door in route.doors()
         for fix in _unread(door, targets)
     ]
+    mistakes += [
+        playbook.told(("figure_alerts", name), f"figure alert {name}: {fix}")
+        for name, route in playbook.value.figure_alerts.items()
+        for door in route.doors()
+        for fix in _unread(door, targets)
+    ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
@@ -64,7 +70,7 @@ def _mistakes(play: Play, targets: Mapping[str, Able]) -> Iterator[tuple[str, st
 
 
 def _unread(door: Door, targets: Mapping[str, Able]) -> Iterator[str]:
-    """Yield what stands against leaving a digest at a door."""
+    """Yield what stands against leaving figures at a door."""
     found = targets.get(door.target)
     if found is None:
         known = ", ".join(targets) or "none"

@@ -29,9 +29,8 @@ from services.dispatcher.platforms.preset import (
 from services.dispatcher.platforms.rehearse import HIDDEN, Marks
 from services.dispatcher.platforms.signing import webhook_key
 from services.dispatcher.platforms.wired import Wired, wired_names
-from services.dispatcher.platforms.words import Voice
 from services.dispatcher.status.inquiry import OVER, StatusRule
-from services.dispatcher.targets.alert_settings import AlertSettings
+from services.dispatcher.targets.alert_settings import AlertSettings, voice_of
 from shared.errors import ConfigError
 from shared.settings import Secrets, Strict
 
@@ -200,13 +199,12 @@ def alerts_of(preset: Preset | Wired, settings: TargetSettings) -> AlertSettings
 
 def names_of(preset: Preset, settings: TargetSettings) -> Names:
     """Return how a target names things, and how its readers like what they read."""
-    alerts = alerts_of(preset, settings)
     return Names(
         settings.attributes,
         settings.message,
         settings.events,
         settings.templates,
-        Voice(alerts.language, alerts.zone, alerts.link_base) if alerts else Voice(),
+        voice_of(alerts_of(preset, settings)),
     )
 
 

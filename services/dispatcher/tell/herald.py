@@ -1,4 +1,4 @@
-"""The loop that tells colleagues what is about no single customer: digests, weeks, heartbeats.
+"""The loop that tells colleagues what is about no single customer: digests, figures, heartbeats.
 
 Beside the lanes, and under the same pauses and rate windows. A notice is a row, sent by one replica
 under a lease; unanswered it is told again, since one too many is a nuisance and silence an alarm.
@@ -23,9 +23,11 @@ from services.dispatcher.consume import progress
 from services.dispatcher.lanes.flights import heed
 from services.dispatcher.ledger.desk import Desk
 from services.dispatcher.metrics import Metrics
+from services.dispatcher.platforms.figure_words import figure_change
 from services.dispatcher.platforms.notice_words import Pulse, digest, heartbeat
 from services.dispatcher.platforms.week_words import owner_week
 from services.dispatcher.platforms.words import Voice
+from services.dispatcher.targets.alert_settings import voice_of
 from services.dispatcher.tell import notices
 from services.dispatcher.tell.pulse import heartbeat_of
 from shared.database import away_as_dependency
@@ -48,8 +50,7 @@ class Reader:
     @property
     def voice(self) -> Voice:
         """How they like what they read."""
-        alerts = self.desk.rules.alerts
-        return Voice(alerts.language, alerts.zone, alerts.link_base) if alerts else Voice()
+        return voice_of(self.desk.rules.alerts)
 
 
 def after(verdict: Verdict, claimed: notices.Claimed, now: datetime) -> notices.Ended:
@@ -124,8 +125,12 @@ class Herald:
             if claimed is None:
                 return False
             await rate_store.spend(connection, name, windows, 1)
-            said = await self._words(connection, reader, claimed.notice, now)
-        if said is None:
+            figure = claimed.notice.figure
+            late = figure is not None and await notices.passed(connection, figure)
+            said = None if late else await self._words(connection, reader, claimed.notice, now)
+        if late:
+            verdict = Verdict("suppressed", "a later change of this figure is told instead")
+        elif said is None:
             verdict = Verdict("ok", "nothing is left to tell: they are erased")
         elif now >= claimed.notice.deadline:
             verdict = Verdict("retry", "the deadline passed: nothing was sent")
@@ -165,6 +170,8 @@ class Herald:
         if notice.week is not None:
             week = await week_store.living(connection, notice.week)
             return owner_week(week, reader.desk.rules.in_messages, reader.voice)
+        if notice.figure is not None:
+            return figure_change(notice.figure, reader.voice)
         every = notice.due - notice.begun
         alerts_sent, answers, waiting = await notices.counts(connection, notice.target, now - every)
         reaches = await progress.read(connection)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.alerts.digest import Notice
 from services.dispatcher.platforms.notice_words import Gathered
-from shared.events.decisions import OwnerWeekCounted
+from shared.events.decisions import FigureChanged, OwnerWeekCounted
 
 _CLAIM = text("""
     UPDATE notices SET state = 'sending', attempts = attempts + 1, token = :token,
@@ -19,9 +19,10 @@ _CLAIM = text("""
         SELECT id FROM notices
         WHERE target = :target AND due <= :now
             AND (state = 'waiting' OR state = 'sending' AND lease_until < now())
-        ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY due, begun, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, target, action, channel, begun, due, deadline, attempts, room, week
+    RETURNING id, kind, target, action, channel, begun, due, deadline, attempts, room, week,
+        figure
 """)
 _DONE = text("""
     UPDATE notices SET state = :state, reason = :reason, due = :due, at = :now, token = NULL,
@@ -31,6 +32,12 @@ _DONE = text("""
 _GATHERED = text("""
     SELECT d.customer_id, a.told FROM alerts a JOIN deliveries d ON d.id = a.delivery_id
     WHERE a.notice = :id AND a.told IS NOT NULL ORDER BY d.id
+""")
+_PASSED = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM notices WHERE figure IS NOT NULL AND figure ->> 'alert' = :alert
+            AND figure ->> 'value' IS NOT DISTINCT FROM CAST(:value AS text) AND begun > :since
+    )
 """)
 _ALERTS = text("""
     SELECT count(*) FROM deliveries WHERE planned_at >= :planned AND target = :target
@@ -82,6 +89,7 @@ async def claim(
         deadline=row.deadline,
         room=row.room,
         week=None if row.week is None else OwnerWeekCounted.model_validate(row.week),
+        figure=None if row.figure is None else FigureChanged.model_validate(row.figure),
     )
     return Claimed(notice, token, row.attempts)
 
@@ -101,6 +109,12 @@ async def gathered(connection: AsyncConnection, notice: UUID) -> list[Gathered]:
     """Return the alerts of a digest, but for those about people who are erased since."""
     rows = await connection.execute(_GATHERED, {"id": notice})
     return [Gathered(row.customer_id, row.told) for row in rows]
+
+
+async def passed(connection: AsyncConnection, figure: FigureChanged) -> bool:
+    """Tell whether a later change of the same figure is known, which is told instead."""
+    values = {"alert": figure.alert, "value": figure.value, "since": figure.since}
+    return bool(await connection.scalar(_PASSED, values))
 
 
 async def counts(connection: AsyncConnection, target: str, since: datetime) -> tuple[int, int, int]:

@@ -1,8 +1,9 @@
-"""Rows of alerts on figures: the lock of each alert, and how its groups stand."""
+"""Rows of alerts on figures: the lock of each, how its groups stand, and what is still to tell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Row, text
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.segmenter.figures.nps import Counts
 from services.segmenter.figures.question import Period
 from services.segmenter.figures.watching import Standing
+from shared.events.decisions import FigureChanged
+from shared.events.envelope import Event, written
 
 _ADD = text("INSERT INTO figure_watches (alert) VALUES (:alert) ON CONFLICT (alert) DO NOTHING")
 _TAKE = text("""
@@ -45,6 +48,15 @@ _SAVE = text("""
 _OPEN = text("""
     SELECT alert, count(*) AS n FROM figure_alerts WHERE state = 'open' GROUP BY alert
 """)
+# A change and its telling are one transaction; the row goes when the bus has it.
+_OWE = text("""
+    INSERT INTO figure_untold (id, at, told)
+    SELECT i, :now, CAST(t AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:told AS text[])) AS new (i, t)
+    ON CONFLICT (id) DO NOTHING
+""")
+_OWED = text("SELECT id, at, told FROM figure_untold ORDER BY at, id")
+_PAID = text("DELETE FROM figure_untold WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 
 async def take(connection: AsyncConnection, alert: str) -> tuple[bool, datetime | None]:
@@ -92,6 +104,28 @@ async def save(connection: AsyncConnection, changed: Iterable[Standing]) -> None
 async def open_alerts(connection: AsyncConnection) -> dict[str, int]:
     """Count the groups with an open alert, by alert."""
     return {row.alert: row.n for row in await connection.execute(_OPEN)}
+
+
+async def owe(connection: AsyncConnection, events: Sequence[Event], now: datetime) -> None:
+    """Note what is to be told of changes, in the transaction that saves them."""
+    if events:
+        told = [written(event.data).decode() for event in events]
+        ids = [event.id for event in events]
+        await connection.execute(_OWE, {"ids": ids, "told": told, "now": now})
+
+
+async def owed(connection: AsyncConnection) -> list[tuple[Event, FigureChanged]]:
+    """Read what is still to be told, the oldest first."""
+    found = []
+    for row in await connection.execute(_OWED):
+        figure = FigureChanged.model_validate(row.told)
+        found.append((Event(row.id, "nps/segmenter", row.at, figure), figure))
+    return found
+
+
+async def paid(connection: AsyncConnection, ids: Collection[UUID]) -> None:
+    """Note that the bus has these."""
+    await connection.execute(_PAID, {"ids": sorted(ids)})
 
 
 def _standing(row: Row[Any]) -> Standing:

@@ -1,7 +1,9 @@
 """Watching figures: every hour each alert of the policy compares its newest complete period.
 
 One replica at a time does it (the alert's row is locked); a change of state is a row, a log line
-and a metric. The name of a group is in the row alone: it may be anything that customers have.
+and a metric, and an event where the policy says `tell`. The name of a group is in row and event
+alone: it may be anything that customers have. The event is saved with the change and published
+after it, under an id of its own: a kill in between, or a second replica, tells the same again.
 """
 
 import asyncio
@@ -25,13 +27,18 @@ from services.segmenter.figures.question import (
     previous,
     read_grouping,
 )
+from services.segmenter.figures.telling import tell
 from services.segmenter.figures.watching import Standing, judge_groups
 from services.segmenter.policy.alerts import FigureAlert
 from services.segmenter.profile.attributes import other_names
 from services.segmenter.sweep import progress
 from services.segmenter.sweep.portrait import near
+from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
+from shared.events import ids
+from shared.events.decisions import FigureChanged
+from shared.events.envelope import DECISIONS, Event, encode
 from shared.stopping import pause
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +47,8 @@ _log = structlog.get_logger(__name__)
 _EVERY_S: Final = 3600.0
 #: What another replica compared so short a time ago is not compared again.
 _RECENTLY: Final = timedelta(minutes=50)
-#: While not everybody was read yet (`sweep`), there is nothing to compare.
+#: While not everybody was read yet (`sweep`), there is nothing to compare; a bus or database that
+#: is away is asked again as soon.
 _UNREAD_S: Final = 60.0
 
 
@@ -50,12 +58,14 @@ class FigureWatch:
     def __init__(
         self,
         engine: AsyncEngine,
+        publisher: Publisher,
         rulebook: Rulebook,
         *,
         clock: Callable[[], datetime],
         metrics: FigureMetrics,
     ) -> None:
         self._engine = engine
+        self._publisher = publisher
         self._policy = rulebook.policy
         self._clock = clock
         self._metrics = metrics
@@ -75,6 +85,7 @@ class FigureWatch:
         self._metrics.standing([alert.name for alert in self._policy.alerts], found)
         for one in told:
             self._tell(one)
+        await self._publish()
         return len(told)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -83,6 +94,7 @@ class FigureWatch:
             try:
                 await self.look()
             except DependencyAway as error:
+                self._late = True
                 _log.warning("segmenter.figures_unwatched", reason=str(error))
             await pause(stopping, _UNREAD_S if self._late else _EVERY_S)
 
@@ -112,7 +124,23 @@ class FigureWatch:
         changed = [one for one in judged if one != known.get(one.value)]
         await alert_store.save(connection, changed)
         await alert_store.compared(connection, alert.name, period.end, now)
-        return [one for one in changed if _is_news(one, known.get(one.value))]
+        news = [one for one in changed if _is_news(one, known.get(one.value))]
+        if alert.tell:
+            events = [tell(alert, one, minimum_n=minimum, zone=zone) for one in news]
+            await alert_store.owe(connection, events, now)
+        return news
+
+    async def _publish(self) -> None:
+        """Publish what is still to be told, by whichever replica it was found."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                events = await alert_store.owed(connection)
+        if not events:
+            return
+        await self._publisher.publish([_message(event, figure) for event, figure in events])
+        with away_as_dependency():
+            async with self._engine.begin() as connection:
+                await alert_store.paid(connection, [event.id for event, _ in events])
 
     async def _counts(
         self, connection: AsyncConnection, alert: FigureAlert, period: Period, keep: list[str]
@@ -149,3 +177,9 @@ class FigureWatch:
 
 def _is_news(one: Standing, known: Standing | None) -> bool:
     return known is None or (one.state, one.direction) != (known.state, known.direction)
+
+
+def _message(event: Event, figure: FigureChanged) -> Message:
+    """Address an event so that what is told of one group keeps its order."""
+    key = str(ids.name_id("figure", figure.alert, figure.value or ""))
+    return Message(topic=DECISIONS, key=key, value=encode(event))

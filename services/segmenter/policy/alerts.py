@@ -18,7 +18,8 @@ class FigureAlert(Strict):
     """Compare each period of `days` whole days with the one before it.
 
     `survey`, `source`: only these answers (null: all). `by`: each group by itself. `minimum_n`:
-    answers needed in both periods (null: that of `statistics`).
+    answers needed in both periods (null: that of `statistics`). `tell`: each change is also an
+    event, which `figure_alerts` of the playbook brings to colleagues.
     """
 
     name: Name
@@ -27,6 +28,7 @@ class FigureAlert(Strict):
     by: Grouping | None = None
     days: Annotated[int, Field(ge=1, le=366, strict=True)]
     minimum_n: MinimumN | None = None
+    tell: bool = False
 
 
 def _alerts(alerts: tuple[FigureAlert, ...]) -> tuple[FigureAlert, ...]:

@@ -29,6 +29,10 @@ def test_a_digest_above_ten_an_hour_and_quiet_nights_are_the_default() -> None:
         pytest.param({"link_base": "http://x.example/"}, "https://", id="link without TLS"),
         pytest.param({"link_base": "https://x.example/?id="}, "without", id="id in a query"),
         pytest.param({"link_base": "https://x.example/c"}, "https://…/", id="no slash"),
+        pytest.param({"figures_link": "http://x.example/"}, "https://", id="figures without TLS"),
+        pytest.param(
+            {"figures_link": "https://x.example/?a=b"}, "without", id="figures with query"
+        ),
         pytest.param({"night": {"start": "08:00"}}, "must differ", id="a night without length"),
         pytest.param({"heartbeat": "90 min"}, "whole days", id="a heartbeat by the hour"),
         pytest.param({"language": "de"}, "'en' or 'fr'", id="language"),

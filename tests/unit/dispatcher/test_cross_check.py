@@ -131,25 +131,31 @@ async def test_the_shipped_playbook_fits_the_shipped_targets(targets: Targets) -
     [
         pytest.param(
             "nowhere",
-            "digest stores: 'nowhere' is no enabled target of targets.yaml "
+            "'nowhere' is no enabled target of targets.yaml "
             "(sandbox, sandbox_unkeyed, webhook, adobe): add or enable it, or name another",
             id="no such target",
         ),
         pytest.param(
             "adobe",
-            "digest stores: no colleague reads 'adobe': give it `alerts`, or name a chat or a "
-            "helpdesk",
+            "no colleague reads 'adobe': give it `alerts`, or name a chat or a helpdesk",
             id="a target of customers",
         ),
     ],
 )
-async def test_a_digest_that_nobody_would_read_is_told(
-    targets: Targets, door: str, told: str
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        pytest.param("digests", "digest stores:", id="digest"),
+        pytest.param("figure_alerts", "figure alert stores:", id="figure alert"),
+    ],
+)
+async def test_figures_that_nobody_would_read_are_told(
+    targets: Targets, section: str, name: str, door: str, told: str
 ) -> None:
     """At start, not at eight on Monday."""
-    content = {"plays": [], "digests": {"stores": {"to": {"Lyon": door}}}}
+    content = {"plays": [], section: {"stores": {"to": {"Lyon": door}}}}
     text = yaml.safe_dump(content, sort_keys=False)
     written = Loaded(Playbook.model_validate(content), "test", text, Path("playbook.yaml"))
     with pytest.raises(ConfigError) as refusal:
         check_plays(written, targets)
-    assert str(refusal.value) == f"playbook.yaml:3: digests.stores: {told}"
+    assert str(refusal.value) == f"playbook.yaml:3: {section}.stores: {name} {told}"
