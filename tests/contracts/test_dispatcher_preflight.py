@@ -134,6 +134,38 @@ async def test_a_drift_is_told_by_whichever_replica_looks_next(
         assert measured(d, "drift") == 1
 
 
+async def test_a_drift_holds_until_a_look_sees_it_right_or_somebody_takes_it_for_right(
+    database: str, tmp_path: Path
+) -> None:
+    """Seen again it is told again; unseen, or beside another mended one, it is told still."""
+    account = FakeAccount()
+    score, theme = account.attributes
+    async with looking(database, tmp_path, account) as (d, preflights):
+        assert await found(preflights) == []
+        score["type"], theme["type"] = "text", "date"
+        for _ in range(2):
+            assert (await found(preflights)).count("drift") == 2
+            assert measured(d, "drift") == 2
+        account.status = 503
+        assert (await found(preflights)).count("drift") == 2
+        account.status = 200
+        theme["type"] = "text"
+        assert await found(preflights) == ["field_type", "drift"]
+        score["type"] = "float"
+        assert await found(preflights) == []
+        assert measured(d, "drift") == 0
+
+        theme["category"], theme["type"] = "category", "id"
+        assert (await found(preflights)).count("drift") == 1
+        async with answering(app_of(d, preflights)) as url:
+            every = await run(target, "check", "--accept", url=url, environ=ENVIRON)
+            accepted = await run(target, "check", "brevo", "--accept", url=url, environ=ENVIRON)
+        assert every.exit_code == 2
+        assert "drift" not in accepted.output
+        assert "drift" not in await found(preflights)
+        assert measured(d, "drift") == 0
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "state"),
     [(401, "credentials", "account"), (503, "unreachable", "open"), (404, "unreadable", "open")],

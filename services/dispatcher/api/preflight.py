@@ -10,6 +10,7 @@ from services.dispatcher.targets.preflight import Preflights
 from shared.http.auth import Access
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
+from shared.settings import Strict
 
 
 class FindingShown(BaseModel):
@@ -17,6 +18,12 @@ class FindingShown(BaseModel):
 
     reason: Reason
     what: str
+
+
+class Look(Strict):
+    """How to look; `accept`: what the fields are now is right, so that no drift is told of it."""
+
+    accept: bool = False
 
 
 class ReportShown(BaseModel):
@@ -44,11 +51,12 @@ def build_preflight_router(
     )
     async def check_target(
         target: Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
+        wish: Look | None = None,
     ) -> ReportShown:
         """Look at the platform now: credentials, fields with their types and values, templates."""
         if target not in names:
             raise Problem(404, "unknown-target", "no target of this name is configured")
-        report = await preflights.check(target)
+        report = await preflights.check(target, accept=wish is not None and wish.accept)
         findings = [FindingShown(reason=one.reason, what=one.what) for one in report.findings]
         return ReportShown(
             target=report.target, at=report.at, looked=report.looked, findings=findings

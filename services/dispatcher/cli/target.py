@@ -53,13 +53,21 @@ def check(
         list[str] | None, typer.Argument(metavar="[TARGET]…", help="else all that are enabled")
     ] = None,
     *,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="take the fields as they are now for right: no drift")
+    ] = False,
     url: Url = HERE,
     json: Json = False,
 ) -> None:
     """Look at platforms now: credentials, fields, values, templates. Exit 1: something is wrong."""
     with explained(), server(context, url) as at:
+        if accept and not names:
+            raise ConfigError("--accept: name the targets whose fields are right as they are")
         wanted = names or [each["name"] for each in at.get("/v1/targets")["targets"]]
-        found = [at.post(f"/v1/targets/{quote(name, safe='')}/check", {}) for name in wanted]
+        found = [
+            at.post(f"/v1/targets/{quote(name, safe='')}/check", {"accept": accept})
+            for name in wanted
+        ]
     if json:
         write_json({"reports": found})
     else:

@@ -5,7 +5,7 @@ with bounded reasons, and what was seen of the fields in use, so that a later lo
 Nothing of an answer is told but names that the target itself uses, and the platform's types.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -15,7 +15,7 @@ from services.dispatcher.platforms.pick import pick
 
 #: `credentials`: the account is refused · `unreachable`: no answer now · `unreadable`: not the
 #: answer that is documented · the rest is not there, or not as it is written · `drift`: another
-#: than at the last look.
+#: than it was, told until it is that again or somebody takes it for right.
 Reason = Literal[
     "credentials",
     "unreachable",
@@ -91,16 +91,35 @@ def inspect(inspection: Inspection, answer: Any, used: Used) -> Seen:
     return _fields(inspection.fields, described, used.attributes)
 
 
-def drifted(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Tell which fields are another than at the look before.
+def drifted(
+    right: Mapping[str, str],
+    now: Mapping[str, str],
+    told: Iterable[str] = (),
+    used: Collection[str] = (),
+) -> tuple[Finding, ...]:
+    """Tell which fields are another than they were when they were right.
 
-    One that is new in use, or was missing and now is there, is no drift.
+    One that is new in use, or was missing and now is there, is no drift. A field in use (`used`)
+    that this look did not see is as it was `told` to have drifted.
     """
-    return tuple(
-        Finding("drift", f"{name}: was {was}, is {now[name]}")
-        for name, was in sorted(before.items())
-        if name in now and was not in (_ABSENT, now[name])
-    )
+    found = []
+    for name, was in sorted(right.items()):
+        words = f"{name}: was {was}, is "
+        if name in now:
+            if was not in (_ABSENT, now[name]):
+                found.append(words + now[name])
+        elif name in used:
+            found += [what for what in told if what.startswith(words)]
+    return tuple(Finding("drift", what) for what in found)
+
+
+def settled(right: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return what the fields are when they are right: what was seen of each first.
+
+    So a drift is told by every look until it is mended, not by the next one alone.
+    """
+    known = {name: was for name, was in right.items() if was != _ABSENT}
+    return {**right, **now, **known}
 
 
 def _missing(label: str, names: NamesAt, answer: Any, used: Used) -> Iterable[Finding]:

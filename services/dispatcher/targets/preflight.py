@@ -29,6 +29,7 @@ from services.dispatcher.platforms.findings import (
     Used,
     drifted,
     inspect,
+    settled,
 )
 from services.dispatcher.platforms.pick import parse
 from services.dispatcher.platforms.preset import Preset
@@ -44,7 +45,7 @@ _EVERY_S: Final = timedelta(hours=6).total_seconds()
 #: After our own database was away.
 _SOON_S: Final = 60.0
 
-_READ = text("SELECT seen FROM preflights WHERE target = :target FOR UPDATE")
+_READ = text("SELECT seen, findings FROM preflights WHERE target = :target FOR UPDATE")
 _SAVE = text("""
     INSERT INTO preflights (target, at, findings, seen)
     VALUES (:target, :at, CAST(:findings AS jsonb), CAST(:seen AS jsonb))
@@ -71,12 +72,7 @@ async def look(target: Target) -> Seen:
     preset, carrier = target.preset, target.carrier
     if not isinstance(preset, Preset) or not isinstance(carrier, PlatformCarrier):
         return Seen()
-    settings = target.settings
-    used = Used(
-        settings.attributes if settings.push_profile else {},
-        frozenset(settings.templates.values()),
-        frozenset(settings.events.values()),
-    )
+    used = _used(target)
     findings: list[Finding] = []
     fields: dict[str, str] = {}
     for inspection in preset.preflight:
@@ -90,6 +86,15 @@ async def look(target: Target) -> Seen:
         findings += seen.findings
         fields |= seen.fields
     return Seen(tuple(findings), fields)
+
+
+def _used(target: Target) -> Used:
+    settings = target.settings
+    return Used(
+        settings.attributes if settings.push_profile else {},
+        frozenset(settings.templates.values()),
+        frozenset(settings.events.values()),
+    )
 
 
 def _reason(verdict: Verdict) -> Reason:
@@ -117,13 +122,16 @@ class Preflights:
         self._metrics = metrics
         self._clock = clock
 
-    async def check(self, name: str) -> Report:
-        """Look at one target now. Raises `DependencyAway`."""
+    async def check(self, name: str, *, accept: bool = False) -> Report:
+        """Look at one target now; `accept`: its fields are right as they are.
+
+        Raises `DependencyAway`.
+        """
         target = self._targets[name]
         preset, called = target.preset, isinstance(target.carrier, PlatformCarrier)
         looked = called and isinstance(preset, Preset) and bool(preset.preflight)
         seen = await look(target)
-        report = await self._keep(name, looked, seen)
+        report = await self._keep(target, looked, seen, accept=accept)
         self._tell(report)
         if any(finding.reason == "credentials" for finding in report.findings):
             reason = next(f.what for f in report.findings if f.reason == "credentials")
@@ -149,19 +157,23 @@ class Preflights:
                 continue
             await pause(stopping, _EVERY_S)
 
-    async def _keep(self, name: str, looked: bool, seen: Seen) -> Report:
-        """Compare with the look before, and keep this one."""
-        now = self._clock()
+    async def _keep(self, target: Target, looked: bool, seen: Seen, *, accept: bool) -> Report:
+        """Compare with what was right, and keep this look."""
+        now, name = self._clock(), target.name
+        used = {written.field for written in _used(target).attributes.values()}
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                before: dict[str, str] = await connection.scalar(_READ, {"target": name}) or {}
-                findings = (*seen.findings, *drifted(before, seen.fields))
+                row = (await connection.execute(_READ, {"target": name})).one_or_none()
+                right: dict[str, str] = row.seen if row else {}
+                told = [one["what"] for one in row.findings] if row else []
+                if accept:
+                    right = {**right, **seen.fields}
+                findings = (*seen.findings, *drifted(right, seen.fields, told, used))
                 values = {
                     "target": name,
                     "at": now,
                     "findings": orjson.dumps([_row(one) for one in findings]).decode(),
-                    # What could not be seen this time is compared with the next time.
-                    "seen": orjson.dumps({**before, **seen.fields}).decode(),
+                    "seen": orjson.dumps(settled(right, seen.fields)).decode(),
                 }
                 await connection.execute(_SAVE, values)
         return Report(name, now, looked, findings)

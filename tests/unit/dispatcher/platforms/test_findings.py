@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.dispatcher.platforms.fields import Written
-from services.dispatcher.platforms.findings import Finding, Used, drifted, inspect
+from services.dispatcher.platforms.findings import Finding, Used, drifted, inspect, settled
 from services.dispatcher.platforms.inspection import Inspection
 from services.dispatcher.platforms.preset import load_preset
 
@@ -156,6 +156,36 @@ def test_a_drift_is_told_between_two_looks() -> None:
         Finding("drift", "cusBand: was string of a, is string"),
         Finding("drift", "cusScore: was number, is absent"),
     )
+
+
+RIGHT = {"a": "number", "b": "text", "c": "absent"}
+TOLD = ["b: was text, is number", "template x is not there"]
+
+
+@pytest.mark.parametrize(
+    ("now", "used", "told"),
+    [
+        pytest.param({"a": "number", "b": "text"}, {"a", "b"}, [], id="right-again"),
+        pytest.param({"a": "number", "b": "number"}, {"a", "b"}, TOLD[:1], id="still-another"),
+        pytest.param({"a": "text"}, {"a", "b"}, ["a: was number, is text", TOLD[0]], id="unseen"),
+        pytest.param({}, {"a", "b"}, TOLD[:1], id="nothing-seen-at-all"),
+        pytest.param({}, {"a"}, [], id="no-longer-in-use"),
+        pytest.param({"b": "moment"}, {"b"}, ["b: was text, is moment"], id="yet-another"),
+        pytest.param({"b": "text", "c": "text"}, {"b", "c"}, [], id="what-was-missing-is-there"),
+    ],
+)
+def test_a_drift_is_told_until_a_look_sees_it_right(
+    now: dict[str, str], used: set[str], told: list[str]
+) -> None:
+    """Neither a look that sees it again nor one that cannot see it makes it right."""
+    assert [one.what for one in drifted(RIGHT, now, TOLD, used)] == told
+
+
+def test_what_is_right_is_what_was_seen_first() -> None:
+    """One that was missing is right once it is there; a new one from the first look on."""
+    now = {"a": "text", "c": "text", "d": "number"}
+    assert settled(RIGHT, now) == {"a": "number", "b": "text", "c": "text", "d": "number"}
+    assert settled({}, {"c": "absent"}) == {"c": "absent"}
 
 
 def test_an_inspection_changes_nothing() -> None:
