@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 from services.segmenter.cases import opening
@@ -167,6 +167,32 @@ def _apart(told: CustomerDecided, wanted: CustomerDecided, name: str) -> str:
     return (
         f"{told.version}: {[(one, said[one], true[one]) for one in said if said[one] != true[one]]}"
     )
+
+
+def order_is_nothing(profile: Profile, at: datetime, rulebook: Rulebook) -> None:
+    """Check that what is decided does not depend on the order in which a profile lists its parts.
+
+    That is how its facts came in; read from the database, they are in yet another order.
+    """
+    decided, other = (state_at(one, at, rulebook) for one in (profile, backwards(profile)))
+    assert decided == other, _apart(decided, other, "snapshot")
+
+
+def backwards(profile: Profile) -> Profile:
+    """List every part of a profile in the reverse order: an equal one."""
+    answers = {
+        name: replace(one, answers=dict(reversed(one.answers.items())))
+        for name, one in profile.responses.items()
+    }
+    asked = {survey: dict(reversed(ways.items())) for survey, ways in profile.asked.items()}
+    parts = {
+        one.name: getattr(profile, one.name)
+        for one in fields(Profile)
+        if isinstance(getattr(profile, one.name), dict)
+    }
+    parts |= {"responses": answers, "asked": asked}
+    turned: dict[str, Any] = {name: dict(reversed(part.items())) for name, part in parts.items()}
+    return replace(profile, **turned)
 
 
 def state_at(profile: Profile, at: datetime, rulebook: Rulebook) -> CustomerDecided:

@@ -40,6 +40,7 @@ from tests.builders.segmenter_checks import (
     holds_end,
     newest_is_true,
     nothing_came_back,
+    order_is_nothing,
     rebuilt_is_stored,
     timers_are_set,
     versions_are_sound,
@@ -306,6 +307,8 @@ class SegmenterMachine(Telling):
         folds = self.check(self.rows().roots())
         if not self.about.folds_only:
             windows_end(self.rows(), folds, self.published, self.rulebook.policy)
+            for profile in folds.values():
+                order_is_nothing(profile, self.now, self.rulebook)
         self._told_all_again()
         self._told_otherwise()
 

@@ -102,7 +102,7 @@ def attributes(profile: Profile, policy: Policy) -> dict[str, Value]:
     """
     found = [item for item in by_one_name(profile, policy) if item[0] not in _NAMED]
     if len(found) > _MOST_ATTRIBUTES:
-        found = sorted(found, key=lambda item: item[1].order)[-_MOST_ATTRIBUTES:]
+        found = sorted(found, key=lambda item: (item[1].order, item[0]))[-_MOST_ATTRIBUTES:]
     typed = (
         (name, fitting(attribute.value, policy.attributes.get(name)))
         for name, attribute in sorted(found)

@@ -59,9 +59,19 @@ def by_one_name(profile: Profile, policy: Policy) -> Iterable[tuple[str, Attribu
     found: dict[str, Attribute] = {}
     for said, attribute in profile.attributes.items():
         name = names.get(said, said)
-        if name not in found or found[name].order < attribute.order:
+        known = found.get(name)
+        if known is None or known.order < attribute.order:
             found[name] = attribute
+        elif known.order == attribute.order:
+            found[name] = _last(profile, policy, name) or attribute
     return found.items()
+
+
+def _last(profile: Profile, policy: Policy, name: str) -> Attribute | None:
+    """Find what was said last of a declared attribute; by one event: under its first name."""
+    known = (profile.attributes.get(one) for one in (name, *policy.attributes[name].also))
+    found = [attribute for attribute in known if attribute is not None]
+    return max(found, key=lambda attribute: attribute.order, default=None)
 
 
 def told(profile: Profile, policy: Policy) -> dict[str, Value]:
@@ -83,9 +93,8 @@ def said(profile: Profile, policy: Policy, name: str) -> Value:
     declared = policy.attributes.get(name)
     if declared is None or not declared.also:
         return profile.attribute(name)
-    known = (profile.attributes.get(one) for one in (name, *declared.also))
-    found = [attribute for attribute in known if attribute is not None]
-    return max(found, key=lambda attribute: attribute.order).value if found else None
+    found = _last(profile, policy, name)
+    return found.value if found else None
 
 
 def believed(profile: Profile, policy: Policy, name: str) -> Value:

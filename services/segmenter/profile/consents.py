@@ -17,7 +17,8 @@ Consent = Literal["granted", "refused", "unknown"]
 def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[Statement]:
     """List the statements about a channel and purpose that no newer one replaces."""
     newest: dict[str, Statement] = {}
-    starts = (f"{channel}|{purpose}|", f"all|{purpose}|")
+    own = f"{channel}|{purpose}|"
+    starts = (own, f"all|{purpose}|")
     for register, statement in profile.consents.items():
         if not register.startswith(starts):
             continue
@@ -25,6 +26,8 @@ def standing(profile: Profile, channel: Channel, purpose: Purpose) -> list[State
         known = newest.get(key)
         if known is None or known.rank < statement.rank:
             newest[key] = statement
+        elif known.rank == statement.rank and register.startswith(own):
+            newest[key] = statement  # said by one event of all channels and of this one
     if not newest:
         return []
     found = {
