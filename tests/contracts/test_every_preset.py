@@ -1,15 +1,13 @@
 """What every preset promises, each against a fake of its platform that misbehaves on demand.
 
 The cases are in `tests/builders/fakes`, one module per platform; `NPS_WRITE_GOLDEN=1` writes the
-golden bytes of their calls.
+golden bytes of their calls. What customers write is in `test_every_preset_hostile`.
 """
 
 import json
 import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from urllib.parse import parse_qsl
-from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -279,60 +277,6 @@ async def test_an_action_that_never_left_is_repeated(case: Case) -> None:
     fake.then(case.acting, httpx.ConnectError("no connection"))
     assert (await act(case, fake)).outcome == "accepted"
     assert fake.effects == 1
-
-
-HOSTILE = [
-    pytest.param('"}],"blackList":true,"x":"', id="json"),
-    pytest.param("{{api_key}} {{secret}} ${7*7} {% x %} <%= y %>", id="template"),
-    pytest.param("a\r\nX-Api-Key: mine\r\n\r\nGET / HTTP/1.1", id="header"),
-    pytest.param("</ctx>]]><script>alert(1)</script>&amp;<!--", id="markup"),
-    pytest.param("' OR '1'='1 -- ; PGS-220000 {0} %s \u202e", id="codes"),
-    pytest.param("é" * 4000, id="long"),
-]
-
-
-@every
-@pytest.mark.parametrize("hostile", HOSTILE)
-async def test_a_hostile_value_stays_a_value(case: Case, hostile: str) -> None:
-    """What a customer wrote arrives as she wrote it, in its place, and moves nothing else."""
-    fake, plain = case.fake(), case.fake()
-    names = ("first_name", "nps_theme", "nps_segment", "nps_previous_segment")
-    for one, said in ((fake, hostile), (plain, "plain")):
-        given = dict.fromkeys(names, said)
-        if case.pushing:
-            await push(case, one, attributes=given)
-        if case.acting:
-            await act(case, one, attributes=given, context={"signed_by": said})
-    assert [(c.method, c.url.host, c.url.path) for c in fake.calls] == [
-        (c.method, c.url.host, c.url.path) for c in plain.calls
-    ]
-    for call, like in zip(fake.calls, plain.calls, strict=True):
-        assert call.headers.keys() == like.headers.keys()
-        assert shape(call) == shape(like)
-    secrets = [value.encode() for value in case.environ.values()]
-    bodies = b"".join(call.content for call in fake.calls if call.extensions.get("effect"))
-    assert not any(secret in bodies for secret in secrets)
-
-
-def shape(call: httpx.Request) -> object:
-    """Tell how a body is built, whatever its texts say."""
-    kind = call.headers.get("Content-Type", "")
-    if not call.content:
-        return None
-    if "json" in kind:
-        return _skeleton(json.loads(call.content))
-    if "xml" in kind:
-        root = ElementTree.fromstring(call.content)
-        return [(element.tag, sorted(element.attrib)) for element in root.iter()]
-    return [name for name, _ in parse_qsl(call.content.decode(), keep_blank_values=True)]
-
-
-def _skeleton(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _skeleton(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_skeleton(item) for item in value]
-    return type(value).__name__
 
 
 @every

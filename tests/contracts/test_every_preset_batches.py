@@ -18,7 +18,8 @@ from services.dispatcher.targets.settings import TargetSettings, batch_of
 from tests.builders import platforms
 from tests.builders.fakes import Case, carrier_of, cases
 from tests.builders.platforms import NOW, Fake, Waits, person
-from tests.contracts.test_every_preset import HOSTILE, JANE, JOE, golden, shape
+from tests.contracts.test_every_preset import JANE, JOE, golden
+from tests.contracts.test_every_preset_hostile import HOSTILE, shape
 
 BUDGET = timedelta(seconds=20)
 POISON = "a name that it cannot write"

@@ -21,7 +21,8 @@ _NAME = re.compile(r"\{\{\s*([a-z][a-z0-9_.]*)(?:\s*\|\s*([a-z0-9_]+))?\s*\}\}")
 _NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 #: Our fields have no other letters; a colon would be a namespace nobody declared.
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_QUOTES = {'"': "&quot;", "'": "&apos;"}
+#: Line ends and tabs, too, of which a reader makes other ones (XML 1.0, sections 2.11 and 3.3.3).
+_QUOTES = {'"': "&quot;", "'": "&apos;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 #: An object's key whose value is a mapping to be poured into that object; alone in an item of a
 #: list, its value is a list to be poured into that one.
 SPREAD = "..."

@@ -1,6 +1,7 @@
 """Templates: types are kept, values are inert, what cannot stand somewhere is refused."""
 
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -53,6 +54,13 @@ def test_names_are_found_at_any_depth() -> None:
     """So that a preset with a misspelt name is refused when it is loaded."""
     found = render.names({"a": ["{{x}}", {"b": "y {{z.z}}"}], "{{k}}": 1})
     assert found == {"x", "z.z", "k"}
+
+
+@pytest.mark.parametrize("said", ["a\r\nb", "\tc\n", "\r", "\"<&>'"])
+def test_a_reader_of_xml_finds_the_value_in_elements_and_attributes(said: str) -> None:
+    """Line ends and tabs are not made into other ones on the way."""
+    made = ElementTree.fromstring(render.xml('<x y="{{v}}">{{v}}</x>', {"v": said}))
+    assert (made.text, made.attrib["y"]) == (said, said)
 
 
 def test_values_by_name_become_elements_of_an_xml_text() -> None:
