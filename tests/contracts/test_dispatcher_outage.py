@@ -11,7 +11,7 @@ from services.dispatcher.calls.calls import Verdict
 from services.dispatcher.lanes.sweep import sweep
 from services.dispatcher.operate.bulk import Work, change_many
 from services.dispatcher.operate.redrive import SENT_ON, Ask, sent_on
-from shared.events.decisions import CustomerDecided, Hold
+from shared.events.decisions import CustomerDecided, Hold, Snapshot
 from shared.events.ids import case_cause
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import CLASSES, decision, hold, later, open_permits
@@ -24,6 +24,10 @@ PATIENT = play("sorry", "detractor", "reassurance", **SERVICE)
 HOW = play("how", "detractor", "resurvey", trigger="resurvey_due", **{"class": "survey"})
 SOLVED = play("solved", "detractor", "tell", trigger="case_resolved", **SERVICE)
 OFFER = play("offer", "detractor", "discount")
+#: Chosen by more than her segment; and an ask that is for who she is.
+BY_SCORE = {**PATIENT, "when": {"trigger": "settled", "score_to": 6}}
+BY_THEME = {**PATIENT, "when": {"trigger": "settled", "theme": ["price"]}}
+FOR_GOLD = {**OFFER, "when": {"trigger": "settled", "attributes": {"tier": ["gold"]}}}
 CUSTOMER, CASE = uuid.UUID(int=77), case_cause("helpdesk/1")
 BACK = later(hours=1)
 
@@ -51,6 +55,21 @@ def _held() -> CustomerDecided:
 
 def _upward() -> CustomerDecided:
     return news(segment="promoter", triggers=("received",), response="r1")
+
+
+def _of_another_theme() -> CustomerDecided:
+    return news(triggers=("received", "settled"), response="r1", theme="delivery")
+
+
+def _taken_back() -> CustomerDecided:
+    """As the segmenter tells an answer without a score: there is none before it to show."""
+    return news(segment=None, triggers=(), response="r1", answered_at=later(minutes=20)).model_copy(
+        update={"snapshot": Snapshot()}
+    )
+
+
+def _no_gold() -> CustomerDecided:
+    return news(attributes={"tier": "silver"})
 
 
 def _a_test() -> CustomerDecided:
@@ -110,6 +129,34 @@ async def _redriven(d: Dispatching) -> None:
             id="answer revised upward",
         ),
         pytest.param(
+            BY_SCORE,
+            _upward,
+            "superseded",
+            "her answer was revised: it is 10 now, the play wants at most 6",
+            id="answer revised upward, chosen by its score",
+        ),
+        pytest.param(
+            BY_THEME,
+            _of_another_theme,
+            "superseded",
+            "her answer was revised: its theme is delivery now, the play wants price",
+            id="answer revised to another reason",
+        ),
+        pytest.param(
+            BY_SCORE,
+            _taken_back,
+            "superseded",
+            "her answer was revised: it has no score now",
+            id="answer taken back",
+        ),
+        pytest.param(
+            FOR_GOLD,
+            _no_gold,
+            "superseded",
+            "her attribute tier is not what the play wants any more",
+            id="an offer that is not for her any more",
+        ),
+        pytest.param(
             SORRY,
             None,
             "expired",
@@ -140,7 +187,15 @@ async def test_after_an_outage_no_old_apology_goes_out(
 
     carriers = {"sandbox": ScriptedCarrier(on_push=answer, on_act=answer)}
     async with dispatching(database, rules(dict(sorry)), carriers=carriers) as d:
-        await d.tell(decision(CUSTOMER, segment="detractor", **_cause_of(sorry)))
+        await d.tell(
+            decision(
+                CUSTOMER,
+                segment="detractor",
+                theme="price",
+                attributes={"tier": "gold"},
+                **_cause_of(sorry),
+            )
+        )
         await d.run_until(later(minutes=20), every=timedelta(minutes=5))
         assert (await d.row()).state in {"planned", "waiting"}
         tried = len(d.carriers["sandbox"].actions)

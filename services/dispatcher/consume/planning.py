@@ -43,8 +43,6 @@ class Plans:
     book: Book
     pending: dict[UUID, list[Delivery]]
     existing: set[UUID]
-    #: What waits for a person and may be done by now, where this batch tells what was done.
-    parked: dict[UUID, list[Delivery]] = field(default_factory=dict)
     changed: set[UUID] = field(default_factory=set)
     created: dict[UUID, Delivery] = field(default_factory=dict)
     ended: dict[UUID, Delivery] = field(default_factory=dict)
@@ -101,7 +99,6 @@ def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebo
     """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
     _end(
         plans,
-        plans.pending,
         recipient.customer_id,
         lambda d: standing(d, recipient, rules.targets.get(d.target), rules.playbook),
     )
@@ -110,30 +107,24 @@ def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebo
 def _end_what_is_done(plans: Plans, customer: UUID, what: str, rules: Rulebook) -> None:
     """Supersede what waits to ask her for what she has just done, be it for a person."""
     over = rules.playbook.stopped_by(what)
-    for waiting in (plans.pending, plans.parked):
-        _end(
-            plans,
-            waiting,
-            customer,
-            lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None,
-        )
+    _end(
+        plans,
+        customer,
+        lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None,
+    )
 
 
 def _end_what_is_taken_back(
     plans: Plans, customer: UUID, decision: CustomerDecided, rules: Rulebook
 ) -> None:
     """Supersede what waits to speak of a case that stands otherwise now."""
-    _end(plans, plans.pending, customer, lambda d: outdated(d, decision, rules.playbook))
+    _end(plans, customer, lambda d: outdated(d, decision, rules.playbook))
 
 
-def _end(
-    plans: Plans,
-    waiting: dict[UUID, list[Delivery]],
-    customer: UUID,
-    ends: Callable[[Delivery], Delivery | None],
-) -> None:
+def _end(plans: Plans, customer: UUID, ends: Callable[[Delivery], Delivery | None]) -> None:
+    """End what waits for her, be it for a person, where it is wrong by now."""
     still = []
-    for delivery in waiting.get(customer, []):
+    for delivery in plans.pending.get(customer, []):
         ended = ends(delivery)
         if ended is None:
             still.append(delivery)
@@ -141,7 +132,7 @@ def _end(
         (plans.created if delivery.id in plans.created else plans.ended)[delivery.id] = ended
         if ended.state not in SLOT_STATES:
             plans.book.drop(delivery)
-    waiting[customer] = still
+    plans.pending[customer] = still
 
 
 def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
@@ -234,21 +225,6 @@ def _groups(recipients: dict[UUID, Recipient], told: Iterable[Told]) -> set[str]
     return named | {r.group for r in recipients.values() if r.group}
 
 
-async def _parked(
-    connection: AsyncConnection,
-    recipients: dict[UUID, Recipient],
-    told: Iterable[Told],
-    rules: Rulebook,
-) -> dict[UUID, list[Delivery]]:
-    """Read what waits for a person of plays that stop by what this batch tells."""
-    done = {item.decision.cause.what for item in told if item.decision.cause.kind == "action"}
-    plays = {play for what in done if what for play in rules.playbook.stopped_by(what)}
-    found: dict[UUID, list[Delivery]] = {}
-    for delivery in await ledger.parked(connection, recipients, plays) if plays else ():
-        found.setdefault(delivery.customer_id, []).append(delivery)
-    return found
-
-
 async def gather(
     connection: AsyncConnection,
     recipients: dict[UUID, Recipient],
@@ -272,7 +248,6 @@ async def gather(
         recipients=recipients,
         book=book,
         pending=await ledger.pending(connection, recipients),
-        parked=await _parked(connection, recipients, told, rules),
         existing=await ledger.existing(
             connection,
             [identity for item in told for identity in _may_create(item.decision, rules)],

@@ -15,14 +15,15 @@ from services.dispatcher.alerts.digest import night_until
 from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.calls.judge import repeatable
 from services.dispatcher.delivery import Delivery, TargetRules
+from services.dispatcher.gates.newer import not_hers, revised
 from services.dispatcher.gates.quiet import quiet_of
 from services.dispatcher.hours.opening import FARTHEST
-from services.dispatcher.ledger.recipients import PushState, Recipient
+from services.dispatcher.ledger.recipients import PushState, Recipient, State
 from services.dispatcher.plan.casework import taken_back, too_early
 from services.dispatcher.plan.plan import permit_of, withheld
 from services.dispatcher.plan.refusals import too_soon
 from services.dispatcher.playbook.offers import without_code
-from services.dispatcher.playbook.plays import Playbook
+from services.dispatcher.playbook.plays import Play, Playbook
 from services.dispatcher.slots.slots import Release, Taken, covering, next_free, refusal
 from shared.events.decisions import CustomerDecided
 from shared.times import iso
@@ -86,7 +87,7 @@ def dropped(
 def standing(
     delivery: Delivery, recipient: Recipient, target: TargetRules | None, playbook: Playbook
 ) -> Delivery | None:
-    """Refuse what her present state rules out for good: a test, the permit, the segment, a case.
+    """Refuse what is known by now and rules it out for good: a test, a revised answer, her state.
 
     `target` is the delivery's (None: configured no more). Asked at once when a decision changes her
     state, so that slots come free early.
@@ -94,9 +95,16 @@ def standing(
     test = withheld(delivery, target, test=recipient.test)
     if test is not None:
         return ended(delivery, test)
-    state = recipient.state
-    if state is None or not delivery.customer_facing:
+    state, play = recipient.state, playbook.named(delivery.play)
+    if state is None:
         return None
+    if why := revised(delivery, play, state.said):
+        return overtaken(delivery, why)
+    return _wrong_for_her(delivery, play, state) if delivery.customer_facing else None
+
+
+def _wrong_for_her(delivery: Delivery, play: Play | None, state: State) -> Delivery | None:
+    """Refuse what her permits, her segment, what she is or a case of hers rules out."""
     allowed, reason = permit_of(state.permits, delivery.contact_class, delivery.channel)
     if not allowed:
         return ended(
@@ -111,7 +119,7 @@ def standing(
             delivery,
             delivery.to("superseded", f"she is {state.segment or 'in no segment'} now"),
         )
-    why = too_early(playbook.named(delivery.play), state.holds)
+    why = not_hers(delivery, play, state.attributes) or too_early(play, state.holds)
     return None if why is None else overtaken(delivery, why)
 
 
@@ -127,10 +135,15 @@ def outdated(delivery: Delivery, decision: CustomerDecided, playbook: Playbook) 
 
 
 def expired(delivery: Delivery, now: datetime) -> Delivery | None:
-    """End a delivery whose deadline has passed; None: it has not."""
+    """End a delivery whose deadline has passed; None: it has not.
+
+    Of one that was parked it is told why: nobody did what it waited for.
+    """
     if now < delivery.deadline:
         return None
-    return ended(delivery, delivery.to("expired", f"the deadline was {iso(delivery.deadline)}"))
+    parked = f"; parked until then: {delivery.reason}" if delivery.state == "parked" else ""
+    reason = f"the deadline was {iso(delivery.deadline)}{parked}"
+    return ended(delivery, delivery.to("expired", reason))
 
 
 def gate(delivery: Delivery, scene: Scene) -> Delivery | None:

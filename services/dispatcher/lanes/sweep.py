@@ -1,4 +1,4 @@
-"""What no lane looks at: deliveries of targets that are configured no more, or paused for long.
+"""What no lane looks at: deliveries of targets configured no more or paused for long, parked ones.
 
 In: the names of the configured targets. Out: rows that say why they wait, expired once their
 deadline has passed. A target that comes back finds its deliveries as due as they were. Alerts of
@@ -31,8 +31,7 @@ _UNKNOWN: Final = Idempotency("none")
 
 _FORGOTTEN = text(f"""
     SELECT {ledger.COLUMNS} FROM deliveries d
-    WHERE d.state = 'parked' AND d.deadline <= :now AND d.attempts = 0
-        AND (d.reason LIKE 'surge brake: %' OR d.reason LIKE 'new or changed play: %')
+    WHERE d.state = 'parked' AND d.deadline <= :now
     OR d.state IN ('planned', 'waiting') AND (
         d.deadline <= :now
         OR NOT d.target = ANY(CAST(:targets AS text[])) AND d.reason <> :reason

@@ -118,7 +118,6 @@ _PENDING = text(f"""
 _PARKED = text(f"""
     SELECT {COLUMNS} FROM deliveries d
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) AND d.state = 'parked'
-        AND d.play = ANY(CAST(:plays AS text[]))
     ORDER BY d.id FOR UPDATE
 """)  # noqa: S608
 _OF_CUSTOMERS = text(f"""
@@ -208,19 +207,17 @@ async def of_customers(connection: AsyncConnection, customers: Collection[UUID])
 async def pending(
     connection: AsyncConnection, customers: Collection[UUID]
 ) -> dict[UUID, list[Delivery]]:
-    """Return what still waits for these customers (their recipients are locked)."""
+    """Return what still waits for these customers (their recipients are locked).
+
+    What waits for a person, a code or a profile is locked besides: no gate asks again whether she
+    did meanwhile what it asks for, so nobody may let it go before that is written.
+    """
     found: dict[UUID, list[Delivery]] = {customer: [] for customer in customers}
-    for row in await connection.execute(_PENDING, {"customers": list(customers)}):
-        found[row.customer_id].append(delivery(row))
+    values = {"customers": sorted(customers)}
+    for statement in (_PENDING, _PARKED):
+        for row in await connection.execute(statement, values):
+            found[row.customer_id].append(delivery(row))
     return found
-
-
-async def parked(
-    connection: AsyncConnection, customers: Collection[UUID], plays: Collection[str]
-) -> list[Delivery]:
-    """Return what these plays have waiting for a person, locked (its recipients are, too)."""
-    values = {"customers": sorted(customers), "plays": sorted(plays)}
-    return [delivery(row) for row in await connection.execute(_PARKED, values)]
 
 
 async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> list[Contact]:

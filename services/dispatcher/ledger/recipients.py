@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from services.dispatcher.ledger.attributes import attributes_of
+from services.dispatcher.ledger.said import Said, said_by
 from shared.events.decisions import Budget, CustomerDecided, Hold, Permit
 from shared.events.vocabulary import Fact, Identifier, Segment, Value
 
@@ -30,6 +31,8 @@ class State(Fact):
     answer: UUID | None = None
     highest: int | None = None
     highest_segment: Segment | None = None
+    #: What an answer said when it was told last; None: nothing was told since this is kept.
+    said: Said | None = None
 
 
 _STATE: TypeAdapter[State] = TypeAdapter(State)
@@ -84,6 +87,7 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         answer=answer,
         highest=highest,
         highest_segment=highest_segment,
+        said=said_by(decision, before.state.said if before.state else None),
     )
     return Recipient(
         customer_id=before.customer_id,

@@ -1,0 +1,57 @@
+"""Newer news: whether what waits is still what its play is for. Pure.
+
+In: a delivery, its play, what is known by now of its answer and of her. Out: why it is wrong, or
+None.
+
+*A revised answer* ends everything that was planned because it said otherwise: of every class, also
+alerts that nobody has read and a call that she does not ask for any more. Only news of the same
+answer tells that; what else is told of her proves nothing about it.
+
+*What she is* ends asks and offers alone (marketing, survey). They are for whom she was taken for:
+no ambassador's invitation to who is not ready, no gold offer to who is not gold. What answers her
+(service, asked for) or tells colleagues of it (internal) stands: it is about what she said, a
+customer's value only chose who says it how, and nobody would speak in its place.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.dispatcher.alerts.alerting import CORRECTS
+from services.dispatcher.delivery import Delivery
+from services.dispatcher.ledger.said import SCORED, Said
+from services.dispatcher.playbook.conditions import outgrown, unlike
+from services.dispatcher.playbook.plays import Play
+from shared.events.decisions import Trigger
+from shared.events.vocabulary import ContactClass, Value
+
+#: How the reasons begin of what a revised answer ended.
+REVISED: Final = "her answer was revised: "
+#: Plays by these act on an answer because of its score; `timer` comes back to one after a hold.
+_ABOUT_A_SCORE: Final[frozenset[Trigger]] = SCORED | {"timer"}
+_ASKS: Final[frozenset[ContactClass]] = frozenset({"marketing", "survey"})
+
+
+def revised(delivery: Delivery, play: Play | None, said: Said | None) -> str | None:
+    """Say what its answer does not say any more; `said`: what is known of one of her answers.
+
+    The decision that planned it says what it said then. A correction is there to tell the change;
+    and an alert that may have been read is told again until it is known, then corrected.
+    """
+    if play is None or said is None or said.cause != delivery.cause_id:
+        return None
+    if said.decision_id == delivery.decision_id or CORRECTS in delivery.context:
+        return None
+    if not delivery.customer_facing and delivery.unanswered_since is not None:
+        return None
+    if not said.scored:
+        about_it = play.when.trigger in _ABOUT_A_SCORE
+        return f"{REVISED}it has no score now" if about_it else None
+    why = unlike(play.when, said, said.move)
+    return None if why is None else f"{REVISED}{why}"
+
+
+def not_hers(delivery: Delivery, play: Play | None, known: Mapping[str, Value]) -> str | None:
+    """Say what she is not any more of what an ask or an offer is for."""
+    if play is None or delivery.contact_class not in _ASKS:
+        return None
+    return outgrown(play.when, known)
