@@ -2,7 +2,7 @@
 
 Events wait on a bus of its own: they are handled in batches as they come, told again, told late;
 time goes on meanwhile, so timers may be behind; what the segmenter publishes for itself comes back.
-Platforms' clocks are up to ten minutes off.
+Platforms' clocks are up to ten minutes off, and those of replicas that handle ten minutes behind.
 """
 
 import copy
@@ -69,14 +69,10 @@ def examples(usual: int, steps: int) -> settings:
 
 @dataclass(frozen=True)
 class About:
-    """What a machine tries: a policy made ready, and how an empty segmenter is made of it.
-
-    `folds_only`: stored profiles leave so much out that decisions would be others.
-    """
+    """What a machine tries: a policy made ready, and how an empty segmenter is made of it."""
 
     rulebook: Rulebook
     make: Callable[[Rulebook], Segmenter]
-    folds_only: bool = False
 
 
 _NO_FACTS: Final = (feedback.TimerDue, *get_args(feedback.MergeCommand), feedback.ErasureRequested)
@@ -98,6 +94,8 @@ class SegmenterMachine(Telling):
         self.first: dict[UUID, Event] = {}
         self.asked = 0
         self.size = 1
+        #: How far the clock of whoever handles is behind that of whoever rings.
+        self.behind = timedelta()
         #: Of each customer the version up to which all was found sound.
         self.sound: dict[UUID, int] = {}
         #: Whether a person parted somebody: then the order in which keys came to somebody counts.
@@ -152,7 +150,7 @@ class SegmenterMachine(Telling):
     def forget(self, one: int, at_once: bool) -> None:
         """A person asks to be forgotten; what she says from now on makes somebody new."""
         known = self.customers()
-        if not known or self.about.folds_only:
+        if not known:
             return
         found = group(self.rows(), [known[one % len(known)]])
         self.asked += 1
@@ -212,6 +210,11 @@ class SegmenterMachine(Telling):
         """Whatever waits goes on waiting."""
         self.now += by
 
+    @rule(behind=st.sampled_from([timedelta(), 3 * MINUTE, 10 * MINUTE]))
+    def another_replica(self, behind: timedelta) -> None:
+        """Another one handles from now on; its clock is behind."""
+        self.behind = behind
+
     @rule(close=st.booleans())
     def ring(self, close: bool) -> None:
         """The loop tells what is due; killed before it closes, it will tell it again."""
@@ -249,7 +252,7 @@ class SegmenterMachine(Telling):
         """Handle a batch, and check what is published."""
         undone = len(self.rows().aliases)
         before, said = dict(self.rows().customers), set(self.rows().facts)
-        for lines in self.segmenter.handle(batch, self.now):
+        for lines in self.segmenter.handle(batch, self.now - self.behind):
             self.waiting += self.published.add(lines, again=again)
         for one, row in self.rows().customers.items():
             if one not in before or before[one].version != row.version:
@@ -285,8 +288,6 @@ class SegmenterMachine(Telling):
         """Check all that is to hold of customers; return the folds of their facts."""
         rows = self.rows()
         folds = rebuilt_is_stored(rows, of)
-        if self.about.folds_only:
-            return folds
         for version, book in self.books.items():
             told = {one for one, said in self.published.newest.items() if said.policy == version}
             newest_is_true(_of(folds, told), self.published, book)
@@ -305,10 +306,9 @@ class SegmenterMachine(Telling):
     def _end(self) -> None:
         self._drain()
         folds = self.check(self.rows().roots())
-        if not self.about.folds_only:
-            windows_end(self.rows(), folds, self.published, self.rulebook.policy)
-            for profile in folds.values():
-                order_is_nothing(profile, self.now, self.rulebook)
+        windows_end(self.rows(), folds, self.published, self.rulebook.policy)
+        for profile in folds.values():
+            order_is_nothing(profile, self.now, self.rulebook)
         self._told_all_again()
         self._told_otherwise()
 
@@ -321,7 +321,7 @@ class SegmenterMachine(Telling):
                 continue
             due = [one.due_at for one in self.rows().timers.values() if one.open]
             coming = min(due, default=self.now + timedelta(days=3660))
-            if coming > self.now and not self.about.folds_only:
+            if coming > self.now:
                 # From now until then nothing rings: what was told must be true all the while.
                 folds = rebuilt_is_stored(self.rows(), self.rows().roots())
                 for at in (self.now, coming - timedelta(microseconds=1)):

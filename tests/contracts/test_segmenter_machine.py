@@ -55,9 +55,9 @@ async def test_two_handlers_that_share_every_batch_keep_all_that_holds(
 async def test_what_a_stored_profile_leaves_out_comes_back_where_it_matters(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Far less than usual is kept: still every profile is the fold of all her facts."""
+    """Far less than usual is kept: still every profile is the fold of all her facts, and told."""
     for kept in ("KEPT_RESPONSES", "KEPT_CONTACTS", "KEPT_CASES"):
         monkeypatch.setattr(profile, kept, 1)
     loop = asyncio.get_running_loop()
-    small = About(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=1), folds_only=True)
+    small = About(SHIPPED, lambda rules: Store(rules, engine, loop, handlers=1))
     await run(small, 6)

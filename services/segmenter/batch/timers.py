@@ -6,6 +6,7 @@ from uuid import UUID
 from services.segmenter.batch.work import Work
 from services.segmenter.decide import moments
 from services.segmenter.decide.decide import Due
+from services.segmenter.profile.profile import trim
 from services.segmenter.store.rows import Customer, Timer
 
 
@@ -65,7 +66,7 @@ def set_timers(work: Work) -> None:
     for timer in work.gathered.timers.values():
         known.setdefault(timer.customer_id, []).append(timer)
     for customer_id, now in work.touched.items():
-        profile = work.customers[customer_id].profile
+        profile = trim(work.customers[customer_id].profile)
         ahead = moments.ahead(profile, work.rulebook.policy, now)
         before = known.get(customer_id, ())
         owed = _owed(work, customer_id, known, ahead)

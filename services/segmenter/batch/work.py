@@ -10,6 +10,7 @@ from services.segmenter.identity import merges
 from services.segmenter.identity.identity import Assignment
 from services.segmenter.identity.merges import Command
 from services.segmenter.profile.facts import Fact
+from services.segmenter.profile.profile import trim
 from services.segmenter.profile.state import Profile
 from services.segmenter.store.rows import Changes, Customer, Decision, Gathered
 from shared.events import ids
@@ -55,13 +56,16 @@ class Work:
         `joined`: the event made somebody one with her, whether or not that is told.
         """
         changed = Customer(customer.customer_id, customer.created_at, customer.version, after)
-        note = silence(before, after, event, merged=joined or bool(first))
+        # By what is stored of her: so a timer, which reads that, tells of her the same as an answer
+        # for which all her facts were folded.
+        before, seen = trim(before), trim(after)
+        note = silence(before, seen, event, merged=joined or bool(first))
         if note is not None:
             self.keep(changed, event, None, note)
             return
         decided = decide(
             before,
-            after,
+            seen,
             event,
             self.rulebook,
             self.now,
@@ -69,9 +73,10 @@ class Work:
             version=customer.version + 1,
             merged=bool(first),
             also=also,
+            whole=after,
         )
         told = [self._event(merges.told_id(one, event.event_id), one) for one in first]
-        opened = opening.event(decided, after)
+        opened = opening.event(decided, seen)
         if opened is not None:
             told.append(opened)
         told.append(self._event(decided.decision_id, decided))

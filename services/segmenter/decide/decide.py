@@ -76,11 +76,14 @@ def decide(
     version: int,
     merged: bool = False,
     also: tuple[TraceLine, ...] = (),
+    whole: Profile | None = None,
 ) -> CustomerDecided:
     """Decide about one customer after one event; `merged`: it made two customers one.
 
-    `also` are lines for the trace about what the event did beside.
+    `also` are lines for the trace about what the event did beside. `whole` is the profile after it
+    with what `after` leaves out because it is too old: the event itself may be about that.
     """
+    whole = whole or after
     if isinstance(event, Due):
         cause = timer_cause(event.event_id, event.data, after, rulebook.policy)
         move = _brought(event, after, rulebook.policy)
@@ -89,8 +92,8 @@ def decide(
     elif isinstance(event, Command):
         cause, move = merges.cause_of(event), None
     else:
-        cause = cause_of(event, after, rulebook.policy, merged=merged)
-        move = _move(event, before, after, cause, rulebook.policy)
+        cause = cause_of(event, whole, rulebook.policy, merged=merged)
+        move = _move(event, before, whole, cause, rulebook.policy)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
     held = waits(after, rulebook.policy, now)
@@ -118,7 +121,7 @@ def decide(
             *_told(before, seen, cause),
             *_explained(newest(after, rulebook.policy, rulebook.themes), seen),
             *also,
-            *_answered(event, after),
+            *_answered(event, whole),
             *_anew(event, rulebook),
             *_aged(event),
             *_unbelieved(event),

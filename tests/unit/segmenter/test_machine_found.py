@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.segmenter.profile.facts import Key
+from services.segmenter.profile.profile import KEPT_RESPONSES
 from shared.events import feedback
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import Event, decode
@@ -178,3 +179,17 @@ def test_of_copies_that_differ_the_one_received_first_counts(
         segmenter.handle(batch, NOON + 5 * MINUTE)
     (row,) = segmenter.rows().roots()
     assert row.profile.cases["nps/1"].opened_at == NOON
+
+
+def test_an_answer_and_a_timer_tell_the_same_of_who_answered_more_than_is_kept() -> None:
+    """For her answer all facts are folded, the end of a hold reads what is stored."""
+    segmenter = Memory(rulebook())
+    for number in range(KEPT_RESPONSES + 5):
+        one = answered(f"r{number}", 9, at=NOON + number * MINUTE)
+        (decided, *_) = told(segmenter, one, now=NOON + number * MINUTE)
+    (due,) = of_kind(segmenter.ring(day(100), close=True), "hold_end")
+    (later,) = told(segmenter, due, now=day(100))
+    assert later.snapshot.streak == decided.snapshot.streak == KEPT_RESPONSES
+    assert later.snapshot.response_count == decided.snapshot.response_count == KEPT_RESPONSES + 5
+    first = told(segmenter, answered("r0", 3, revision=1), now=day(101))[-1]
+    assert (first.cause.late, first.snapshot.score) == (True, 9)
