@@ -21,6 +21,7 @@ from services.dispatcher.bell import Bell
 from services.dispatcher.brakes.brakes import add_targets
 from services.dispatcher.brakes.breaker import BreakerRule
 from services.dispatcher.brakes.rate_store import add_rates
+from services.dispatcher.consent.telling import tell_shown
 from services.dispatcher.consume.handle import Handler
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.lanes.flights import BUDGET, Surroundings
@@ -259,6 +260,9 @@ async def _part(
             ),
             "report": lambda stopping: watch.repeat(
                 stopping, lambda: report_found(engine, context.bus.publisher)
+            ),
+            "consent": lambda stopping: watch.repeat(
+                stopping, lambda: tell_shown(engine, context.bus.publisher, metrics)
             ),
             "herald": heralding,
             "preflight": preflights.run,

@@ -33,6 +33,12 @@ class Metrics:
             ["target", "message"],
             registry=registry,
         )
+        self.refusals_shown = Counter(
+            "nps_dispatcher_refusals_shown",
+            "Refusals that a platform showed by the way and that were new",
+            ["target"],
+            registry=registry,
+        )
         self.asked_about = Gauge(
             "nps_dispatcher_messages_asked_about",
             "Messages whose platform is still asked what became of them",

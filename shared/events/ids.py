@@ -105,6 +105,11 @@ def message_event(delivery: UUID, stage: str) -> UUID:
     return name_id("message", delivery, stage)
 
 
+def refusal_shown(customer_id: UUID, target: str, seen_at: datetime) -> UUID:
+    """Name the refusal that a platform showed of a customer when it was first seen."""
+    return name_id("refusal_shown", customer_id, target, iso(seen_at))
+
+
 def erasure_confirmed(erasure: UUID, part: str) -> UUID:
     """Name the word of one part of us that an erasure is done there."""
     return name_id("customer.erasure_confirmed", erasure, part)

@@ -103,13 +103,16 @@ class MessageOpened(_MessageReported):
 class MessageUnsubscribed(_MessageReported):
     """The customer unsubscribed: an opt-out of marketing and surveys, in all tools.
 
-    `everything`: she wants to hear nothing at all, not even service messages.
+    `everything`: she wants to hear nothing at all, not even service messages. `proof`: where her
+    word is kept, such as the field of a platform's profile that showed it to us by the way;
+    `occurred_at` is then when it was first seen.
     """
 
     TYPE: ClassVar[str] = "message.unsubscribed"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     everything: bool = False
+    proof: str | None = None
 
 
 class ActionCompleted(Fact):

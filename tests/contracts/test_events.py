@@ -283,7 +283,7 @@ EXAMPLES: tuple[EventData, ...] = (
     outcomes.MessageDelivered(**_REPORT),
     outcomes.MessageBounced(**_REPORT),
     outcomes.MessageOpened(**_REPORT),
-    outcomes.MessageUnsubscribed(**_REPORT),
+    outcomes.MessageUnsubscribed(**_REPORT, proof="blackListEmail"),
     outcomes.ActionCompleted(
         what="review_left",
         identifiers=(EMAIL,),

@@ -148,6 +148,20 @@ async def test_an_opt_out_that_the_platform_knows_is_heeded_and_told(case: Case)
 
 
 @every
+async def test_her_consent_is_seen_where_the_flow_passes_by_it(case: Case) -> None:
+    """A push and an action see the same; of Jane, who refuses nothing, there is nothing to tell."""
+    preset = load_preset(case.preset)
+    for operation, ask in ((preset.push_profile, push), (preset.act, act)):
+        passes_by = operation is not None and any(step.shows for step in operation.steps)
+        for whom, refuses in ((JANE, False), (JOE, True)):
+            if operation is None:
+                continue
+            seen = (await ask(case, case.fake(), identifiers=whom)).shown
+            assert (seen is not None) is passes_by
+            assert seen is None or (seen.by in whom and any(seen.refused.values()) is refuses)
+
+
+@every
 async def test_a_stranger_is_not_subscribed_by_being_written_to(case: Case) -> None:
     """Where a new profile would get marketing from the start, none is made by us."""
     if not case.makes_nobody_up:

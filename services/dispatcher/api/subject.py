@@ -60,6 +60,10 @@ _KEPT: Final = {
         FROM inquiries t JOIN deliveries d ON d.id = t.delivery_id
         WHERE d.customer_id = ANY(:ids) ORDER BY t.delivery_id
     """,
+    "consent_shown": """
+        SELECT to_jsonb(t) FROM consent_shown t WHERE t.customer_id = ANY(:ids)
+        ORDER BY target, kind, value
+    """,
     "completed": """
         SELECT to_jsonb(t) FROM completed t WHERE t.customer_id = ANY(:ids)
         ORDER BY customer_id, what

@@ -33,14 +33,34 @@ Outcome = Literal[
 ]
 
 
+#: What a refusal is about, on a platform: one channel, or any.
+Scope = Channel | Literal["any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a platform showed of her consent by the way.
+
+    `by`: whose word it is, as the platform was asked. `refused` has each channel (or `any`) that
+    was spoken of, with the field that refuses it; None where none does.
+    """
+
+    by: Identifier = field(repr=False)
+    refused: Mapping[Scope, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one call. `reason` is stored and shown: nothing personal in it."""
+    """The judgement of one call. `reason` is stored and shown: nothing personal in it.
+
+    `shown`: what the call saw of her consent, whatever became of the call itself.
+    """
 
     outcome: Outcome
     reason: str
     wait: timedelta | None = None
     reference: str | None = None
+    shown: Shown | None = None
 
 
 #: What a target that is only rehearsed answers once all is written.

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.dispatcher.consent import store as consent
 from services.dispatcher.consume import forgetting
 from services.dispatcher.consume.merge import one_at_a_time, regroup
 from services.dispatcher.delivery import TargetRules
@@ -58,12 +59,14 @@ async def erase_customer(
         groups = {r.group for r in recipients.values() if r.group and not r.erased}
         await store.lock_groups(connection, groups)
         await _part(connection, recipients, hers, now)
+        named = [i for r in hers.values() for i in (r.state.identifiers if r.state else ())]
         asked = deletions.ask(
             await forgetting.reached(connection, hers),
             rules,
             sorted(hers, key=lambda one: (one != event.customer_id, one)),
-            [i for r in hers.values() for i in (r.state.identifiers if r.state else ())],
+            named,
         )
+        await consent.forget(connection, hers, named)
         counts = await forgetting.empty(connection, event.customer_id, hers, event.erased_at, now)
         await forgetting.leave_groups(connection, groups)
         await deletions.add(connection, event.erasure_id, event.customer_id, asked, now)

@@ -172,7 +172,7 @@ class Flights:
         )
         ended = clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
-        result = EndedPush(claimed, after, ended, _outcome(verdict, called))
+        result = EndedPush(claimed, after, ended, _outcome(verdict, called), verdict.shown)
         self._pushed(result, verdict, await self._recorder.record(result))
         self._log_push(result, verdict)
 
@@ -192,7 +192,9 @@ class Flights:
         # One call for the breaker, however many were in it.
         counts = [_outcome(said_of_target(verdicts), called), *[None] * (len(group) - 1)]
         results = [
-            EndedPush(c, judge_push(c.wanted.customer_id, v, c.attempt, ended), ended, count)
+            EndedPush(
+                c, judge_push(c.wanted.customer_id, v, c.attempt, ended), ended, count, v.shown
+            )
             for c, v, count in zip(group, verdicts, counts, strict=True)
         ]
         written = await self._recorder.record_all(results)
@@ -256,7 +258,7 @@ class Flights:
         )
         ended = clock()
         after = judge(delivery, verdict, self._desk.idempotency, ended)
-        result = EndedDelivery(claimed, after, _outcome(verdict, called))
+        result = EndedDelivery(claimed, after, _outcome(verdict, called), verdict.shown)
         ours = await self._recorder.record(result) is not None
         self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
         if ours:

@@ -13,8 +13,9 @@ from uuid import UUID
 import structlog
 
 from services.dispatcher.brakes.breaker import tally
-from services.dispatcher.calls.calls import Outcome
+from services.dispatcher.calls.calls import Outcome, Shown
 from services.dispatcher.calls.judge import PushNext
+from services.dispatcher.consent import store as consent
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.lanes.finish import finish
 from services.dispatcher.ledger.deletion import DeletionNext
@@ -29,21 +30,36 @@ _RETRY_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EndedPush:
-    """A profile push whose call has ended. `outcome`: of the call (None: nothing was called)."""
+    """A profile push whose call has ended. `outcome`: of the call (None: nothing was called).
+
+    `shown`: what it saw of her consent by the way.
+    """
 
     claimed: ClaimedPush
     after: PushNext
     at: datetime
     outcome: Outcome | None
+    shown: Shown | None = None
+
+    @property
+    def customer_id(self) -> UUID:
+        """Whose profile it is."""
+        return self.claimed.wanted.customer_id
 
 
 @dataclass(frozen=True, slots=True)
 class EndedDelivery:
-    """A delivery whose call has ended, in its next state."""
+    """A delivery whose call has ended, in its next state; `shown` as of a push."""
 
     claimed: ClaimedDelivery
     after: Delivery
     outcome: Outcome | None
+    shown: Shown | None = None
+
+    @property
+    def customer_id(self) -> UUID:
+        """Whom it goes to."""
+        return self.after.customer_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +121,20 @@ class Recorder:
         acted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDelivery)]
         deleted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDeletion)]
         heard = tally([ended.outcome for ended in batch])
+        shown = [
+            (e.customer_id, e.shown)
+            for e in batch
+            if isinstance(e, EndedPush | EndedDelivery) and e.shown is not None
+        ]
         loop = asyncio.get_running_loop()
         last = loop.time() + self._patience
         while True:
             try:
                 with away_as_dependency():
+                    # Before: after a kill in between the call is made, and seen, again.
+                    await consent.note(
+                        self._desk.engine, self._desk.rules.name, shown, self._clock()
+                    )
                     done = await finish(
                         self._desk, pushed, acted, deleted, self._clock(), heard=heard
                     )

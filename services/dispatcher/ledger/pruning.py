@@ -2,7 +2,8 @@
 
 Each table past its own time, in short transactions. For ever, until she is erased, stay: a delivery
 with its last state (its id makes it unique), what she completed, who was drawn for an experiment,
-which code was given; of a playbook its text, since deliveries name it. Receipts of erasures stay.
+which code was given, what platforms showed of her consent; of a playbook its text, since deliveries
+name it. Receipts of erasures stay.
 """
 
 from collections.abc import Mapping

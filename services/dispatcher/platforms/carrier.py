@@ -215,7 +215,8 @@ class PlatformCarrier:
         if doubts and verdict.outcome not in ("ok", "accepted", "in_doubt"):
             # What a later attempt could not do, an earlier one may have done: only success ends it.
             # If the whole target is to wait, the next call hears that again.
-            return Verdict("in_doubt", f"{doubts[0]}; then {verdict.reason}", verdict.wait)
+            reason = f"{doubts[0]}; then {verdict.reason}"
+            return Verdict("in_doubt", reason, verdict.wait, shown=verdict.shown)
         return verdict
 
     async def _again(

@@ -7,13 +7,13 @@ that drives it owns time, network and tokens.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.calls.calls import Shown, Verdict
 from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
@@ -49,12 +49,15 @@ Exchange = Generator[Asked, Told, Verdict]
 
 def exchange(account: Account, deal: Deal, *, at: datetime) -> Exchange:
     """Hold the conversation; `at` is the time of this attempt."""
+    seen: list[Shown] = []
     try:
         if deal.members and deal.operation.batch is not None:
             return (yield from _together(account, deal, deal.operation.batch, at))
-        return (yield from _walk(account, deal, at))
+        verdict = yield from _walk(account, deal, at, seen)
     except Unrenderable as error:
-        return Verdict("reject", str(error))
+        verdict = Verdict("reject", str(error))
+    # Who was looked up twice is as she was seen last.
+    return replace(verdict, shown=seen[-1]) if seen else verdict
 
 
 def ask_once(
@@ -97,7 +100,7 @@ def ask_status(
     return told if isinstance(told, Verdict) else Verdict("reject", ruling.reason)
 
 
-def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
+def _walk(account: Account, deal: Deal, at: datetime, seen: list[Shown]) -> Exchange:
     names = dict(deal.names)
     done: set[tuple[str, str]] = set()
     step = deal.operation.steps[0]
@@ -116,7 +119,7 @@ def _walk(account: Account, deal: Deal, at: datetime) -> Exchange:
         if response is None:
             following = _detour(step, ruling, done)
         else:
-            following = onward(deal, step, response, names)
+            following = onward(deal, step, response, names, seen)
         if following is None or following == "done":
             return _success(deal, ruling, names)
         if isinstance(following, Verdict):

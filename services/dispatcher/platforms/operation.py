@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from services.dispatcher.platforms.pick import Path
+from services.dispatcher.platforms.shown import Shows
 from services.dispatcher.platforms.verdict import Regex
 from shared.events.vocabulary import Channel, ContactClass, IdentifierKind
 from shared.settings import Misplaced, Strict
@@ -98,6 +99,9 @@ class Step(Strict):
         default_factory=dict,
         description="consent fields read by the way: true, or a refusal's text, suppresses",
     )
+    shows: Shows | None = Field(
+        None, description="consent that the answer shows by the way; a refusal is told to all"
+    )
     extract: dict[str, Path] = Field(
         default_factory=dict, description="name → where in the one item"
     )
@@ -118,7 +122,9 @@ class Step(Strict):
     def refusals(self) -> list[str]:
         """Everything that may name a value among the texts that refuse."""
         wheres = (where for several in self.refused_by.values() for where in several)
-        return [text for where in wheres if isinstance(where, Refusal) for text in where.refuses]
+        shown = [] if self.shows is None else self.shows.templates
+        named = [text for where in wheres if isinstance(where, Refusal) for text in where.refuses]
+        return [*named, *shown]
 
     @property
     def extracted(self) -> frozenset[str]:

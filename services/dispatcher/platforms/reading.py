@@ -6,11 +6,12 @@ from typing import Any
 
 import httpx
 
-from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.calls.calls import Shown, Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Deal
 from services.dispatcher.platforms.operation import Refusal, Step
 from services.dispatcher.platforms.pick import parse, pick
+from services.dispatcher.platforms.shown import read_shown
 from services.dispatcher.platforms.verdict import TEXT_LIMIT
 from shared import identifiers
 
@@ -19,9 +20,16 @@ _YES_OR_NO = Refusal(path="$", refuses=("true", "1"), agrees=("false", "0"))
 
 
 def onward(
-    deal: Deal, step: Step, response: httpx.Response, names: dict[str, Any]
+    deal: Deal,
+    step: Step,
+    response: httpx.Response,
+    names: dict[str, Any],
+    seen: list[Shown] | None = None,
 ) -> str | Verdict | None:
-    """Read a good answer: select, heed refusals, extract, branch. None: the operation is done."""
+    """Read a good answer: select, heed refusals, extract, branch. None: the operation is done.
+
+    What it shows of her consent by the way is added to `seen`.
+    """
     body = parse(response.content)
     found: list[Any] = [body]
     if step.select is not None:
@@ -35,6 +43,9 @@ def onward(
         wanted = names[step.select.equal]
         mail = step.select.equal == "email"
         found = [i for i in items if _equal(pick(i, step.select.field), wanted, email=mail)]
+    shown = read_shown(step.shows, found, names) if step.shows is not None else None
+    if seen is not None and shown is not None:
+        seen.append(shown)
     refusal = _refusal(deal, step, found, names)
     if refusal:
         return Verdict("suppressed", refusal)

@@ -91,8 +91,10 @@ def _add_reaction(
         asked = ask(profile.asked, data.survey, _WAYS[type(data)], data.occurred_at)
         profile = replace(profile, asked=asked)
     if isinstance(data, feedback.SurveyOptedOut | outcomes.MessageUnsubscribed):
+        proof = data.proof if isinstance(data, outcomes.MessageUnsubscribed) else None
+        at = data.occurred_at
         refusals = tuple(
-            ConsentStatement(channel="all", purpose=p, granted=False, said_at=data.occurred_at)
+            ConsentStatement(channel="all", purpose=p, granted=False, said_at=at, proof=proof)
             for p in (_OPT_OUT_OF_EVERYTHING if data.everything else _OPT_OUT)
         )
         return _add_consents(profile, fact, refusals)
