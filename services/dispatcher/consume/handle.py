@@ -22,7 +22,8 @@ from services.dispatcher.bell import Bell
 from services.dispatcher.consume import progress
 from services.dispatcher.consume.erase import erase_customer
 from services.dispatcher.consume.merge import merge_customers
-from services.dispatcher.consume.planning import Told, plan_decisions
+from services.dispatcher.consume.planning import plan_decisions
+from services.dispatcher.consume.plans import Told
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger import ledger, store
 from services.dispatcher.metrics import Metrics

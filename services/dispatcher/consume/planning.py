@@ -1,62 +1,32 @@
 """Planning a batch of decisions: gather under locks, decide (pure), apply, in one transaction."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.alerts import alert_store
-from services.dispatcher.alerts.alerting import Alert, corrected, retold
+from services.dispatcher.alerts.alerting import corrected, retold
 from services.dispatcher.consume import forgetting
-from services.dispatcher.delivery import SLOT_STATES, Delivery
-from services.dispatcher.gates.gates import dropped, outdated, overtaken, release, standing
+from services.dispatcher.consume.creating import create, renew
+from services.dispatcher.consume.ending import (
+    end_what_is_done,
+    end_what_is_taken_back,
+    end_what_no_longer_stands,
+)
+from services.dispatcher.consume.plans import Plans, Told, survivor
 from services.dispatcher.ledger import deletions, ledger, pushes, store
 from services.dispatcher.ledger.attributes import chosen, push_hash
 from services.dispatcher.ledger.recipients import Recipient, decided
 from services.dispatcher.plan import coupons, following, parking_store
 from services.dispatcher.plan.casework import told_by
-from services.dispatcher.plan.following import Followed
 from services.dispatcher.plan.plan import Rulebook, plan
 from services.dispatcher.playbook.conditions import matches
-from services.dispatcher.slots.book import Book, contact_of
-from services.dispatcher.slots.slots import take
+from services.dispatcher.slots.book import Book
 from shared.events.decisions import CustomerDecided
 from shared.events.ids import delivery_id
-from shared.events.vocabulary import Value
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A decision and the event that told it."""
-
-    event_id: UUID
-    decision: CustomerDecided
-
-
-@dataclass
-class Plans:
-    """What a batch leads to."""
-
-    recipients: dict[UUID, Recipient]
-    book: Book
-    pending: dict[UUID, list[Delivery]]
-    existing: set[UUID]
-    changed: set[UUID] = field(default_factory=set)
-    created: dict[UUID, Delivery] = field(default_factory=dict)
-    ended: dict[UUID, Delivery] = field(default_factory=dict)
-    #: Of each cause what was told of it, with corrections made here (`corrections` by their id).
-    alerts: dict[UUID, list[Alert]] = field(default_factory=dict)
-    corrections: dict[UUID, Alert] = field(default_factory=dict)
-    #: What digests shall say now, by the alert.
-    retold: dict[UUID, Mapping[str, Value]] = field(default_factory=dict)
-    followed: Followed = field(default_factory=Followed)
-
-
-def survivor(recipients: dict[UUID, Recipient], customer: UUID) -> UUID:
-    """Return whom a customer was merged into, or herself."""
-    return recipients[customer].merged_into or customer
 
 
 def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -> None:
@@ -71,13 +41,13 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
             plans.recipients[customer] = after
             plans.changed.add(customer)
             plans.book.hear(customer, after.state.budgets if after.state else ())
-            _end_what_no_longer_stands(plans, after, rules)
+            end_what_no_longer_stands(plans, after, rules)
         # Until the survivor's first state comes, the merged one's is all there is to count by.
         seen = after if after.state else decided(Recipient(customer), decision)
         if what := plans.followed.hear(decision, customer):
-            _end_what_is_done(plans, customer, what, rules)
+            end_what_is_done(plans, customer, what, rules)
         if told_by(decision):
-            _end_what_is_taken_back(plans, customer, decision, rules)
+            end_what_is_taken_back(plans, customer, decision, rules)
         for delivery in plan(
             decision,
             rules,
@@ -89,69 +59,12 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
         ):
             if delivery.id not in plans.existing:
                 plans.existing.add(delivery.id)
-                _create(plans, delivery, seen, rules)
+                create(plans, delivery, seen, rules)
+            else:
+                renew(plans, delivery, seen, rules)
         if not decision.cause.late:
             _retell(plans, item, seen, rules)
             _correct(plans, item, seen, rules, now)
-
-
-def _end_what_no_longer_stands(plans: Plans, recipient: Recipient, rules: Rulebook) -> None:
-    """Supersede or suppress what waits for her and is wrong now; its slot comes free."""
-    _end(
-        plans,
-        recipient.customer_id,
-        lambda d: standing(d, recipient, rules.targets.get(d.target), rules.playbook),
-    )
-
-
-def _end_what_is_done(plans: Plans, customer: UUID, what: str, rules: Rulebook) -> None:
-    """Supersede what waits to ask her for what she has just done, be it for a person."""
-    over = rules.playbook.stopped_by(what)
-    _end(
-        plans,
-        customer,
-        lambda d: overtaken(d, f"she did it: {what}") if d.play in over else None,
-    )
-
-
-def _end_what_is_taken_back(
-    plans: Plans, customer: UUID, decision: CustomerDecided, rules: Rulebook
-) -> None:
-    """Supersede what waits to speak of a case that stands otherwise now."""
-    _end(plans, customer, lambda d: outdated(d, decision, rules.playbook))
-
-
-def _end(plans: Plans, customer: UUID, ends: Callable[[Delivery], Delivery | None]) -> None:
-    """End what waits for her, be it for a person, where it is wrong by now."""
-    still = []
-    for delivery in plans.pending.get(customer, []):
-        ended = ends(delivery)
-        if ended is None:
-            still.append(delivery)
-            continue
-        (plans.created if delivery.id in plans.created else plans.ended)[delivery.id] = ended
-        if ended.state not in SLOT_STATES:
-            plans.book.drop(delivery)
-    plans.pending[customer] = still
-
-
-def _create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
-    """Give a new delivery its slot, or its refusal."""
-    target = rules.targets[delivery.target]
-    if delivery.state == "planned":
-        delivery = standing(delivery, recipient, target, rules.playbook) or delivery
-    if delivery.state == "planned":
-        moment = delivery.moment
-        delivery = dropped(delivery, recipient, rules.playbook, target, moment) or delivery
-    if delivery.state == "planned":
-        budgets = recipient.state.budgets if recipient.state else ()
-        released = release(delivery, recipient, rules.playbook, target)
-        taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
-        delivery = take(delivery, budgets, taken, released)
-    plans.created[delivery.id] = delivery
-    if delivery.state in SLOT_STATES:
-        plans.book.add(contact_of(delivery))
-        plans.pending.setdefault(delivery.customer_id, []).append(delivery)
 
 
 def _retell(plans: Plans, item: Told, recipient: Recipient, rules: Rulebook) -> None:
@@ -181,7 +94,7 @@ def _correct(
         delivery = alert.delivery
         if delivery.state == "planned":
             plans.corrections[delivery.id] = alert
-            _create(plans, delivery, recipient, rules)
+            create(plans, delivery, recipient, rules)
             alerts.append(replace(alert, delivery=plans.created[delivery.id]))
         else:
             made_here = delivery.id in plans.created
@@ -244,14 +157,14 @@ async def gather(
     book = Book(members=by_group, shadows=rules.shadows, foreign=others)
     for contact in await ledger.contacts(connection, customers):
         book.add(contact)
+    planned = [one for item in told for one in _may_create(item.decision, rules)]
+    existing = await ledger.existing(connection, planned)
     return Plans(
         recipients=recipients,
         book=book,
         pending=await ledger.pending(connection, recipients),
-        existing=await ledger.existing(
-            connection,
-            [identity for item in told for identity in _may_create(item.decision, rules)],
-        ),
+        existing=existing,
+        unsent=await ledger.unsent(connection, existing),
         followed=await following.gather(connection, recipients, rules.playbook),
         alerts=await alert_store.about(connection, {item.decision.cause.id for item in told}),
     )
@@ -292,7 +205,9 @@ async def plan_decisions(
         await store.save(connection, changed)
         await deletions.follow(connection, changed)
         await pushes.want(connection, wanted(changed, rules), now)
-        await ledger.insert(connection, list(plans.created.values()), now)
+        new, again = plans.by_kind()
+        await ledger.insert(connection, new, now)
+        await ledger.renew(connection, again, now)
         decisions = {item.decision.decision_id: item.decision for item in news}
         await following.keep(
             connection,

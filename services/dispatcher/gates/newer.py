@@ -14,11 +14,13 @@ customer's value only chose who says it how, and nobody would speak in its place
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger.said import SCORED, Said
+from services.dispatcher.plan.plan import ONLY_ONE
 from services.dispatcher.playbook.conditions import outgrown, unlike
 from services.dispatcher.playbook.plays import Play
 from shared.events.decisions import Trigger
@@ -55,3 +57,17 @@ def not_hers(delivery: Delivery, play: Play | None, known: Mapping[str, Value]) 
     if play is None or delivery.contact_class not in _ASKS:
         return None
     return outgrown(play.when, known)
+
+
+def right_again(before: Delivery, planned: Delivery) -> Delivery | None:
+    """Return what ended without a call as it is planned anew; None: its end stands.
+
+    That is what a revision of its answer ended, or what left the turn to another play: a revision
+    may give it back. Every other end has a reason that a revision does not touch.
+    """
+    tried = before.attempts > 0 or before.unanswered_since is not None
+    given_up = before.state == "superseded" and before.reason.startswith(REVISED)
+    left_out = before.state == "suppressed" and before.reason.startswith(ONLY_ONE)
+    if planned.state != "planned" or tried or not (given_up or left_out):
+        return None
+    return replace(planned, change=before.change, reason=f"{REVISED}it is right by now")

@@ -94,6 +94,24 @@ _MOVE = text(f"""
     ), noted AS ({_NOTE})
     SELECT id FROM changed
 """)  # noqa: S608
+#: What planning anew writes: all but whose it is, which merges decide, and what was reported.
+_ANEW: Final = tuple(n for n in _TYPES if n not in {"id", "customer_id", "message", "change"})
+_RENEW = text(f"""
+    WITH changed AS (
+        UPDATE deliveries d SET {", ".join(f"{name} = x.{name}" for name in _ANEW)},
+            change = d.change + 1
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
+        WHERE d.id = x.id AND d.change = x.change
+        RETURNING d.id, d.change, d.state, d.reason, d.until
+    ), noted AS ({_NOTE})
+    SELECT id FROM changed
+""")  # noqa: S608
+_UNSENT_ROWS = text(f"""
+    SELECT {COLUMNS} FROM deliveries d
+    WHERE d.id = ANY(CAST(:ids AS uuid[])) AND d.attempts = 0 AND d.unanswered_since IS NULL
+        AND d.state IN ('superseded', 'suppressed')
+    ORDER BY d.id FOR UPDATE
+""")  # noqa: S608
 _PUT_OFF = text(f"""
     UPDATE deliveries d SET until = x.until, due = x.due
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
@@ -180,6 +198,22 @@ def _gives_back(delivery: Delivery) -> bool:
         and delivery.attempts == 0
         and delivery.unanswered_since is None
     )
+
+
+async def renew(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+    """Write what ended and is planned anew, as if it were new; its history goes on."""
+    if deliveries:
+        told = sorted(TOLD_STATES)
+        values = {"rows": as_json(deliveries), "now": now, "by": "plan", "told": told}
+        await connection.execute(_RENEW, values)
+
+
+async def unsent(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Delivery]:
+    """Return those of these deliveries that were refused or ended before any call, locked."""
+    if not ids:
+        return {}
+    rows = await connection.execute(_UNSENT_ROWS, {"ids": sorted(ids)})
+    return {row.id: delivery(row) for row in rows}
 
 
 async def put_off(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:

@@ -25,6 +25,8 @@ from shared.events.vocabulary import Channel, ContactClass, Value
 from shared.times import iso
 
 _TEST: Final = "test respondent"
+#: How the reason begins of what left its turn to another play.
+ONLY_ONE: Final = "only one of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ def _refused(
     """Return the refusal that comes before slots, the most final first; None: it may go on."""
     if play.name in losers:
         return delivery.to(
-            "suppressed", f"only one of '{play.only_one_of}': play {losers[play.name]} goes first"
+            "suppressed", f"{ONLY_ONE}'{play.only_one_of}': play {losers[play.name]} goes first"
         )
     if now >= delivery.deadline:
         return delivery.to("expired", f"too old: the deadline was {iso(delivery.deadline)}")

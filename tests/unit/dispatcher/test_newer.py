@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.dispatcher.gates.gates import standing
+from services.dispatcher.gates.newer import right_again
 from services.dispatcher.ledger.recipients import Recipient, decided
 from services.dispatcher.playbook.plays import Playbook
 from shared.events.decisions import CustomerDecided, Maturity, Move, MoveKind, Snapshot
@@ -319,3 +320,47 @@ def test_an_ask_is_for_who_she_is(
     )
     assert {asked(when, newer, **kind) for kind in asks} == {reason}
     assert {asked(when, newer, **kind) for kind in (SERVICE, ASKED, INTERNAL)} == {None}
+
+
+ENDED: Mapping[str, Any] = {
+    "state": "superseded",
+    "reason": "her answer was revised: it is 8 now, the play wants at most 6",
+    "change": 4,
+}
+LEFT_OUT: Mapping[str, Any] = {
+    "state": "suppressed",
+    "reason": "only one of 'reply': play price goes first",
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "planned", "anew"),
+    [
+        pytest.param(ENDED, {}, True, id="a-revision-ended-it"),
+        pytest.param(LEFT_OUT, {}, True, id="another-play-went-first"),
+        pytest.param({**ENDED, "attempts": 1}, {}, False, id="it-was-tried"),
+        pytest.param({**ENDED, "unanswered_since": NOW}, {}, False, id="it-may-have-reached-her"),
+        pytest.param({**ENDED, "reason": "cancelled by ops: no"}, {}, False, id="cancelled"),
+        pytest.param({**ENDED, "reason": "she is passive now"}, {}, False, id="newer-answer"),
+        pytest.param(
+            {"state": "suppressed", "reason": "hold-out: she goes without"},
+            {},
+            False,
+            id="held-out",
+        ),
+        pytest.param({"state": "accepted", "reason": "taken"}, {}, False, id="sent"),
+        pytest.param(ENDED, {"state": "suppressed"}, False, id="refused-now"),
+        pytest.param(ENDED, {"state": "expired"}, False, id="too-late-now"),
+    ],
+)
+def test_only_what_a_revision_ended_is_planned_anew(
+    before: dict[str, Any], planned: dict[str, Any], anew: bool
+) -> None:
+    """Nothing that was begun, refused for another reason, or ended by a person."""
+    again = right_again(delivery(**before), delivery(template="NEW_T", **planned))
+    if not anew:
+        assert again is None
+        return
+    assert again is not None
+    assert (again.state, again.template) == ("planned", "NEW_T")
+    assert again.change == before.get("change", 1), "its history goes on"
