@@ -1,9 +1,9 @@
 """Topic `nps.decisions`: who the customer is now, what may be done, and why."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from shared.events.vocabulary import (
     Channel,
@@ -35,7 +35,20 @@ Trigger = Literal[
     "action_completed",
     "resurvey_due",
     "lapsed",
+    "callback_asked",
+    "escalation_raised",
 ]
+#: What cannot wait, and is no matter of the score: said in an answer without one, or in one that is
+#: not her newest, somebody reacts to it all the same.
+URGENT: Final[frozenset[Trigger]] = frozenset({"callback_asked", "escalation_raised"})
+_TRIGGERS: Final = frozenset(get_args(Trigger))
+
+
+def _known(triggers: object) -> object:
+    """Leave out what only a newer release calls a trigger: no play of ours can wait for it."""
+    if not isinstance(triggers, tuple | list):
+        return triggers
+    return tuple(one for one in triggers if not isinstance(one, str) or one in _TRIGGERS)
 
 
 class MaturityFactor(Fact):
@@ -65,8 +78,10 @@ class Snapshot(Fact):
     with their polarity, `escalations` the topics that beat the band. `streak` counts the newest
     answers in a row in the present segment. `recovered_from` is the score before a case of hers,
     while `score` is the one she gave after it was resolved. `fatigue_threshold` is how many
-    marketing messages a week she bears at most now (0: none). `callback_requested` and
-    `panel_opt_in` are what she ticked in the newest answer.
+    marketing messages a week she bears at most now (0: none). `panel_opt_in` is what she ticked in
+    the newest answer. Newest is the newest with a score of NPS. `callback_requested` and
+    `escalations` are those of the answer that is the cause, which may have no score or be an older
+    one; where no answer is the cause, whether a request stands, and those of the newest.
     """
 
     score: int | None = None
@@ -103,7 +118,8 @@ class Cause(Fact):
 
     `id` is the response with all its revisions, the case with all its steps, or the single fact
     (`ids.…_cause`). `triggers` says which plays may look at it; none may where it is empty. `late`
-    says that a newer answer, or a later step of the case, is known, so nobody reacts to this one.
+    says that a newer answer, or a later step of the case, is known, so nobody reacts to this one,
+    but to what is `URGENT`.
     `deadline_from` is the moment from which maximum ages count (the answer, not its receipt);
     `what` names what a customer completed.
     """
@@ -112,7 +128,7 @@ class Cause(Fact):
     kind: Literal[
         "response", "survey_contact", "customer", "message", "timer", "merge", "case", "action"
     ]
-    triggers: tuple[Trigger, ...]
+    triggers: Annotated[tuple[Trigger, ...], BeforeValidator(_known)]
     deadline_from: Moment
     source: str | None = None
     survey: str | None = None
@@ -212,7 +228,7 @@ class CustomerDecided(Fact):
     """
 
     TYPE: ClassVar[str] = "customer.decided"
-    VERSION: ClassVar[str] = "1.4"
+    VERSION: ClassVar[str] = "1.5"
 
     decision_id: UUID
     customer_id: UUID

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, get_args
 from uuid import UUID
 
-from services.segmenter.cases import opening
+from services.segmenter.cases import opening, urgent
 from services.segmenter.decide import snapshot
 from services.segmenter.decide.decide import Due, Rulebook, decide
 from services.segmenter.decide.moments import LATEST, ahead
@@ -21,7 +21,7 @@ from services.segmenter.profile.profile import rebuild, trim
 from services.segmenter.profile.state import Profile
 from services.segmenter.store.rows import Customer
 from shared.events import feedback, ids, outcomes
-from shared.events.decisions import Cause, CustomerDecided, CustomerErased
+from shared.events.decisions import URGENT, Cause, CustomerDecided, CustomerErased
 from shared.events.envelope import Event, decode
 from shared.events.vocabulary import Channel, ConsentStatement, Purpose
 from tests.builders.facts import ROUTE_KEY
@@ -155,12 +155,26 @@ def newest_is_true(folds: Mapping[UUID, Profile], published: Published, rulebook
 
 def _as_told(told: CustomerDecided, profile: Profile, rulebook: Rulebook) -> CustomerDecided:
     """Decide anew; with the case that it opens, a decision holds before the case is a fact."""
-    wanted = state_at(profile, told.decided_at, rulebook)
+    wanted = _of_its_answer(told, state_at(profile, told.decided_at, rulebook), profile, rulebook)
     if told.case is None or not opening.opens(told.case, told.cause, profile):
         return wanted
     held = waits(profile, rulebook.policy, told.decided_at, opening_at=told.case.opened_at)
     seen = wanted.snapshot.model_copy(update=snapshot.waiting(held))
     return wanted.model_copy(update={"holds": held.standing, "snapshot": seen})
+
+
+def _of_its_answer(
+    told: CustomerDecided, wanted: CustomerDecided, profile: Profile, rulebook: Rulebook
+) -> CustomerDecided:
+    """Say of what is urgent what the answer says that is the cause."""
+    about = [one for one in profile.responses.values() if urgent.cause_id(one) == told.cause.id]
+    if told.cause.kind != "response" or not about:
+        return wanted
+    said = {
+        "callback_requested": urgent.asks(about[0]),
+        "escalations": urgent.raised(about[0], rulebook.policy),
+    }
+    return wanted.model_copy(update={"snapshot": wanted.snapshot.model_copy(update=said)})
 
 
 def _apart(told: CustomerDecided, wanted: CustomerDecided, name: str) -> str:
@@ -268,6 +282,24 @@ def windows_end(
         if max(handled) < due_at + LATEST:
             cause = ids.response_cause(response.source, response.survey, response.response_id)
             assert cause in settled
+
+
+def requests_are_told(
+    rows: Rows, folds: Mapping[UUID, Profile], published: Published, policy: Policy
+) -> None:
+    """Check that what was told last of each answer brings just what is urgent in it."""
+    last: dict[tuple[UUID, UUID], CustomerDecided] = {}
+    for told in published.decided.values():
+        # A window's end tells nothing anew.
+        if told.cause.kind == "response" and told.cause.triggers != ("settled",):
+            last[rows.root(told.customer_id), told.cause.id] = told
+    for customer_id, profile in folds.items():
+        for response in profile.responses.values():
+            told_of = last.get((customer_id, urgent.cause_id(response)))
+            if told_of is None:
+                continue
+            wanted = set() if response.history else set(urgent.urgent(response, policy))
+            assert URGENT.intersection(told_of.cause.triggers) == wanted, response.identity
 
 
 def consent_is_never_wider(folds: Mapping[UUID, Profile], rows: Rows) -> None:

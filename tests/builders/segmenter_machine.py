@@ -42,6 +42,7 @@ from tests.builders.segmenter_checks import (
     nothing_came_back,
     order_is_nothing,
     rebuilt_is_stored,
+    requests_are_told,
     timers_are_set,
     versions_are_sound,
     windows_end,
@@ -309,6 +310,8 @@ class SegmenterMachine(Telling):
         windows_end(self.rows(), folds, self.published, self.rulebook.policy)
         for profile in folds.values():
             order_is_nothing(profile, self.now, self.rulebook)
+        if not self.parted:
+            requests_are_told(self.rows(), folds, self.published, self.rulebook.policy)
         self._told_all_again()
         self._told_otherwise()
 

@@ -96,10 +96,12 @@ class Telling(RuleBasedStateMachine):
         consents=_SAYS,
         provenance=st.sampled_from([None, None, "bought"]),
         survey=_SURVEYS,
-        says=st.dictionaries(
-            st.sampled_from(["comment", "callback_requested"]),
-            st.sampled_from([None, "Trop cher", True]),
-            max_size=1,
+        says=st.fixed_dictionaries(
+            {},
+            optional={
+                "comment": st.sampled_from([None, "Trop cher", True, "Mon avocat"]),
+                "callback_requested": st.sampled_from([None, True, True, False]),
+            },
         ),
         cleared=st.sampled_from([(), (), (), ("score",)]),
     )

@@ -409,6 +409,17 @@ def _covers(newer: Any, older: Any) -> bool:
     return bool(newer == older)
 
 
+def test_a_trigger_of_a_newer_writer_is_ignored() -> None:
+    """What only a later release reacts to stops nobody from reading the rest."""
+    plain = next(data for data in EXAMPLES if isinstance(data, decisions.CustomerDecided))
+    newer = wire(plain)
+    newer["data"]["cause"]["triggers"] = ["received", "dreamt", "settled"]
+    assert decode(orjson.dumps(newer)) == event(plain)
+    newer["data"]["cause"]["triggers"] = ["received", {"dreamt": 1}]
+    with pytest.raises(Unprocessable):
+        decode(orjson.dumps(newer))
+
+
 @each_example
 def test_a_newer_major_version_is_unknown(data: EventData) -> None:
     """It stops its partition for a grace time instead of being misread."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.dispatcher.consume.plans import Plans
 from services.dispatcher.delivery import SLOT_STATES, Delivery
-from services.dispatcher.gates.gates import outdated, overtaken, standing
+from services.dispatcher.gates.gates import outdated, overtaken, standing, unasked
 from services.dispatcher.ledger.recipients import Recipient
 from services.dispatcher.plan.plan import Rulebook
 from shared.events.decisions import CustomerDecided
@@ -35,6 +35,13 @@ def end_what_is_taken_back(
 ) -> None:
     """Supersede what waits to speak of a case that stands otherwise now."""
     _end(plans, customer, lambda d: outdated(d, decision, rules.playbook))
+
+
+def end_what_is_asked_no_more(
+    plans: Plans, customer: UUID, decision: CustomerDecided, rules: Rulebook
+) -> None:
+    """Supersede what waits to answer a request that she took back."""
+    _end(plans, customer, lambda d: unasked(d, decision, rules.playbook))
 
 
 def _end(plans: Plans, customer: UUID, ends: Callable[[Delivery], Delivery | None]) -> None:

@@ -12,6 +12,7 @@ from services.dispatcher.alerts.alerting import corrected, retold
 from services.dispatcher.consume import forgetting
 from services.dispatcher.consume.creating import create, renew
 from services.dispatcher.consume.ending import (
+    end_what_is_asked_no_more,
     end_what_is_done,
     end_what_is_taken_back,
     end_what_no_longer_stands,
@@ -41,6 +42,8 @@ def decide(plans: Plans, told: Iterable[Told], rules: Rulebook, now: datetime) -
             plans.recipients[customer] = after
             plans.changed.add(customer)
             plans.book.hear(customer, after.state.budgets if after.state else ())
+            # First, for its reason: her permit may close with the request.
+            end_what_is_asked_no_more(plans, customer, decision, rules)
             end_what_no_longer_stands(plans, after, rules)
         # Until the survivor's first state comes, the merged one's is all there is to count by.
         seen = after if after.state else decided(Recipient(customer), decision)

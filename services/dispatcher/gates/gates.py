@@ -17,6 +17,7 @@ from services.dispatcher.calls.judge import repeatable
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.gates.newer import not_hers, revised
 from services.dispatcher.gates.quiet import quiet_of
+from services.dispatcher.gates.requests import withdrawn
 from services.dispatcher.hours.opening import FARTHEST
 from services.dispatcher.ledger.recipients import PushState, Recipient, State
 from services.dispatcher.plan.casework import taken_back, too_early
@@ -131,6 +132,12 @@ def overtaken(delivery: Delivery, reason: str) -> Delivery:
 def outdated(delivery: Delivery, decision: CustomerDecided, playbook: Playbook) -> Delivery | None:
     """Supersede what waits to speak of a case that stands otherwise by this decision."""
     why = taken_back(delivery, playbook.named(delivery.play), decision)
+    return None if why is None else overtaken(delivery, why)
+
+
+def unasked(delivery: Delivery, decision: CustomerDecided, playbook: Playbook) -> Delivery | None:
+    """Supersede what waits to answer a request that she took back by this decision."""
+    why = withdrawn(delivery, playbook.named(delivery.play), decision)
     return None if why is None else overtaken(delivery, why)
 
 

@@ -107,6 +107,8 @@ def _highest(
     known = (before.answer, before.highest, before.highest_segment) if before else (None,) * 3
     if cause.kind != "response" or cause.late:
         return known
+    if seen.last_answered_at not in (None, cause.deadline_from):
+        return known  # it has no score of its own: the decision shows another's
     least = -1 if seen.score is None else seen.score
     if known[0] == cause.id and known[1] is not None and known[1] >= least:
         return known

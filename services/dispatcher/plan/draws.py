@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger.rows import as_json
+from services.dispatcher.ledger.said import SCORED
 from services.dispatcher.plan.experiments import Counted
 from shared.events.decisions import CustomerDecided
 
@@ -85,9 +86,12 @@ class Answer:
 
 
 def answer_of(decision: CustomerDecided, customer_id: UUID) -> Answer | None:
-    """Take the answer from a decision that tells one; a late one is not what the decision shows."""
+    """Take the answer from a decision that tells one.
+
+    The decision shows neither a late one nor one without a score.
+    """
     snapshot, cause = decision.snapshot, decision.cause
-    if cause.kind != "response" or cause.late or not cause.triggers:
+    if cause.kind != "response" or cause.late or SCORED.isdisjoint(cause.triggers):
         return None
     if snapshot.score is None or snapshot.last_answered_at is None:
         return None

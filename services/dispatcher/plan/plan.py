@@ -19,7 +19,7 @@ from services.dispatcher.playbook.offers import HOLD_OUT, OWN
 from services.dispatcher.playbook.plays import Delay, Do, Play, Playbook
 from services.dispatcher.playbook.routing import Door
 from services.dispatcher.playbook.variants import Templates
-from shared.events.decisions import CustomerDecided, Permit
+from shared.events.decisions import URGENT, CustomerDecided, Permit
 from shared.events.ids import delivery_id
 from shared.events.vocabulary import Channel, ContactClass, Value
 from shared.times import iso
@@ -74,18 +74,16 @@ def plan(
     """Return the deliveries of every matching play, in the playbook's order.
 
     `customer_id` is the survivor where the decision speaks of a merged customer; `history` her
-    contacts that hold a slot. A late cause leads to nothing: the decision shows the newest answer,
-    not this one, and its trace says that it entered the history only.
+    contacts that hold a slot. A late cause leads to nothing but what is urgent: the decision shows
+    the newest answer, not this one, and its trace says that it entered the history only.
     """
-    if decision.cause.late:
-        return []
     drafts = {
         play.name: (
             play,
             _draft(play, decision, rules, customer_id=customer_id, event_id=event_id, now=now),
         )
         for play in rules.playbook.plays
-        if matches(play.when, decision)
+        if matches(play.when, decision) and (not decision.cause.late or play.when.trigger in URGENT)
     }
     # What she had or did already stands in no other play's way: so asks go round.
     had = {
@@ -219,15 +217,25 @@ def _found(
 
 
 def _case(play: Play, decision: CustomerDecided) -> dict[str, Value]:
-    """Tell the company what it is about: case, topics raised; the customer is told none of it."""
-    if play.do.contact_class != "internal":
+    """Tell the company what it is about: case, topics raised; the customer is told none of it.
+
+    A call is the company's too: somebody reads why it is to be made.
+    """
+    if play.do.contact_class != "internal" and set(play.do.channels) != {"call"}:
         return {}
     told: dict[str, Value] = {}
+    if play.when.trigger in URGENT and not _shown(decision) and decision.cause.survey:
+        told["other_answer"] = decision.cause.survey
     if decision.snapshot.escalations:
         told["escalations"] = list(decision.snapshot.escalations)
     if decision.case is not None:
         told |= {"case_id": decision.case.case_id, "case_due_at": iso(decision.case.due_at)}
     return told
+
+
+def _shown(decision: CustomerDecided) -> bool:
+    """Tell whether the score that a decision shows is that of the answer which is its cause."""
+    return "received" in decision.cause.triggers and not decision.cause.late
 
 
 def context_of(play: Play) -> dict[str, Value]:

@@ -67,6 +67,7 @@ WORDINGS: Final[Mapping[Language, Wording]] = {
             "figure_page": "figures",
             "survey": "survey",
             "source": "source",
+            "other_answer": "said in another answer, to the survey",
         },
         terms={
             "move_first": "first answer",
@@ -132,6 +133,7 @@ WORDINGS: Final[Mapping[Language, Wording]] = {
             "figure_page": "chiffres",
             "survey": "enquête",
             "source": "source",
+            "other_answer": "dit dans une autre réponse, à l'enquête",
         },
         terms={
             "detractor": "détracteur",

@@ -22,9 +22,11 @@ _TOLD: Final = frozenset(
     {
         *("nps_score", "nps_segment", "nps_previous_segment", "nps_move", "nps_theme"),
         *("nps_comment", "called_by", "first_name", "last_name", "title"),
-        *("escalations", "case_id", "case_due_at", "room", "corrects"),
+        *("escalations", "case_id", "case_due_at", "room", "corrects", "other_answer"),
     }
 )
+#: What the newest answer said of its score; an alert about another answer would put it on that one.
+_ITS_OWN: Final = frozenset({"nps_theme", "nps_comment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def title(call: ActionCall, said: Mapping[str, Value], voice: Voice) -> str:
     `said` is what of her attributes this target may say, under canonical names.
     """
     wording = voice.wording
+    other = "other_answer" in call.context  # of which neither the score nor the reason is known
+    said = {} if other else said
     what = [wording.of(said.get("nps_segment")), _score(said)]
     what += [wording.of(topic) for topic in _topics(call)]
     theme = said.get("nps_theme") or (None if call.variant == "default" else call.variant)
@@ -76,11 +80,14 @@ def text(call: ActionCall, said: Mapping[str, Value], voice: Voice) -> str:
     Who she is is `called_by` (or her names) where the target may say it, else our id.
     """
     wording = voice.wording
+    if "other_answer" in call.context:
+        said = {name: value for name, value in said.items() if name not in _ITS_OWN}
     lines = [
         _corrected(call, said, wording),
         _happened(said, wording),
         wording.line("theme", wording.of(said.get("nps_theme"))),
         wording.line("raised", ", ".join(wording.of(topic) for topic in _topics(call))),
+        wording.line("other_answer", plain(call.context.get("other_answer"))),
         wording.line("who", who(said) or str(call.customer_id)),
         wording.line("comment", _short(said.get("nps_comment"))),
         _case(call, voice),

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from services.segmenter.cases.urgent import asks, raised
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.segments import segment_of
 from services.segmenter.profile.state import Case, Profile, Response
-from services.segmenter.themes.themes import finder, of
 from shared.events import ids
 from shared.events.feedback import TimerDue
 
@@ -111,6 +111,7 @@ def holding(profile: Profile, policy: Policy) -> list[Case]:
             answer is not None
             and case_id == case_id_of(answer)
             and segment_of(answer, policy) not in rule.segments
+            and not (rule.callback and asks(answer))
             and not (rule.escalations and _raised(answer, policy))
         )
         if case.open and not corrected:
@@ -120,8 +121,7 @@ def holding(profile: Profile, policy: Policy) -> list[Case]:
 
 def _raised(answer: Response, policy: Policy) -> bool:
     """Tell whether an answer raises a topic that opens a case."""
-    told = of(answer, policy, finder(policy))
-    return not set(policy.cases.open.escalations).isdisjoint(told.escalations)
+    return not set(policy.cases.open.escalations).isdisjoint(raised(answer, policy))
 
 
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:

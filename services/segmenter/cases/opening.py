@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.segmenter.cases import cases
+from services.segmenter.cases.urgent import cause_id, telling
 from services.segmenter.cases.workdays import later
 from services.segmenter.policy.cases import Cases, Opening
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.state import Profile, Response
-from shared.events import ids
 from shared.events.decisions import Cause, CustomerDecided, DecidedCase, Snapshot
 from shared.events.envelope import Event
 from shared.events.feedback import CaseOpened, CaseStep, ResponseLink, TimerDue
@@ -20,8 +20,14 @@ from shared.events.feedback import CaseOpened, CaseStep, ResponseLink, TimerDue
 _SOURCE: Final = "nps/segmenter"
 
 
-def of_answer(cause: Cause, seen: Snapshot, after: Profile, policy: Policy) -> DecidedCase | None:
-    """Tell the case that the newest answer opens, or opened when it was first told."""
+def of_answer(
+    cause: Cause, seen: Snapshot, after: Profile, policy: Policy, now: datetime
+) -> DecidedCase | None:
+    """Tell the case that an answer opens, or opened when it was first told.
+
+    The newest by all of the rule; one without a score, or an older one, by what is urgent in it, if
+    somebody can still be in time.
+    """
     response = _reacted_to(cause, after)
     if response is None:
         return None
@@ -33,8 +39,12 @@ def of_answer(cause: Cause, seen: Snapshot, after: Profile, policy: Policy) -> D
         )
     if any(case.answer == response.identity for case in after.cases.values()):
         return None  # a helpdesk was faster
-    reason = reason_to_open(seen, policy.cases.open)
-    return told(after, case_id, response.answered_at, policy, reason) if reason else None
+    scored = bool(after.scored) and response is after.scored[-1]
+    reason = reason_to_open(seen, policy.cases.open, scored=scored)
+    if reason is None:
+        return None
+    case = told(after, case_id, response.answered_at, policy, reason)
+    return case if scored or now < case.due_at else None
 
 
 def of_step(data: CaseStep, after: Profile, policy: Policy) -> DecidedCase | None:
@@ -71,11 +81,18 @@ def told(
     )
 
 
-def reason_to_open(seen: Snapshot, rule: Opening) -> str | None:
-    """Say why the newest answer opens a case; None: it opens none."""
+def reason_to_open(seen: Snapshot, rule: Opening, *, scored: bool = True) -> str | None:
+    """Say why an answer opens a case; None: it opens none. `scored`: the score seen is its own."""
     called = [topic for topic in seen.escalations if topic in rule.escalations]
     if called:
         return f"the answer tells of {', '.join(called)}"
+    if rule.callback and seen.callback_requested:
+        return "the answer asks for a call"
+    return _by_score(seen, rule) if scored else None
+
+
+def _by_score(seen: Snapshot, rule: Opening) -> str | None:
+    """Say why the score that is seen opens a case."""
     if seen.segment is None or seen.segment not in rule.segments:
         return None
     if rule.themes and not {seen.theme, *seen.pains} & set(rule.themes):
@@ -121,9 +138,13 @@ def event(decided: CustomerDecided, after: Profile) -> Event | None:
 
 
 def _reacted_to(cause: Cause, after: Profile) -> Response | None:
-    """Name the answer that a decision reacts to: not one late, imported, or without a score."""
-    newest = after.scored[-1] if after.scored else None
-    if cause.kind != "response" or cause.late or newest is None or newest.history:
+    """Name the answer that a decision reacts to: not one imported.
+
+    One late or without a score only where something urgent was said in it.
+    """
+    if cause.kind != "response":
         return None
-    named = ids.response_cause(newest.source, newest.survey, newest.response_id)
-    return newest if named == cause.id else None
+    found = after.scored[-1] if after.scored and not cause.late else None
+    if found is None or cause_id(found) != cause.id:
+        found = telling(cause, after)
+    return None if found is None or found.history else found

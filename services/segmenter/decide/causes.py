@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from services.segmenter.cases import cases
+from services.segmenter.cases.urgent import urgent
 from services.segmenter.decide.settle import settled, subject
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.facts import Fact
@@ -61,6 +62,7 @@ def _response(
         triggers.append("received")
         if settled(response, policy):
             triggers.append("settled")
+    triggers.extend(urgent(response, policy))
     triggers.extend(also)
     return Cause(
         id=ids.response_cause(response.source, response.survey, response.response_id),
@@ -90,7 +92,7 @@ def _case(fact: Fact, data: feedback.CaseStep, after: Profile, *, merged: bool) 
 
 
 def is_late(response: Response, after: Profile) -> bool:
-    """Tell whether a newer answer is known, so that nobody should react to this one."""
+    """Tell whether a newer answer is known, so that nobody should react to this score."""
     scored = after.scored
     # The newest itself is asked about most.
     return bool(scored) and response is not scored[-1] and response.place < scored[-1].place

@@ -23,10 +23,11 @@ from services.segmenter.profile.facts import Fact
 from services.segmenter.profile.joining import believed
 from services.segmenter.profile.respondents import rule_for
 from services.segmenter.profile.segments import churned, lapsed, move_of
-from services.segmenter.profile.state import Profile
+from services.segmenter.profile.state import Profile, Response
 from services.segmenter.themes.themes import DECLARED, ThemeFinder, Told, newest
 from shared.events import ids, outcomes
 from shared.events.decisions import (
+    URGENT,
     Cause,
     CustomerDecided,
     DecidedCase,
@@ -97,8 +98,9 @@ def decide(
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
     held = waits(after, rulebook.policy, now)
-    seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, held, now=now)
-    case = _case(event, cause, seen, after, rulebook.policy)
+    about = _about(event, whole)
+    seen = snapshot.snapshot(after, rulebook.policy, rulebook.themes, held, now=now, about=about)
+    case = _case(event, cause, seen, after, rulebook.policy, now=now)
     if case is not None and opening.opens(case, cause, after):
         held = waits(after, rulebook.policy, now, opening_at=case.opened_at)
         seen = seen.model_copy(update=snapshot.waiting(held))
@@ -119,7 +121,7 @@ def decide(
         holds=held.standing,
         trace=(
             *_told(before, seen, cause),
-            *_explained(newest(after, rulebook.policy, rulebook.themes), seen),
+            *_explained(newest(after, rulebook.policy, rulebook.themes), seen, cause),
             *also,
             *_answered(event, whole),
             *_anew(event, rulebook),
@@ -168,14 +170,27 @@ def _gates(profile: Profile) -> tuple[object, ...]:
     )
 
 
+def _about(event: Fact | Due | Command, after: Profile) -> Response | None:
+    """Name the answer that is the cause; None: something else is."""
+    if isinstance(event, Due):
+        return after.scored[-1] if event.data.kind == "settle" else None
+    return after.responses.get(event.identity) if isinstance(event, Fact) else None
+
+
 def _case(
-    event: Fact | Due | Command, cause: Cause, seen: Snapshot, after: Profile, policy: Policy
+    event: Fact | Due | Command,
+    cause: Cause,
+    seen: Snapshot,
+    after: Profile,
+    policy: Policy,
+    *,
+    now: datetime,
 ) -> DecidedCase | None:
     if isinstance(event, Fact) and isinstance(event.data, CaseStep):
         return opening.of_step(event.data, after, policy)
     if isinstance(event, Due) and event.data.kind == "resurvey":
         return opening.of_resurvey(event.data, after, policy)
-    return opening.of_answer(cause, seen, after, policy)
+    return opening.of_answer(cause, seen, after, policy, now)
 
 
 def _brought(due: Due, after: Profile, policy: Policy) -> Move | None:
@@ -283,19 +298,21 @@ def _done(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
     return ()
 
 
-def _explained(told: Told, seen: Snapshot) -> Iterator[TraceLine]:
-    """Say which answer told the theme, and what was raised that beats the band."""
-    if seen.score is None:
-        return
-    reason = f"told by the answer {told.source}"
-    if told.theme is None:
-        reason = "no theme recognised as the reason of the score"
-    elif told.source == DECLARED:
-        reason = "declared: she ticked it"
-    yield TraceLine(rule="theme", outcome=told.theme or "unknown", reason=reason)
-    for topic in told.escalations:
-        said = "raised in the newest answer, whatever its score"
+def _explained(told: Told, seen: Snapshot, cause: Cause) -> Iterator[TraceLine]:
+    """Say which answer told the theme, and what is no matter of the score."""
+    if seen.score is not None:
+        reason = f"told by the answer {told.source}"
+        if told.theme is None:
+            reason = "no theme recognised as the reason of the score"
+        elif told.source == DECLARED:
+            reason = "declared: she ticked it"
+        yield TraceLine(rule="theme", outcome=told.theme or "unknown", reason=reason)
+    for topic in seen.escalations:
+        said = "raised in her answer, whatever its score"
         yield TraceLine(rule="escalation", outcome=topic, reason=said)
+    if "callback_asked" in cause.triggers:
+        said = "asked for in her answer, whatever its score"
+        yield TraceLine(rule="callback", outcome="asked", reason=said)
 
 
 def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...]:
@@ -312,7 +329,13 @@ def _told(before: Profile, seen: Snapshot, cause: Cause) -> tuple[TraceLine, ...
     if cause.late:
         newer = "a later step of the case" if cause.kind == "case" else "a newer answer"
         reason = f"{newer} is known: this one enters the history only"
-        lines.append(TraceLine(rule="late", outcome="history", reason=reason))
+        outcome = "history"
+        if not URGENT.isdisjoint(cause.triggers):
+            outcome, reason = (
+                "urgent",
+                f"{newer} is known: only what cannot wait counts in this one",
+            )
+        lines.append(TraceLine(rule="late", outcome=outcome, reason=reason))
     if not before.known:
         lines.append(TraceLine(rule="identity", outcome="new", reason="first seen by this event"))
     return tuple(lines)

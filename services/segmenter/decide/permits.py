@@ -7,6 +7,7 @@ not. An address that bounced is closed.
 from functools import lru_cache
 from typing import Final, Literal
 
+from services.segmenter.cases.urgent import wants_a_call
 from services.segmenter.policy.permits import PermitRule
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.consents import consent
@@ -24,7 +25,7 @@ _WORDS: Final[dict[PermitCode, str]] = {
     "refused": "{purpose} refused on this channel",
     "granted": "{purpose} granted on this channel",
     "unknown": "no consent to {purpose} is known, and unknown is no",
-    "not_asked_for": "the customer asked for no contact in the newest answer",
+    "not_asked_for": "the customer asked for no contact in the newest answers",
     "not_refused": "{purpose} not refused on this channel",
     "bounced": "the address bounced",
 }
@@ -33,7 +34,7 @@ _WORDS: Final[dict[PermitCode, str]] = {
 def permits(profile: Profile, policy: Policy) -> tuple[Permit, ...]:
     """State every class and channel that the policy knows."""
     if not profile.consents and not profile.bounces:
-        return _untold(policy, _asked_for_contact(profile))
+        return _untold(policy, wants_a_call(profile))
     return tuple(permit for name in policy.permits for permit in permits_of(profile, policy, name))
 
 
@@ -41,7 +42,7 @@ def permits_of(profile: Profile, policy: Policy, contact_class: ContactClass) ->
     """State every channel of one class."""
     rule = policy.permits[contact_class]
     if not profile.consents and not profile.bounces:
-        asked = rule.consent == "requested" and _asked_for_contact(profile)
+        asked = rule.consent == "requested" and wants_a_call(profile)
         return _untold_of(policy, contact_class, asked)
     return tuple(_permit(profile, contact_class, channel, rule) for channel in rule.channels)
 
@@ -126,7 +127,7 @@ def _consented(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bo
         return False, "refused"
     if said == "granted" and rule.consent == "granted":
         return True, "granted"
-    return _unsaid(rule, asked=rule.consent == "requested" and _asked_for_contact(profile))
+    return _unsaid(rule, asked=rule.consent == "requested" and wants_a_call(profile))
 
 
 def _unsaid(rule: PermitRule, *, asked: bool) -> tuple[bool, PermitCode]:
@@ -138,10 +139,3 @@ def _unsaid(rule: PermitRule, *, asked: bool) -> tuple[bool, PermitCode]:
     return (
         (True, "not_refused") if asked or rule.consent != "requested" else (False, "not_asked_for")
     )
-
-
-def _asked_for_contact(profile: Profile) -> bool:
-    answers = profile.responses.values()
-    if all(answer.said("callback_requested") is not True for answer in answers):
-        return False  # nearly everybody: which one is the newest does not matter then
-    return max(answers, key=lambda answer: answer.place).said("callback_requested") is True

@@ -9,6 +9,7 @@ from typing import Final, cast, get_args
 from zoneinfo import available_timezones
 
 from services.segmenter.cases.cases import recovered_from
+from services.segmenter.cases.urgent import asks, raised, wants_a_call
 from services.segmenter.decide.lifecycle import lifecycle
 from services.segmenter.decide.maturity import maturity
 from services.segmenter.decide.permits import bounced
@@ -18,7 +19,7 @@ from services.segmenter.profile.attributes import by_one_name, fitting, text
 from services.segmenter.profile.called_by import called_by
 from services.segmenter.profile.facts import ORDER
 from services.segmenter.profile.segments import segment_of, streak
-from services.segmenter.profile.state import Profile
+from services.segmenter.profile.state import Profile, Response
 from services.segmenter.themes.themes import ThemeFinder, newest
 from shared.events.decisions import Snapshot
 from shared.events.vocabulary import Channel, Identifier, IdentifierKind, Tone, Value
@@ -44,8 +45,12 @@ def snapshot(
     held: Waits,
     *,
     now: datetime,
+    about: Response | None = None,
 ) -> Snapshot:
-    """Build the snapshot as of `now`; all of it is read under this policy."""
+    """Build the snapshot as of `now`; all of it is read under this policy.
+
+    `about` is the answer that is the cause: what is urgent in it is told, whichever is the newest.
+    """
     scored = profile.scored
     latest = scored[-1] if scored else None
     previous = scored[-2] if len(scored) > 1 else None
@@ -69,7 +74,7 @@ def snapshot(
         theme_confidence=told.confidence,
         pains=told.pains,
         strengths=told.strengths,
-        escalations=told.escalations,
+        escalations=told.escalations if about is None else raised(about, policy),
         maturity=maturity(profile, policy, now, pains=told.pains, escalations=told.escalations),
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
@@ -80,7 +85,7 @@ def snapshot(
         last_name=text(profile, policy, "last_name"),
         next_survey_at=held.next_survey_at,
         fatigue_threshold=held.fatigue_threshold,
-        callback_requested=latest is not None and latest.said("callback_requested") is True,
+        callback_requested=wants_a_call(profile) if about is None else asks(about),
         panel_opt_in=latest is not None and latest.said("panel_opt_in") is True,
         attributes=attributes(profile, policy),
     )

@@ -12,7 +12,7 @@ from services.segmenter.api.views import CaseView, ContactView, DecisionView
 from services.segmenter.decide import clocks
 from services.segmenter.explain.say import Point, Said, Term
 from services.segmenter.store.rows import PRUNED
-from shared.events.decisions import Cause, TraceLine
+from shared.events.decisions import URGENT, Cause, TraceLine
 from shared.events.feedback import TimerKind
 from shared.events.outcomes import DeliverySettled
 
@@ -29,7 +29,8 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "provenance": ("unknown",),
     "maturity": ("ready", "not ready"),
     "case": ("opened", "resolved", "reopened"),
-    "late": ("history",),
+    "callback": ("asked",),
+    "late": ("history", "urgent"),
     "identity": ("new", "kept apart", "merged", "merge undone"),
     "score": ("waiting",),
     "answered_at": ("receipt", "future"),
@@ -73,7 +74,8 @@ def _header(decision: DecisionView, cause: Cause, event: Term) -> Point:
 def cause_code(cause: Cause) -> str:
     """Name the sentence of what happened: by the first trigger, else by the timer or the kind."""
     if cause.late:
-        return "cause.late"
+        urgent = next((one for one in cause.triggers if one in URGENT), None)
+        return f"trigger.{urgent}" if urgent else "cause.late"
     if not cause.triggers and cause.what in get_args(TimerKind):
         return f"timer.{cause.what}"
     return f"trigger.{cause.triggers[0]}" if cause.triggers else f"cause.{cause.kind}"

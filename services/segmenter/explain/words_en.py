@@ -74,6 +74,10 @@ _SENTENCES: Final = {
     "trigger.action_completed": "{at}: she did what an action asks for ({what}).",
     "trigger.resurvey_due": "{at}: the time came to ask how her case went.",
     "trigger.lapsed": "{at}: she has not answered for so long that she counts as lapsed.",
+    "trigger.callback_asked": "{at}: in an answer to the survey “{survey}” she asked to be called "
+    "back.",
+    "trigger.escalation_raised": "{at}: an answer to the survey “{survey}” raised what cannot "
+    "wait.",
     "move.first": "Her first segment: {after}.",
     "move.up": "She moved up from {before} to {after}.",
     "move.down": "She moved down from {before} to {after}.",
@@ -99,6 +103,8 @@ _SENTENCES: Final = {
     "trace.case.resolved": "Step of the case: resolved.",
     "trace.case.reopened": "Step of the case: opened again.",
     "trace.late.history": "Something newer is known: this entered the history only.",
+    "trace.late.urgent": "Something newer is known: only what cannot wait counts in this one.",
+    "trace.callback.asked": "She asked to be called back, whatever the score.",
     "trace.identity.new": "She was not known before.",
     "trace.identity.kept_apart": "It names another customer, too: they were kept apart.",
     "trace.identity.merged": "A person asked for the merge.",
@@ -116,7 +122,7 @@ _SENTENCES: Final = {
     "told it.",
     "permit.unknown": "{class}: not by {channels}; she never said yes, and unknown is no.",
     "permit.not_asked_for": "{class}: not by {channels}; she asked for no contact in her newest "
-    "answer.",
+    "answers.",
     "permit.bounced": "{class}: not by {channels}; the address bounced on {since}.",
     "hold.contact_hold": "Until {until}: your own systems hold {classes}.",
     "hold.survey_family": "Until {until}: no {classes}; asked or answered in the family {family} "

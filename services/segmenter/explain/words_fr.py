@@ -77,6 +77,10 @@ _SENTENCES: Final = {
     "trigger.action_completed": "{at} : elle a fait ce qu'une action demande ({what}).",
     "trigger.resurvey_due": "{at} : le moment est venu de demander ce que le dossier a donné.",
     "trigger.lapsed": "{at} : elle n'a plus répondu depuis si longtemps qu'elle est perdue de vue.",
+    "trigger.callback_asked": "{at} : dans une réponse à l'enquête « {survey} », elle a demandé à "
+    "être rappelée.",
+    "trigger.escalation_raised": "{at} : une réponse à l'enquête « {survey} » dit ce qui n'attend "
+    "pas.",
     "move.first": "Son premier segment : {after}.",
     "move.up": "Elle est montée de {before} à {after}.",
     "move.down": "Elle est descendue de {before} à {after}.",
@@ -104,6 +108,8 @@ _SENTENCES: Final = {
     "trace.case.resolved": "Étape du dossier : résolu.",
     "trace.case.reopened": "Étape du dossier : rouvert.",
     "trace.late.history": "On sait plus récent : cela n'entre que dans l'historique.",
+    "trace.late.urgent": "On sait plus récent : seul compte ici ce qui n'attend pas.",
+    "trace.callback.asked": "Elle a demandé à être rappelée, quelle que soit la note.",
     "trace.identity.new": "Elle n'était pas connue auparavant.",
     "trace.identity.kept_apart": "Une autre cliente est aussi nommée : elles restent deux.",
     "trace.identity.merged": "Une personne a demandé la fusion.",
@@ -121,8 +127,8 @@ _SENTENCES: Final = {
     "qui l'a dit.",
     "permit.unknown": "{class} : pas par {channels} ; elle n'a jamais dit oui, et l'inconnu vaut "
     "non.",
-    "permit.not_asked_for": "{class} : pas par {channels} ; elle n'a demandé aucun contact dans sa "
-    "dernière réponse.",
+    "permit.not_asked_for": "{class} : pas par {channels} ; elle n'a demandé aucun contact dans "
+    "ses dernières réponses.",
     "permit.bounced": "{class} : pas par {channels} ; l'adresse a été refusée le {since}.",
     "hold.contact_hold": "Jusqu'au {until}, retenu par vos propres systèmes : {classes}.",
     "hold.survey_family": "Jusqu'au {until}, retenu : {classes} ; interrogée ou répondante dans la "

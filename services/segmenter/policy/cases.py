@@ -39,13 +39,15 @@ class Value(Strict):
 class Opening(Strict):
     """Which answers open a case: of these segments, about these themes (empty: any), by value.
 
-    `escalations` are topics that open one whatever the segment, the theme and the value.
+    `escalations` are topics that open one whatever the segment, the theme and the value, with a
+    score or without; so does a call that she asks for, with `callback`.
     """
 
     segments: tuple[Segment, ...] = ("detractor",)
     themes: tuple[Name, ...] = ()
     value: Value | None = None
     escalations: tuple[Name, ...] = ()
+    callback: bool = True
 
 
 class BusinessHours(Strict):

@@ -52,6 +52,20 @@ JOURNEYS = (
                 "ALERT_ESCALATION",
                 "ticket",
             ),
+            "in a comment without a score": Gets(
+                (answer(comment="Je vais saisir mon avocat"),),
+                "escalation_alert",
+                "ALERT_ESCALATION",
+                "ticket",
+                context={"other_answer": "nps"},
+            ),
+            "in an answer older than her newest": Gets(
+                (answer(9), answer(7, -0.1, number=2, told=0.1, comment="Mon avocat")),
+                "escalation_alert",
+                "ALERT_ESCALATION",
+                "ticket",
+                context={"other_answer": "nps"},
+            ),
         },
         {
             "a day old": Held((answer(2, told=1.1, comment="Mon avocat"),), "expired", LATE),
@@ -103,6 +117,62 @@ JOURNEYS = (
             "without a yes to marketing": Gets(
                 (answer(2, yes=False, callback_requested=True),), "call_back", "CALL_BACK", "call"
             ),
+            "without a score": Gets(
+                (answer(callback_requested=True),), "call_back", "CALL_BACK", "call"
+            ),
+            "with a score of another metric": Gets(
+                (answer(4, metric="csat", callback_requested=True),),
+                "call_back",
+                "CALL_BACK",
+                "call",
+                context={"case_id": "nps/", "other_answer": "nps"},
+            ),
+            "in an answer older than her newest": Gets(
+                (answer(9), answer(None, -0.1, number=2, told=0.1, callback_requested=True)),
+                "call_back",
+                "CALL_BACK",
+                "call",
+            ),
+            "before her answer is complete": Gets(
+                (answer(9, complete=False, callback_requested=True),),
+                "call_back",
+                "CALL_BACK",
+                "call",
+            ),
+            "ticked by a revision": Gets(
+                (answer(9, revision=1), answer(9, told=0.1, revision=2, callback_requested=True)),
+                "call_back",
+                "CALL_BACK",
+                "call",
+            ),
+            "once, though her answer is revised": Gets(
+                (
+                    answer(9, revision=1, callback_requested=True),
+                    answer(10, told=0.1, revision=2, callback_requested=True),
+                    answer(10, told=0.2, revision=3, comment="Merci"),
+                ),
+                "call_back",
+                "CALL_BACK",
+                "call",
+                after=0,
+            ),
+            "taken back, and asked for again": Gets(
+                (
+                    answer(callback_requested=True, revision=1),
+                    answer(told=MINUTE, callback_requested=False, revision=2),
+                    answer(told=0.1, callback_requested=True, revision=3),
+                ),
+                "call_back",
+                "CALL_BACK",
+                "call",
+            ),
+            "though a newer answer does not ask": Gets(
+                (answer(callback_requested=True), answer(3, MINUTE, number=2)),
+                "call_back",
+                "CALL_BACK",
+                "call",
+                after=0,
+            ),
         },
         {
             "she did not ask": Held((answer(2, callback_requested=False),)),
@@ -116,10 +186,14 @@ JOURNEYS = (
                     answer(2, callback_requested=True),
                     answer(2, told=MINUTE, revision=2, callback_requested=False),
                 ),
-                "suppressed",
-                "no permit for asked_for: call: the customer asked for no contact",
+                "superseded",
+                "her answer was revised: it asks for no call now",
             ),
+            "imported": Held((answer(2, told=0.1, history=True, callback_requested=True),)),
             "a day late": Held((answer(2, told=1.1, callback_requested=True),), "expired", LATE),
+            "a day late, without a score": Held(
+                (answer(told=1.1, callback_requested=True),), "expired", LATE
+            ),
             "nobody answers for a day": Held(
                 (answer(2, callback_requested=True),), "expired", "the deadline", unreached=True
             ),

@@ -8,7 +8,7 @@ import pytest
 
 from services.dispatcher.delivery import Contact, Delivery, TargetRules
 from services.dispatcher.plan.plan import Rulebook, plan
-from shared.events.decisions import CustomerDecided, DecidedCase, Permit, Snapshot
+from shared.events.decisions import URGENT, CustomerDecided, DecidedCase, Permit, Snapshot, Trigger
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.deliveries import CUSTOMER, contact
 from tests.builders.dispatching import play, rules
@@ -143,6 +143,25 @@ def test_nobody_reacts_to_a_late_answer() -> None:
 
     assert planned(decision(CUSTOMER, late=True), alert, apology) == []
     assert len(planned(decision(CUSTOMER), alert, apology)) == 2
+
+
+@pytest.mark.parametrize("trigger", sorted(URGENT))
+def test_what_cannot_wait_is_no_matter_of_which_answer_says_it(trigger: Trigger) -> None:
+    """A late one brings the plays that wait for it alone; they hear that the score is another's."""
+    case = DecidedCase(case_id="nps/1", opened_at=NOW, due_at=later(hours=24), reason="she asks")
+    urgent = play("call", "detractor", "call", trigger=trigger, channels=["call"])
+    told = decision(CUSTOMER, late=True, triggers=("received", "settled", trigger))
+    told = told.model_copy(update={"case": case})
+    (found,) = planned(told, urgent, play("apology", "detractor", "apology"))
+    assert (found.play, found.context["other_answer"]) == ("call", "nps")
+    assert found.context["case_id"] == "nps/1"
+    newest = decision(CUSTOMER, triggers=("received", trigger))
+    (found,) = planned(newest, urgent)
+    assert "other_answer" not in found.context
+    (found,) = planned(decision(CUSTOMER, triggers=(trigger,)), urgent)
+    assert found.context["other_answer"] == "nps"
+    old = decision(CUSTOMER, late=True, triggers=(trigger,), answered_at=later(hours=-96))
+    assert [one.state for one in planned(old, urgent)] == ["expired"]
 
 
 def test_of_rivals_one_wins_and_the_others_say_why() -> None:

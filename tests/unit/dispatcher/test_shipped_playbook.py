@@ -49,10 +49,16 @@ def planned(book: Rulebook, **told: Any) -> list[Delivery]:
         pytest.param({"snapshot": WRITES}, {"thanks", "passive-discount"}, id="wrote"),
         pytest.param({"snapshot": AGAIN}, {"passive-follow-up", "passive-discount"}, id="again"),
         pytest.param(
-            {"snapshot": CALL, "triggers": ("received",), "permits": (BY_PHONE,)},
+            {"snapshot": CALL, "triggers": ("callback_asked",), "permits": (BY_PHONE,)},
             {"call-back"},
             id="call me, whatever the score",
         ),
+        pytest.param(
+            {"triggers": ("callback_asked",), "late": True, "permits": (BY_PHONE,)},
+            {"call-back"},
+            id="call me, whichever answer",
+        ),
+        pytest.param({"late": True}, set(), id="a late answer"),
         pytest.param(
             {"triggers": ("received",), "attributes": {"mrr": 900}},
             {"detractor-alert", "high-value-alert"},
@@ -60,14 +66,19 @@ def planned(book: Rulebook, **told: Any) -> list[Delivery]:
         ),
         pytest.param({"snapshot": PANEL}, {"panel-invite"}, id="agreed to a panel"),
         pytest.param(
-            {"snapshot": SAD, "triggers": ("received",)},
+            {"snapshot": SAD, "triggers": ("received", "escalation_raised")},
             {"detractor-alert", "escalation-alert"},
             id="a detractor who threatens",
         ),
         pytest.param(
-            {"snapshot": RAISED, "triggers": ("received",)},
+            {"snapshot": RAISED, "triggers": ("received", "escalation_raised")},
             {"escalation-alert"},
             id="an escalation beats the band",
+        ),
+        pytest.param(
+            {"snapshot": RAISED, "triggers": ("escalation_raised",), "late": True},
+            {"escalation-alert"},
+            id="an escalation in whichever answer",
         ),
         pytest.param({"triggers": ("resurvey_due",)}, {"resurvey"}, id="a case resolved"),
         pytest.param(
@@ -124,7 +135,7 @@ def test_who_left_is_asked_one_question(book: Rulebook) -> None:
 
 def test_an_escalation_becomes_a_ticket_and_waits_for_no_permit(book: Rulebook) -> None:
     """Its number comes back with the outcome; nothing of hers holds an alert."""
-    (found,) = planned(book, snapshot=RAISED, triggers=("received",), permits=())
+    (found,) = planned(book, snapshot=RAISED, triggers=("escalation_raised",), permits=())
     assert (found.channel, found.contact_class, found.send_at) == ("ticket", "internal", NOW)
 
 

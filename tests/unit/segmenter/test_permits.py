@@ -77,12 +77,49 @@ YES = updated(consents=(says(granted=True),))
         pytest.param(
             [
                 answered("r1", 3, callback_requested=True),
-                answered("r2", 3, at=day(1)),
+                answered("r2", 3, at=day(7), callback_requested=False),
+            ],
+            ("asked_for", "call"),
+            True,
+            "request of the customer",
+            id="a newer answer takes no request back",
+        ),
+        pytest.param(
+            [
+                answered("r1", 3, callback_requested=True),
+                answered("r2", 3, at=day(7.1)),
             ],
             ("asked_for", "call"),
             False,
-            "the customer asked for no contact in the newest answer",
-            id="a newer answer asks for no call",
+            "the customer asked for no contact in the newest answers",
+            id="a request of long before her newest answer",
+        ),
+        pytest.param(
+            [
+                answered("r1", callback_requested=True, metric="csat"),
+                answered("r2", 9, at=day(-1)),
+            ],
+            ("asked_for", "call"),
+            True,
+            "request of the customer",
+            id="a call asked for without a score",
+        ),
+        pytest.param(
+            [
+                answered("r1", 3, revision=1, callback_requested=True),
+                answered("r1", 3, revision=2, callback_requested=False),
+            ],
+            ("asked_for", "call"),
+            False,
+            "the customer asked for no contact in the newest answers",
+            id="a request taken back",
+        ),
+        pytest.param(
+            [answered("r1", 3, history=True, callback_requested=True)],
+            ("asked_for", "call"),
+            False,
+            "the customer asked for no contact in the newest answers",
+            id="a request of long ago that was imported",
         ),
         pytest.param(
             [answered("r1", 3), reported(outcomes.MessageBounced)],

@@ -62,6 +62,20 @@ def test_the_same_alert_in_french_tells_the_time_by_the_readers_clock() -> None:
     ]
 
 
+def test_what_another_answer_said_is_not_put_on_the_newest() -> None:
+    """A threat without a score beside a promoter's praise of last week: neither is the other's."""
+    told = alert({"escalations": ["legal"], "other_answer": "after_delivery"})
+    said = {**SAID, "nps_comment": "Parfait !"}
+    assert title(told, said, ENGLISH) == "Internal alert: legal"
+    assert text(told, said, ENGLISH).splitlines()[:-1] == [
+        "Detractor, 3/10 (promoter before, down)",
+        "Raised: legal",
+        "Said in another answer, to the survey: after_delivery",
+        "Customer: Mme Durand",
+    ]
+    assert "Dit dans une autre réponse, à l'enquête : after_delivery" in text(told, said, FRENCH)
+
+
 def test_what_a_target_may_not_say_is_not_said() -> None:
     """With an empty allow-list an alert names the action, her id and the case, and nothing else."""
     said = f"{title(alert(), {}, Voice())}\n{text(alert({}), {}, Voice())}"
