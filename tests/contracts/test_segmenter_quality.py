@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.cli import app
 from services.segmenter.api.quality import make_quality_router
 from shared.events import outcomes
+from shared.events.envelope import EventData
 from shared.events.vocabulary import Identifier
 from shared.identifiers import AS_SAID
 from tests.builders.facts import (
@@ -150,6 +151,49 @@ async def test_a_bounced_address_is_listed(engine: AsyncEngine, client: httpx.As
     await swept(engine)
 
     assert await of_kind(client, "bounced_address") == [str(hers)]
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        pytest.param(
+            outcomes.MessageDelivered(
+                identifiers=ids_of("ana@example.com"), channel="email", occurred_at=day(1)
+            ),
+            id="by an arrival",
+        ),
+        pytest.param(
+            outcomes.MessageOpened(
+                identifiers=ids_of("ana@example.com"), channel="email", occurred_at=day(1)
+            ),
+            id="by an opening",
+        ),
+        pytest.param(
+            updated(*ids_of("ana@example.org", external_id="C-1"), at=day(1)).data,
+            id="by a new address",
+        ),
+    ],
+)
+async def test_a_bounced_address_is_mended(
+    engine: AsyncEngine, client: httpx.AsyncClient, mended: EventData
+) -> None:
+    """What works now is no work for anybody, and her channel is open again."""
+    await made(engine, ids_of("ana@example.com", external_id="C-1"))
+    report = outcomes.MessageBounced(
+        identifiers=ids_of("ana@example.com"), channel="email", occurred_at=NOON
+    )
+    shelf = Shelf()
+    handle = handler(engine, shelf, now=day(1))
+    for data, flagged in ((report, 1), (mended, 0)):
+        await handle(received(event(data)))
+        await swept(engine)
+        assert len(await of_kind(client, "bounced_address")) == flagged
+        service = [
+            p.allowed
+            for p in shelf.decided()[-1].permits
+            if (p.contact_class, p.channel) == ("service", "email")
+        ]
+        assert service == [not flagged]
 
 
 async def test_a_yes_older_than_the_policy_says_is_listed_until_it_is_renewed(

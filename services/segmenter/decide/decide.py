@@ -19,6 +19,7 @@ from services.segmenter.decide.waits import waits
 from services.segmenter.identity import merges
 from services.segmenter.identity.merges import Command
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.bounces import closings
 from services.segmenter.profile.facts import Fact
 from services.segmenter.profile.joining import believed
 from services.segmenter.profile.respondents import rule_for
@@ -162,7 +163,7 @@ def _gates(profile: Profile) -> tuple[object, ...]:
         profile.known,
         set(profile.identifiers),
         profile.consents,
-        profile.bounces,
+        closings(profile),
         profile.own,
         profile.reported,
         # A ticket's number may make two cases one, of which the helpdesk has closed its own.

@@ -1,7 +1,7 @@
 """Which channels are open for which class of contact, by which basis, or why not. Pure.
 
 Whether an address is known at all is not asked here: the campaign platform may know one that we do
-not. An address that bounced is closed.
+not. An address that bounced is closed until something arrives there again.
 """
 
 from functools import lru_cache
@@ -10,8 +10,8 @@ from typing import Final, Literal
 from services.segmenter.cases.urgent import wants_a_call
 from services.segmenter.policy.permits import PermitRule
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.bounces import channel_closed_since
 from services.segmenter.profile.consents import consent
-from services.segmenter.profile.joining import ADDRESS
 from services.segmenter.profile.state import Profile
 from shared.events.decisions import Permit
 from shared.events.vocabulary import Channel, ContactClass, Purpose, Ready
@@ -47,32 +47,10 @@ def permits_of(profile: Profile, policy: Policy, contact_class: ContactClass) ->
     return tuple(_permit(profile, contact_class, channel, rule) for channel in rule.channels)
 
 
-def bounced(profile: Profile, channel: Channel, address: str) -> bool:
-    """Tell whether an address (`kind:value`) is closed on a channel.
-
-    A report that names no address closes those that were known when it came.
-    """
-    if f"{channel}|{address}" in profile.bounces:
-        return True
-    at = profile.bounces.get(f"{channel}|")
-    seen = profile.identifiers.get(address)
-    return at is not None and seen is not None and seen.first <= at
-
-
-def _closed(profile: Profile, channel: Channel) -> bool:
-    if not profile.bounces:
-        return False
-    kind = ADDRESS.get(channel)
-    addresses = [name for name in profile.identifiers if kind and name.startswith(f"{kind}:")]
-    if not addresses:
-        return f"{channel}|" in profile.bounces
-    return all(bounced(profile, channel, address) for address in addresses)
-
-
 def answer(profile: Profile, channel: Channel, rule: PermitRule) -> tuple[bool, PermitCode]:
     """Tell whether a channel is open by one rule, and why (not)."""
     allowed, code = _consented(profile, channel, rule)
-    if allowed and rule.consent != "none" and _closed(profile, channel):
+    if allowed and rule.consent != "none" and channel_closed_since(profile, channel):
         return False, "bounced"
     return allowed, code
 

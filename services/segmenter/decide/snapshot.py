@@ -12,10 +12,10 @@ from services.segmenter.cases.cases import recovered_from
 from services.segmenter.cases.urgent import asks, raised, wants_a_call
 from services.segmenter.decide.lifecycle import lifecycle
 from services.segmenter.decide.maturity import maturity
-from services.segmenter.decide.permits import bounced
 from services.segmenter.decide.waits import Waits
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.attributes import by_one_name, fitting, text
+from services.segmenter.profile.bounces import closed_since
 from services.segmenter.profile.called_by import called_by
 from services.segmenter.profile.facts import ORDER
 from services.segmenter.profile.segments import segment_of, streak
@@ -179,7 +179,7 @@ def identifiers(profile: Profile) -> tuple[Identifier, ...]:
     def rank(name: str) -> tuple[int, bool, float, str]:
         kind = name.partition(":")[0]
         closed = bool(profile.bounces) and any(
-            bounced(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ())
+            closed_since(profile, channel, name) for channel in _CHANNEL_OF.get(kind, ())
         )
         return ORDER.index(kind), closed, -profile.identifiers[name].last.timestamp(), name
 

@@ -16,6 +16,7 @@ from services.segmenter.explain.say import Count, Point, Said, Term
 from services.segmenter.policy.budgets import BudgetRule, CalendarRule
 from services.segmenter.policy.permits import PermitRule
 from services.segmenter.policy.whole import Policy
+from services.segmenter.profile.bounces import channel_closed_since
 from services.segmenter.profile.consents import deciding
 from services.segmenter.profile.state import Profile
 from shared.events.decisions import CustomerDecided, Hold
@@ -58,9 +59,9 @@ def _permit(
     values: dict[str, Said] = {"class": Term("class", contact_class)}
     if allowed:
         return Point("permit.open", {**values, "basis": rule.basis})
-    if code == "bounced":
-        found = [at for name, at in profile.bounces.items() if name.startswith(f"{channel}|")]
-        return Point("permit.bounced", {**values, "since": max(found)})
+    since = channel_closed_since(profile, channel) if code == "bounced" else None
+    if since is not None:
+        return Point("permit.bounced", {**values, "since": since})
     if code == "refused" and rule.purpose is not None:
         said = deciding(profile, channel, rule.purpose)
         if said is not None and said.source is not None:

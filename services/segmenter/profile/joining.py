@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar, get_args
 
+from services.segmenter.profile.bounces import ADDRESS
 from services.segmenter.profile.facts import PERSONAL, Fact, SurveyContact, ticket_of
 from services.segmenter.profile.state import (
     BAND,
@@ -31,8 +32,6 @@ from shared.events.vocabulary import ConsentStatement, Purpose
 _Name = TypeVar("_Name", bound=str)
 #: Told of two metrics, a response is not one of NPS: it makes no segment.
 _METRICS: Final = get_args(feedback.Metric)
-#: Which identifier is the address of a channel.
-ADDRESS: Final = {"email": "email", "sms": "phone", "call": "phone"}
 _STEPS: Final[dict[type[feedback.CaseStep], Step]] = {
     feedback.CaseOpened: "opened",
     feedback.CaseResolved: "resolved",
@@ -99,7 +98,9 @@ def _add_reaction(
         )
         return _add_consents(profile, fact, refusals)
     if isinstance(data, outcomes.MessageBounced):
-        return _add_bounce(profile, fact, data)
+        return replace(profile, bounces=_address_told(profile.bounces, fact, data))
+    if isinstance(data, outcomes.MessageDelivered | outcomes.MessageOpened):
+        return replace(profile, arrivals=_address_told(profile.arrivals, fact, data))
     if isinstance(data, outcomes.DeliverySettled):
         profile = _add_ticket(profile, fact, data)
     if isinstance(data, outcomes.MessageSent | outcomes.DeliverySettled):
@@ -243,13 +244,16 @@ def _add_consents(
     return replace(profile, consents=found)
 
 
-def _add_bounce(profile: Profile, fact: Fact, data: outcomes.MessageBounced) -> Profile:
+def _address_told(
+    known: Mapping[str, datetime], fact: Fact, data: outcomes.MessageReport
+) -> dict[str, datetime]:
+    """Join a report about an address: of each, the newest moment counts."""
     kind = ADDRESS.get(data.channel)
     addresses = [f"{k}:{value}" for k, value in fact.keys if k == kind] or [""]
-    bounces = dict(profile.bounces)
+    found = dict(known)
     for address in addresses:
-        _latest(bounces, f"{data.channel}|{address}", data.occurred_at)
-    return replace(profile, bounces=bounces)
+        _latest(found, f"{data.channel}|{address}", data.occurred_at)
+    return found
 
 
 def _add_contact(

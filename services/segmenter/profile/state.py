@@ -254,6 +254,8 @@ class Profile:
     consents: dict[str, Statement] = field(default_factory=dict)
     #: `channel|kind:value`, or `channel|` where the report named no address → the newest bounce.
     bounces: dict[str, datetime] = field(default_factory=dict)
+    #: Likewise → the newest message that arrived or was opened: after a bounce, it works again.
+    arrivals: dict[str, datetime] = field(default_factory=dict)
     #: Survey → how she was asked → when last.
     asked: Annotated[dict[str, dict[Asking, datetime]], BeforeValidator(_by_way)] = field(
         default_factory=dict

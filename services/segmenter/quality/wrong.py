@@ -10,6 +10,7 @@ from typing import Final, cast, get_args
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.attributes import said, text
+from services.segmenter.profile.bounces import any_channel_closed
 from services.segmenter.profile.consents import deciding
 from services.segmenter.profile.state import Profile
 from services.segmenter.quality.quality import Flag
@@ -88,7 +89,7 @@ def _unread(profile: Profile) -> bool:
 
 
 def _bounced(profile: Profile, _policy: Policy, _rules: Rules) -> bool:
-    return bool(profile.bounces)
+    return any_channel_closed(profile)
 
 
 _FLAGS: Final[dict[Flag, Callable[[Profile, Policy, Rules], bool]]] = {

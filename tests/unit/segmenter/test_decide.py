@@ -431,6 +431,18 @@ def test_a_decision_stays_small_however_much_is_known() -> None:
             [answered("r", 3)], reported(outcomes.MessageDelivered), True, id="it arrived"
         ),
         pytest.param([answered("r", 3)], reported(outcomes.MessageBounced), False, id="it bounced"),
+        pytest.param(
+            [answered("r", 3), reported(outcomes.MessageBounced)],
+            reported(outcomes.MessageBounced, at=day(1)),
+            True,
+            id="it bounced once more",
+        ),
+        pytest.param(
+            [answered("r", 3), reported(outcomes.MessageBounced)],
+            reported(outcomes.MessageDelivered, at=day(1)),
+            False,
+            id="it arrived where it had bounced",
+        ),
         pytest.param([], case("opened", email=None), True, id="a case of nobody known"),
         pytest.param([answered("r", 3)], case("opened"), False, id="a case"),
         pytest.param([answered("r", 3)], completed(), False, id="a review"),

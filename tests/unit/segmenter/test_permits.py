@@ -132,6 +132,17 @@ YES = updated(consents=(says(granted=True),))
             [
                 answered("r1", 3),
                 reported(outcomes.MessageBounced),
+                reported(outcomes.MessageOpened, at=day(1)),
+            ],
+            ("service", "email"),
+            True,
+            "contract",
+            id="a bounced address at which a message was opened since",
+        ),
+        pytest.param(
+            [
+                answered("r1", 3),
+                reported(outcomes.MessageBounced),
                 updated(*ids_of(ANNA, external_id="C-1")),
                 updated(*ids_of("anna@example.net", external_id="C-1"), at=day(1)),
             ],
