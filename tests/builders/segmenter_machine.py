@@ -97,6 +97,7 @@ class SegmenterMachine(Telling):
         self.size = 1
         #: How far the clock of whoever handles is behind that of whoever rings.
         self.behind = timedelta()
+        self.differed = False
         #: Of each customer the version up to which all was found sound.
         self.sound: dict[UUID, int] = {}
         #: Whether a person parted somebody: then the order in which keys came to somebody counts.
@@ -215,6 +216,7 @@ class SegmenterMachine(Telling):
     def another_replica(self, behind: timedelta) -> None:
         """Another one handles from now on; its clock is behind."""
         self.behind = behind
+        self.differed = self.differed or bool(behind)
 
     @rule(close=st.booleans())
     def ring(self, close: bool) -> None:
@@ -293,7 +295,8 @@ class SegmenterMachine(Telling):
             told = {one for one, said in self.published.newest.items() if said.policy == version}
             newest_is_true(_of(folds, told), self.published, book)
             last = {one for one, known in self.under.items() if known == version}
-            timers_are_set(rows, _of(folds, last), book.policy)
+            hers, exact = _of(folds, last), not self.differed
+            timers_are_set(rows, hers, book.policy, self.published, exact=exact)
         consent_is_never_wider(folds, rows)
         return folds
 
