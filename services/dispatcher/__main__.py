@@ -14,6 +14,7 @@ from services.dispatcher.api.bulk import build_bulk_router
 from services.dispatcher.api.deliveries import build_router
 from services.dispatcher.api.plays import build_play_router
 from services.dispatcher.api.preflight import build_preflight_router
+from services.dispatcher.api.profiles import build_profiles_router
 from services.dispatcher.api.shadow import build_shadow_router
 from services.dispatcher.api.subject import build_subject_router
 from services.dispatcher.api.targets import build_target_router
@@ -241,6 +242,7 @@ async def _part(
                 clock=context.clock,
             ),
             build_target_router(engine, context.access, rules.targets, bell, context.clock),
+            build_profiles_router(engine, context.access, rules.targets, bell, context.clock),
             build_play_router(engine, context.access, rules.playbook, context.clock),
             build_shadow_router(engine, context.access, rules, person, context.clock),
             build_preflight_router(preflights, context.access, frozenset(targets)),

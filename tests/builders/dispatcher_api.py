@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.dispatcher.api.bulk import build_bulk_router
 from services.dispatcher.api.deliveries import build_router
 from services.dispatcher.api.plays import build_play_router
+from services.dispatcher.api.profiles import build_profiles_router
 from services.dispatcher.api.shadow import build_shadow_router
 from services.dispatcher.api.targets import build_target_router
 from shared.hosting import Part, make_app
@@ -47,6 +48,7 @@ def app_of(d: Dispatching) -> FastAPI:
         ),
         build_shadow_router(d.engine, ACCESS, d.rulebook, person, lambda: d.now),
         build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
+        build_profiles_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
         build_play_router(d.engine, ACCESS, d.rulebook.playbook, lambda: d.now),
     ]
     return make_app([Part("dispatcher", routers=routers)], d.registry)

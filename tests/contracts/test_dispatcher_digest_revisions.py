@@ -155,11 +155,28 @@ async def test_a_correction_of_what_was_never_told_is_not_sent(database: str) ->
         (customer,) = await gathered(machine)
         machine.now += HOUR
         await machine.execute("UPDATE notices SET state = 'sending'")
-        await machine.tell(await revised(machine, customer, 9))
+        await machine.tell(await revised(machine, customer, 2))
         await machine.execute("UPDATE notices SET state = 'rejected'")
         changed = await sweep(machine.engine, ["alerts", "sandbox"], machine.now)
         assert Counter(one.state for one in changed) == {"planned": 1, "superseded": 1}
         await machine.run("alerts")
         *_, last = machine.carriers["alerts"].actions
         assert (last.customer_id, last.corrects) == (customer, None)
-        assert last.attributes["nps_score"] == 9
+        assert last.attributes["nps_score"] == 2
+
+
+async def test_what_was_never_told_and_is_no_alert_any_more_is_not_told(database: str) -> None:
+    """Revised to a nine while its digest was sent, which was refused: nobody need hear of it."""
+    async with dispatching(database, book()) as machine:
+        (customer,) = await gathered(machine)
+        machine.now += HOUR
+        sent = len(machine.carriers["alerts"].actions)
+        await machine.execute("UPDATE notices SET state = 'sending'")
+        await machine.tell(await revised(machine, customer, 9))
+        await machine.execute("UPDATE notices SET state = 'rejected'")
+        await sweep(machine.engine, ["alerts", "sandbox"], machine.now)
+        await machine.run("alerts")
+        assert len(machine.carriers["alerts"].actions) == sent
+        hers = await machine.rows(customer_id=customer)
+        assert {row.state for row in hers} == {"superseded"}
+        assert any(row.reason.startswith("her answer was revised: ") for row in hers)

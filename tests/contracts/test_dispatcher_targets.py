@@ -208,7 +208,7 @@ async def test_targets_are_operated_by_command(database: str) -> None:
         assert said == (0, "sandbox is paused: maintenance, by ops")
         code, listed = await nps("list")
         assert code == 0
-        assert "sandbox paused 2 0 0 0 maintenance, by ops" in listed
+        assert "sandbox paused 2 0 0 0 0 maintenance, by ops" in listed
         said = await nps("drain", "sandbox", "--rate", "30/min")
         assert said == (0, "sandbox is draining: said at the command line, at 30/min, by ops")
         assert await nps("resume", "sandbox") == (0, "sandbox is working")

@@ -28,7 +28,7 @@ _ROWS = text("""
         g.broken_reason, g.held, g.drain_per_s, g.drain_most, c.reason AS word, c.by, c.at, c.rate
     FROM targets g LEFT JOIN LATERAL (
         SELECT reason, by, at, rate FROM target_changes c
-        WHERE c.target = g.name ORDER BY number DESC LIMIT 1
+        WHERE c.target = g.name AND c.what <> 'redrive_profiles' ORDER BY number DESC LIMIT 1
     ) c ON true
     WHERE g.name = ANY(CAST(:names AS text[])) ORDER BY g.name
 """)
@@ -44,8 +44,12 @@ _PUSHES = text("""
     SELECT target, count(*) AS n, min(wanted_at) AS oldest FROM pushes
     WHERE state IN ('due', 'sending') GROUP BY target
 """)
+_REFUSED = text("""
+    SELECT target, count(*) AS n FROM pushes
+    WHERE state IN ('rejected', 'parked') GROUP BY target
+""")
 _CHANGES = text("""
-    SELECT what, rate, reason, by, at FROM target_changes
+    SELECT what, rate, profiles, reason, by, at FROM target_changes
     WHERE target = :target ORDER BY number DESC LIMIT 100
 """)
 
@@ -77,7 +81,11 @@ class LastLook(BaseModel):
 
 
 class TargetShown(BaseModel):
-    """How a target stands; `reason`, `until` and `by` say why it is not called at full speed."""
+    """How a target stands; `reason`, `until` and `by` say why it is not called at full speed.
+
+    `profiles_refused`: pushes that its platform refused; they wait for her next change, or a
+    person's word.
+    """
 
     name: str
     state: TargetState
@@ -88,6 +96,7 @@ class TargetShown(BaseModel):
     rate: str | None
     waiting: int
     pushes: int
+    profiles_refused: int
     in_doubt: int
     parked: int
     oldest: AwareDatetime | None
@@ -97,10 +106,14 @@ class TargetShown(BaseModel):
 
 
 class TargetChange(BaseModel):
-    """A person's word on a target (`drained`: a drain that ended by itself)."""
+    """A person's word on a target (`drained`: a drain that ended by itself).
+
+    `profiles`: how many refused profiles were pushed again at it.
+    """
 
     what: str
     rate: str | None
+    profiles: int | None
     reason: str
     by: str
     at: AwareDatetime
@@ -221,6 +234,7 @@ async def _shown(
     rows = (await connection.execute(_ROWS, {"names": sorted(targets)})).all()
     waiting = {row.target: row for row in await connection.execute(_WAITING)}
     pushes = {row.target: row for row in await connection.execute(_PUSHES)}
+    refused = {row.target: row.n for row in await connection.execute(_REFUSED)}
     attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
     windows = await rate_store.windows(connection, now)
     looks = await last(connection, sorted(targets))
@@ -236,6 +250,7 @@ async def _shown(
                 **_why(hold, row, now),
                 waiting=waiting[name].n if name in waiting else 0,
                 pushes=pushes[name].n if name in pushes else 0,
+                profiles_refused=refused.get(name, 0),
                 in_doubt=attention.get((name, "in_doubt"), 0),
                 parked=attention.get((name, "parked"), 0),
                 oldest=min((each.oldest for each in open_rows), default=None),

@@ -37,10 +37,13 @@ def list_targets(context: typer.Context, *, url: Url = HERE, json: Json = False)
     if json:
         write_json(found)
         return
-    table = table_of("target", "state", "waiting", "pushes", "doubt", "parked", "failed", "why")
+    table = table_of(
+        "target", "state", "waiting", "pushes", "refused", "doubt", "parked", "failed", "why"
+    )
     for each in found["targets"]:
         share = f"{each['breaker']['share']:.0%}" if each["breaker"]["calls"] else ""
-        numbers = (each[name] for name in ("waiting", "pushes", "in_doubt", "parked"))
+        kinds = ("waiting", "pushes", "profiles_refused", "in_doubt", "parked")
+        numbers = (each[name] for name in kinds)
         row = (each["name"], each["state"], *numbers, share, _why(each))
         table.add_row(*(cell(value) for value in row))
     Console(highlight=False).print(table)
@@ -133,6 +136,49 @@ def drain(
         except ValueError as error:
             raise ConfigError(f"--rate: {error}") from None
     _say(context, url, name, "drain", {"reason": reason, "rate": rate.strip()}, json=json)
+
+
+@target.command(name="redrive-profiles")
+def redrive_profiles(
+    context: typer.Context,
+    name: Name,
+    *,
+    state: Annotated[
+        list[str] | None, typer.Option(help="rejected or parked (default: both); repeatable")
+    ] = None,
+    reason_contains: Annotated[
+        str | None, typer.Option(help="only where the refusal holds these words")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="at most so many")] = 1_000,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only count; nothing is changed")
+    ] = False,
+    reason: Reason = _HERE,
+    url: Url = HERE,
+    json: Json = False,
+) -> None:
+    """Push profiles again that the platform refused, once what refused them is mended."""
+    wish: dict[str, Any] = {"reason": reason, "limit": limit, "dry_run": dry_run}
+    if state:
+        wish["state"] = state
+    if reason_contains:
+        wish["reason_contains"] = reason_contains
+    with explained(), server(context, url) as at:
+        found = at.post(f"/v1/targets/{quote(name, safe='')}/redrive-profiles", wish)
+    if json:
+        write_json(found)
+        return
+    words = "would be pushed again" if dry_run else "are pushed again"
+    console = Console(highlight=False)
+    if not found["changed"] and not found["left"]:
+        console.print("no refused profile is chosen")
+    for kind, reasons in found["reasons"].items():
+        for why, count in reasons.items():
+            console.print(Text(f"{count} {words}; {kind}: {why}"), soft_wrap=True)
+    for why, count in found["left"].items():
+        console.print(Text(f"{count} left: {why}"), soft_wrap=True)
+    if found["more"]:
+        console.print("there are more: ask again, or raise --limit")
 
 
 def _say(

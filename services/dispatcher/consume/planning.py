@@ -19,7 +19,6 @@ from services.dispatcher.consume.ending import (
 )
 from services.dispatcher.consume.plans import Plans, Told, survivor
 from services.dispatcher.ledger import deletions, ledger, pushes, store
-from services.dispatcher.ledger.attributes import chosen, push_hash
 from services.dispatcher.ledger.recipients import Recipient, decided
 from services.dispatcher.plan import coupons, following, parking_store
 from services.dispatcher.plan.casework import told_by
@@ -106,28 +105,6 @@ def _correct(
             alerts[:] = [alert if a.delivery.id == delivery.id else a for a in alerts]
 
 
-def wanted(recipients: Iterable[Recipient], rules: Rulebook) -> list[pushes.Wanted]:
-    """Return the profile states that every target shall have."""
-    found = []
-    for recipient in recipients:
-        identifiers = recipient.state.identifiers if recipient.state else ()
-        for target in rules.targets.values():
-            attributes = chosen(recipient.attributes, target.attributes)
-            if not attributes:
-                continue
-            shown = target.sandbox or not recipient.test
-            found.append(
-                pushes.Wanted(
-                    customer_id=recipient.customer_id,
-                    target=target.name,
-                    version=recipient.version,
-                    attributes=attributes if shown else {},
-                    hash=push_hash(attributes, identifiers) if shown else pushes.WITHHELD,
-                )
-            )
-    return found
-
-
 def _may_create(decision: CustomerDecided, rules: Rulebook) -> list[UUID]:
     return [
         delivery_id(decision.cause.id, play.name, play.do.action)
@@ -207,7 +184,7 @@ async def plan_decisions(
         changed = [plans.recipients[customer] for customer in plans.changed]
         await store.save(connection, changed)
         await deletions.follow(connection, changed)
-        await pushes.want(connection, wanted(changed, rules), now)
+        await pushes.want(connection, pushes.wanted(changed, rules.targets.values()), now)
         new, again = plans.by_kind()
         await ledger.insert(connection, new, now)
         await ledger.renew(connection, again, now)

@@ -5,7 +5,7 @@ without a clear answer, nothing counts as reached: the next equal `wanted` is pu
 `withheld` is a test respondent's at a target that must not hear of her.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,13 +15,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.calls.judge import PushNext
-from services.dispatcher.ledger.recipients import PushState
+from services.dispatcher.delivery import TargetRules
+from services.dispatcher.ledger.attributes import chosen, push_hash
+from services.dispatcher.ledger.recipients import PushState, Recipient
 from services.dispatcher.ledger.rows import as_json
 from shared.events.vocabulary import Value
 
 #: Instead of a hash: nothing is wanted of a test respondent, whatever was before.
 WITHHELD: Final = "withheld"
-_WHY: Final = "test respondent: only targets with `sandbox: true` hear of her"
+WHY_WITHHELD: Final = "test respondent: only targets with `sandbox: true` hear of her"
 
 _WANT = text("""
     INSERT INTO pushes AS p (customer_id, target, wanted_version, wanted, wanted_hash, wanted_at,
@@ -92,6 +94,14 @@ _TO_SURVIVOR = text("""
 """)
 
 
+_AGAIN = text("""
+    UPDATE pushes p SET wanted_version = x.version, wanted = x.attributes, wanted_hash = x.hash,
+        wanted_at = :now, attempts = 0, due = :now, state = 'due', reason = :reason
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS x(customer_id uuid, target text, version bigint, attributes jsonb, hash text)
+    WHERE p.customer_id = x.customer_id AND p.target = x.target
+        AND p.state IN ('rejected', 'parked')
+""")
 _LEAVE_SHADOW = text("""
     UPDATE pushes SET state = 'due', due = :now, reason = 'its target is in shadow no more'
     WHERE state = 'shadowed' AND target = ANY(CAST(:targets AS text[]))
@@ -109,11 +119,41 @@ class Wanted:
     hash: str
 
 
+def wanted(recipients: Iterable[Recipient], targets: Collection[TargetRules]) -> list[Wanted]:
+    """Return the profile states that every target shall have."""
+    found = (wanted_of(recipient, target) for recipient in recipients for target in targets)
+    return [one for one in found if one is not None]
+
+
+def wanted_of(recipient: Recipient, target: TargetRules) -> Wanted | None:
+    """Return the profile state that a target shall have of her; None: it takes nothing of hers."""
+    attributes = chosen(recipient.attributes, target.attributes)
+    if not attributes:
+        return None
+    identifiers = recipient.state.identifiers if recipient.state else ()
+    shown = target.sandbox or not recipient.test
+    return Wanted(
+        customer_id=recipient.customer_id,
+        target=target.name,
+        version=recipient.version,
+        attributes=attributes if shown else {},
+        hash=push_hash(attributes, identifiers) if shown else WITHHELD,
+    )
+
+
 async def want(connection: AsyncConnection, wanted: Sequence[Wanted], now: datetime) -> None:
     """Overwrite what is wanted with newer versions."""
     if wanted:
         rows = as_json(wanted)
-        await connection.execute(_WANT, {"rows": rows, "now": now, "why": _WHY})
+        await connection.execute(_WANT, {"rows": rows, "now": now, "why": WHY_WITHHELD})
+
+
+async def again(
+    connection: AsyncConnection, wanted: Sequence[Wanted], reason: str, now: datetime
+) -> None:
+    """Make refused pushes due, as they are wanted now (their rows are locked)."""
+    rows = as_json(wanted)
+    await connection.execute(_AGAIN, {"rows": rows, "reason": reason, "now": now})
 
 
 async def done(
