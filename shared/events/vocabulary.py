@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import orjson
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -13,7 +14,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from shared.times import iso
+from shared.times import in_utc, iso
 
 Segment = Literal["detractor", "passive", "promoter"]
 Channel = Literal["email", "sms", "call", "post", "ticket", "chat"]
@@ -24,7 +25,11 @@ Tone = Literal["tu", "vous"]
 
 #: A moment in UTC; on the wire `2026-11-21T20:00:00.000000Z`, always six fraction digits so that
 #: texts sort as times do and equal moments give equal bytes.
-Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str, when_used="json")]
+Moment = Annotated[
+    AwareDatetime,
+    AfterValidator(in_utc),
+    PlainSerializer(iso, return_type=str, when_used="json"),
+]
 
 _Item = TypeVar("_Item")
 

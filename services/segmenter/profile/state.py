@@ -10,13 +10,22 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, wraps
 from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import BeforeValidator, GetPydanticSchema, TypeAdapter
+from pydantic_core.core_schema import no_info_plain_validator_function
 
 from shared.events.feedback import Metric, TimeOrigin
 from shared.events.vocabulary import Channel, ContactClass, Segment, Value
 
+#: A moment as it is stored. Read by Python itself it is in `UTC`, as those of clock and wire
+#: are: to compare two whose zones are not one object takes 20 times as long.
+Moment = Annotated[
+    datetime,
+    GetPydanticSchema(
+        lambda _type, _next: no_info_plain_validator_function(datetime.fromisoformat)
+    ),
+]
 #: Place among the messages of one response: revision (-1: none), receipt, event id.
-Revision = tuple[int, datetime, str]
+Revision = tuple[int, Moment, str]
 #: The steps of a case, as they follow each other.
 Step = Literal["opened", "resolved", "reopened"]
 _STEPS: Final = get_args(Step)
@@ -24,7 +33,7 @@ _STEPS: Final = get_args(Step)
 #: versions stored, which did not keep the ways apart: it stands for each of them.
 Asking = Literal["sent", "shown", "declined", "answered", "asked"]
 #: Place of a fact among all: see `facts.Fact.order`.
-Order = tuple[datetime, str, int, datetime, str]
+Order = tuple[Moment, str, int, Moment, str]
 _Rule = TypeVar("_Rule", bound=Callable[..., Any])
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,12 +63,12 @@ class Response:
     source: str
     survey: str
     response_id: str
-    earliest: tuple[datetime, TimeOrigin]
-    platform: tuple[Revision, datetime] | None
+    earliest: tuple[Moment, TimeOrigin]
+    platform: tuple[Revision, Moment] | None
     complete: bool
     answers: dict[str, Answer]
     #: Long ago: an answer stored before these were kept has settled.
-    receipts: tuple[datetime, datetime] = (_LONG_AGO, _LONG_AGO + timedelta(days=1))
+    receipts: tuple[Moment, Moment] = (_LONG_AGO, _LONG_AGO + timedelta(days=1))
     metric: Metric = "nps"
     history: bool = False
 
@@ -132,8 +141,8 @@ class Attribute:
 class Seen:
     """When an identifier was first and last named."""
 
-    first: datetime
-    last: datetime
+    first: Moment
+    last: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,7 @@ class Statement:
     `source` told it, `text_version` names what she read, `proof` where her word is kept.
     """
 
-    said_at: datetime
+    said_at: Moment
     granted: bool
     event_id: str
     keys: tuple[str, ...]
@@ -161,7 +170,7 @@ class Statement:
 class Contact:
     """One contact, ours or not."""
 
-    at: datetime
+    at: Moment
     channel: Channel
     contact_class: ContactClass
     target: str | None
@@ -175,11 +184,11 @@ class Case:
     the first step that names one, with that step's time and event.
     """
 
-    at: datetime
+    at: Moment
     step: Step
     event_id: str
-    first_at: datetime | None = None
-    about: tuple[datetime, str, str] | None = None
+    first_at: Moment | None = None
+    about: tuple[Moment, str, str] | None = None
 
     @property
     def open(self) -> bool:
@@ -215,7 +224,7 @@ class Case:
 class Ticket:
     """The ticket that was made for a case of ours: since when, which case, its number there."""
 
-    at: datetime
+    at: Moment
     case_id: str
     reference: str
 
@@ -226,7 +235,7 @@ class Forgotten:
 
     responses: int = 0
     scored: int = 0
-    first_answered_at: datetime | None = None
+    first_answered_at: Moment | None = None
     deliveries: bool = False
     cases: bool = False
 
@@ -253,11 +262,11 @@ class Profile:
     #: `channel|purpose|kind:value` → the newest statement about it by this identifier.
     consents: dict[str, Statement] = field(default_factory=dict)
     #: `channel|kind:value`, or `channel|` where the report named no address → the newest bounce.
-    bounces: dict[str, datetime] = field(default_factory=dict)
+    bounces: dict[str, Moment] = field(default_factory=dict)
     #: Likewise → the newest message that arrived or was opened: after a bounce, it works again.
-    arrivals: dict[str, datetime] = field(default_factory=dict)
+    arrivals: dict[str, Moment] = field(default_factory=dict)
     #: Survey → how she was asked → when last.
-    asked: Annotated[dict[str, dict[Asking, datetime]], BeforeValidator(_by_way)] = field(
+    asked: Annotated[dict[str, dict[Asking, Moment]], BeforeValidator(_by_way)] = field(
         default_factory=dict
     )
     #: Delivery id → our own contact.
@@ -269,7 +278,7 @@ class Profile:
     #: A helpdesk's case id → the case of ours that it is, told with the delivery that made it.
     tickets: dict[str, Ticket] = field(default_factory=dict)
     #: What she completed (a review, a referral) → when last.
-    completed: dict[str, datetime] = field(default_factory=dict)
+    completed: dict[str, Moment] = field(default_factory=dict)
     forgotten: Forgotten = Forgotten()
 
     @cached_property

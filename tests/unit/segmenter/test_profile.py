@@ -1,7 +1,8 @@
 """The profile is a function of the set of facts."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -231,3 +232,27 @@ def test_a_stored_profile_stays_small_and_keeps_count() -> None:
     assert (len(kept.responses), kept.forgotten.scored) == (100, 30)
     assert kept.forgotten.first_answered_at == NOON
     assert step(kept, fact(answered("late", 5, at=day(-1)))) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_a_stored_profile_tells_its_moments_in_utc_itself(events: list[Event]) -> None:
+    """As the clock does: decisions compare them some hundred times."""
+    profile = trim(rebuild(facts_of(events)))
+
+    read = load(dump(profile))
+
+    assert read == profile
+    assert {at.tzinfo for at in _moments(read)} <= {UTC}
+
+
+def _moments(value: object) -> Iterator[datetime]:
+    if isinstance(value, datetime):
+        yield value
+    elif isinstance(value, dict):
+        yield from _moments(tuple(value.values()))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _moments(one)
+    elif is_dataclass(value):
+        yield from _moments(tuple(getattr(value, field.name) for field in fields(value)))

@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from shared.events.vocabulary import Moment
 from shared.times import iso
 
 _READ: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +85,20 @@ def test_of_an_hour_that_comes_twice_each_is_written_as_its_own() -> None:
         "2026-10-25T01:30:00.000000Z",
         "2026-10-25T00:30:00.000000Z",
     ]
+
+
+@pytest.mark.parametrize("zone", ["Z", "+00:00", "+02:00", "-05:30"])
+def test_a_moment_of_the_wire_is_read_in_utc_itself(zone: str) -> None:
+    """Not in an equal zone: comparing two such moments would ask each for its offset."""
+    text = f"2026-07-01T10:00:00.5{zone}"
+
+    moment = _MOMENT.validate_json(f'"{text}"')
+
+    assert moment.tzinfo is UTC
+    assert moment == datetime.fromisoformat(text)
+
+
+def test_a_moment_that_utc_has_not_is_refused() -> None:
+    """As any value that does not fit: nothing that is read may bring a reader down."""
+    with pytest.raises(ValidationError, match="outside the calendar"):
+        _MOMENT.validate_json('"0001-01-01T00:00:00+05:00"')
