@@ -9,7 +9,13 @@ import pytest
 from services.dispatcher.calls.calls import Idempotency, Verdict
 from shared.events.envelope import DECISIONS, OUTCOMES, TYPES, Event
 from shared.events.ids import name_id
-from shared.events.outcomes import ActionCompleted, MessageOpened, MessageReport, MessageSent
+from shared.events.outcomes import (
+    ActionCompleted,
+    MessageDelivered,
+    MessageOpened,
+    MessageReport,
+    MessageSent,
+)
 from shared.events.vocabulary import Identifier
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later
@@ -212,3 +218,32 @@ async def test_reports_in_any_order_end_at_the_furthest_stage(database: str) -> 
         await d.tell(_report(MessageSent, delivery), _report(MessageSent, None))
         await d.tell(_report(MessageOpened, str(uuid.uuid4())))
         assert (await d.row()).message == "opened"
+
+
+async def test_every_stage_of_a_message_is_in_its_history_with_its_times(database: str) -> None:
+    """Beside the changes of state: when we heard of it, when it happened, and how it was heard."""
+    async with in_doubt(database) as (d, delivery), client(d) as caller:
+        url = f"/v1/deliveries/{delivery}"
+        before = (await caller.get(url, headers=VIEWER)).json()["changes"]
+        assert {one["message"] for one in before} == {None}
+        d.now = later(hours=1)
+        await d.tell(_report(MessageSent, delivery))
+        d.now = later(hours=2)
+        for _ in range(2):
+            await d.tell(_report(MessageOpened, delivery), _report(MessageDelivered, delivery))
+        after = (await caller.get(url, headers=VIEWER)).json()["changes"]
+        new = after[len(before) :]
+        assert after[: len(before)] == before
+        assert [(one["state"], one["message"], one["by"]) for one in new] == [
+            ("in_doubt", "sent", "report"),
+            ("accepted", None, "report"),
+            ("accepted", "delivered", "report"),
+            ("accepted", "opened", "report"),
+        ]
+        told = [one for one in new if one["message"]]
+        assert [one["at"][:16] for one in told] == [
+            "2026-03-12T10:00", "2026-03-12T11:00", "2026-03-12T11:00",
+        ]  # fmt: skip
+        assert {one["occurred_at"] for one in told} == {"2026-03-12T09:00:00Z"}
+        assert told[0]["reason"] == "the platform told it: message sent"
+        assert (await d.row()).change == len(before) + 1, "a report takes no call from its lane"

@@ -10,6 +10,9 @@ from structlog.testing import capture_logs
 
 from services.dispatcher.ledger import pruning
 from services.dispatcher.ledger.pruning import ALERTS_KEPT, HISTORY_KEPT, prune
+from shared.events.envelope import Event
+from shared.events.ids import name_id
+from shared.events.outcomes import MessageOpened
 from tests.builders.decisions import NOW, decision
 from tests.builders.digests import MOST, book, herald, unhappy
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
@@ -38,13 +41,17 @@ async def test_how_a_delivery_came_to_its_state_goes_and_the_delivery_stays(data
         await d.tell(told)
         await d.run()
         await d.execute("UPDATE delivery_changes SET untold = false")
+        read = MessageOpened(delivery_id=(await d.row()).id, channel="email", occurred_at=NOW)
+        await d.tell(Event(name_id("opened", read.delivery_id), "tests", NOW, read))
         changes = await count(d, "delivery_changes")
         await prune(d.engine, NOW + HISTORY_KEPT - DAY)
         assert (await count(d, "delivery_changes"), await count(d, "planned")) == (changes, 1)
+        assert await count(d, "message_changes") == 1
         line = await pruned(d, NOW + HISTORY_KEPT + DAY)
         assert (line["delivery_changes"], line["planned"]) == (changes, 1)
         assert (await count(d, "delivery_changes"), await count(d, "planned")) == (0, 0)
-        assert (await d.row()).state == "accepted"
+        assert (line["message_changes"], await count(d, "message_changes")) == (1, 0)
+        assert ((await d.row()).state, (await d.row()).message) == ("accepted", "opened")
         await d.tell(told)
         await d.run()
         assert len(await d.rows()) == len(d.carriers["sandbox"].actions) == 1

@@ -407,11 +407,13 @@ async def test_a_delivery_shows_when_its_platform_was_asked_and_will_be(database
             assert shown["status_reason"] == "not asked yet"
             d.now = later(minutes=2)
             await d.run("sandbox")
-            shown = (await caller.get(path, headers=VIEWER)).json()["delivery"]
+            known = (await caller.get(path, headers=VIEWER)).json()
+            shown, last = known["delivery"], known["changes"][-1]
             listed = (await caller.get("/v1/deliveries", headers=VIEWER)).json()["deliveries"]
         assert listed == [shown]
         assert shown["message"] == "delivered"
-        assert shown["status_asked_at"] == "2026-03-12T09:02:00Z"
+        assert (last["state"], last["message"], last["by"]) == ("accepted", "delivered", "status")
+        assert last["at"] == shown["status_asked_at"] == "2026-03-12T09:02:00Z"
         assert shown["status_due"] > "2026-03-12T09:05"
         await watch.measure(d.engine, d.metrics, d.rulebook.targets, lambda: d.now)
         value = d.registry.get_sample_value

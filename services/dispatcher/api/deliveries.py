@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.dispatcher.bell import Bell
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.operate.settle import Settlement, settle
+from services.dispatcher.status.inquiry import ORDER
 from shared.database import away_as_dependency
 from shared.events.outcomes import DeliveryState, MessageState
 from shared.events.vocabulary import Channel, ContactClass
@@ -54,8 +55,15 @@ _ONE = text(f"""
 """)  # noqa: S608
 _KNOWN = text("SELECT true FROM deliveries WHERE id = :id")
 _CHANGES = text("""
-    SELECT change, state, reason, until, at, by FROM delivery_changes
-    WHERE delivery_id = :id ORDER BY change
+    SELECT * FROM (
+        SELECT change, state, reason, until, at, by, NULL AS message, NULL AS occurred_at
+        FROM delivery_changes WHERE delivery_id = :id
+        UNION ALL
+        SELECT change, state, 'the platform told it: message ' || message, NULL, at, by, message,
+            occurred_at
+        FROM message_changes WHERE delivery_id = :id
+    ) AS both_kinds
+    ORDER BY change, message IS NOT NULL, at, array_position(CAST(:order AS text[]), message)
 """)
 
 
@@ -98,7 +106,12 @@ class Shown(BaseModel):
 
 
 class Change(BaseModel):
-    """One change of a delivery, and who made it (`plan`, `lane`, `decision`, a token's name …)."""
+    """One change of a delivery, and who made it (`plan`, `lane`, `decision`, a token's name …).
+
+    `message`: what became of the message then, as its platform told it by itself (`by` is `report`)
+    or when it was asked (`status`); it happened at `occurred_at`, and changed no state. Null: a
+    change of state.
+    """
 
     change: int
     state: DeliveryState
@@ -106,6 +119,8 @@ class Change(BaseModel):
     until: AwareDatetime | None
     at: AwareDatetime
     by: str
+    message: MessageState | None
+    occurred_at: AwareDatetime | None
 
 
 class Page(BaseModel):
@@ -178,7 +193,7 @@ def build_router(
             row = (await connection.execute(_ONE, {"id": delivery_id})).one_or_none()
             if row is None:
                 raise _unknown()
-            changes = await connection.execute(_CHANGES, {"id": delivery_id})
+            changes = await connection.execute(_CHANGES, {"id": delivery_id, "order": list(ORDER)})
             return WithChanges(
                 delivery=_shown(row),
                 changes=[Change.model_validate(dict(change._mapping)) for change in changes],

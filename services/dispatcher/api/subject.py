@@ -37,7 +37,9 @@ _KEPT: Final = {
     "deliveries": """
         SELECT to_jsonb(t) || jsonb_build_object('changes', (
             SELECT jsonb_agg(to_jsonb(c) - 'delivery_id' ORDER BY c.change)
-            FROM delivery_changes c WHERE c.delivery_id = t.id))
+            FROM delivery_changes c WHERE c.delivery_id = t.id), 'messages', (
+            SELECT jsonb_agg(to_jsonb(m) - 'delivery_id' ORDER BY m.at)
+            FROM message_changes m WHERE m.delivery_id = t.id))
         FROM deliveries t WHERE t.customer_id = ANY(:ids) ORDER BY t.planned_at, t.id
     """,
     "pushes": "SELECT to_jsonb(t) FROM pushes t WHERE t.customer_id = ANY(:ids) ORDER BY target",

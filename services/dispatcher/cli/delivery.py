@@ -221,7 +221,10 @@ def _tell(found: dict[str, Any], *, json: bool) -> None:
         line = f"asked {asked}, next {due}: {shown['status_reason']}"
         console.print(Text(f"{'status':<12}{line}"), soft_wrap=True)
     for each in found["changes"]:
-        line = f"{_when(each['at'])}  {each['state']}: {each['reason']} (by {each['by']})"
+        said = f"{each['state']}: {each['reason']} (by {each['by']})"
+        if each["message"] is not None:
+            said = f"message {each['message']} {_when(each['occurred_at'])} (by {each['by']})"
+        line = f"{_when(each['at'])}  {said}"
         console.print(Text(line), soft_wrap=True)
 
 

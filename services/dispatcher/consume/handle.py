@@ -6,14 +6,13 @@ redelivery changes nothing. An owner's counted week and a figure that changed be
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.alerts import figure_alerts, week_store
 from services.dispatcher.alerts.digest import Notice
@@ -25,12 +24,11 @@ from services.dispatcher.consume.merge import merge_customers
 from services.dispatcher.consume.planning import plan_decisions
 from services.dispatcher.consume.plans import Told
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.ledger import ledger, store
+from services.dispatcher.ledger import ledger, messages, store
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.shadow import foreign
 from services.dispatcher.status import inquiries
-from services.dispatcher.status.inquiry import ORDER
 from services.dispatcher.status.reporting import STAGES
 from shared.bus.consume import Received, Rejected
 from shared.database import away_as_dependency
@@ -48,7 +46,6 @@ from shared.events.outcomes import (
     ActionCompleted,
     MessageReport,
     MessageSent,
-    MessageState,
 )
 from shared.events.vocabulary import Identifier
 from shared.observe import Lines
@@ -56,15 +53,6 @@ from shared.observe import Lines
 _log = structlog.get_logger(__name__)
 #: What is told of every decision.
 _lines = Lines(__name__)
-
-_REPORTED = text("""
-    UPDATE deliveries d SET message = x.stage
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:stages AS text[])) AS x(id, stage)
-    WHERE d.id = x.id
-        AND array_position(CAST(:order AS text[]), d.message)
-            < array_position(CAST(:order AS text[]), x.stage)
-    RETURNING d.id
-""")
 
 
 def _unsure(delivery: Delivery) -> bool:
@@ -77,6 +65,16 @@ def _reason(report: MessageReport | ActionCompleted) -> str:
     if isinstance(report, ActionCompleted):
         return "she did what it asks for"
     return "the platform reported the message"
+
+
+def _first(reports: Iterable[MessageReport], ours: Collection[UUID]) -> dict[UUID, datetime]:
+    """Map our deliveries to when it happened first."""
+    found: dict[UUID, datetime] = {}
+    for report in reports:
+        one = report.delivery_id
+        if one is not None and one in ours:
+            found[one] = min(report.occurred_at, found.get(one, report.occurred_at))
+    return found
 
 
 def _alert(created: Iterable[Delivery]) -> None:
@@ -197,8 +195,12 @@ class Handler:
             rows = [delivery for delivery in rows if delivery.customer_id not in gone]
             ours = {delivery.id for delivery in rows}
             for kind, stage in STAGES.items():
-                told = [r.delivery_id for r in reports if type(r) is kind and r.delivery_id in ours]
-                await self._report(connection, stage, [one for one in told if one])
+                told = [r for r in reports if type(r) is kind]
+                moved = await messages.advance(
+                    connection, stage, _first(told, ours), by="report", now=now
+                )
+                # What we found out ourselves is known already: when it comes back it moves nothing.
+                await inquiries.told_otherwise(connection, moved, stage)
             sent = [
                 replace(delivery.to("accepted", known[delivery.id]), unanswered_since=None)
                 for delivery in rows
@@ -220,15 +222,6 @@ class Handler:
         if sent:
             async with self._engine.begin() as connection:
                 await foreign.note(connection, sent, self._person)
-
-    async def _report(
-        self, connection: AsyncConnection, stage: MessageState, ids: Sequence[UUID]
-    ) -> None:
-        if ids:
-            values = {"ids": list(ids), "stages": [stage] * len(ids), "order": list(ORDER)}
-            moved = (await connection.scalars(_REPORTED, values)).all()
-            # What we found out ourselves is known already, and moves nothing when it comes back.
-            await inquiries.told_otherwise(connection, moved, stage)
 
     async def _weeks(self, told: Sequence[tuple[UUID, OwnerWeekCounted]]) -> None:
         """Have a notice for each owner's week that somebody is to read."""

@@ -51,6 +51,14 @@ _TABLES: Final[Mapping[str, _Kept]] = {
         ) old WHERE c.delivery_id = old.delivery_id AND c.change = old.change
         """,
     ),
+    "message_changes": _Kept(
+        HISTORY_KEPT,
+        """
+        DELETE FROM message_changes c USING (
+            SELECT delivery_id, message FROM message_changes WHERE at < :before LIMIT :most
+        ) old WHERE c.delivery_id = old.delivery_id AND c.message = old.message
+        """,
+    ),
     # That a decision was planned is asked while the bus may tell it again (37 days), and by an
     # unmerge, which hands back what is in here.
     "planned": _Kept(

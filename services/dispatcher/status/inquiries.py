@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.calls.calls import Heard, Inquiry
 from services.dispatcher.delivery import Delivery
-from services.dispatcher.status.inquiry import ORDER, InquiryNext, StatusRule, pause_after
+from services.dispatcher.ledger import messages
+from services.dispatcher.status.inquiry import InquiryNext, StatusRule, pause_after
 from shared.events.outcomes import MessageState
 
 #: Stages that the bus has no event for.
@@ -44,15 +45,6 @@ _CLAIM = text("""
     FROM due JOIN deliveries d ON d.id = due.delivery_id
     WHERE i.delivery_id = due.delivery_id
     RETURNING i.delivery_id, i.asked, i.accepted_at, i.until, d.reference, d.channel
-""")
-# What is true stays true when the lease is lost; who was erased has no row any more.
-_MOVE = text("""
-    UPDATE deliveries d SET message = :stage
-    WHERE d.id = :id
-        AND array_position(CAST(:order AS text[]), d.message)
-            < array_position(CAST(:order AS text[]), CAST(:stage AS text))
-        AND EXISTS (SELECT 1 FROM inquiries i WHERE i.delivery_id = d.id)
-    RETURNING d.id
 """)
 _HEARD = text("""
     UPDATE inquiries SET heard = :stage, heard_at = :at, untold = :told WHERE delivery_id = :id
@@ -149,7 +141,9 @@ async def done(
     found = {"id": claimed.call.delivery_id, "stage": heard.message}
     moved = False
     if heard.message is not None:
-        moved = bool(await connection.scalar(_MOVE, {**found, "order": list(ORDER)}))
+        # What is true stays true when the lease is lost.
+        when = {claimed.call.delivery_id: heard.at or now}
+        moved = bool(await messages.advance(connection, heard.message, when, by="status", now=now))
         if moved:
             told = heard.message not in _OURS_ALONE
             await connection.execute(_HEARD, {**found, "at": heard.at or now, "told": told})
