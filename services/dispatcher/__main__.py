@@ -82,6 +82,7 @@ def target_rules(target: Target) -> TargetRules:
         updates=target.preset.update is not None,
         alerts=alerts_of(target.preset, settings),
         rates=windows,
+        at_once=settings.at_once or target.preset.limits.at_once,
         batch=batch_of(target.preset, settings),
         status=status_of(target.preset, settings),
         breaker=BreakerRule(

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from services.dispatcher.brakes.breaker import BreakerRule
-from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.brakes.rates import AtOnce, Rate
 from services.dispatcher.status.inquiry import StatusRule
 from services.dispatcher.targets.alert_settings import AlertSettings
 from shared.events.outcomes import SETTLED_STATES, DeliveryState
@@ -158,6 +158,8 @@ class TargetRules:
     alerts: AlertSettings | None = None
     #: How many calls its platform grants, over all replicas.
     rates: tuple[Rate, ...] = ()
+    #: Of its `concurrency` at most so many calls of one kind.
+    at_once: AtOnce = field(default_factory=AtOnce)
     #: How many profile pushes one request takes; 1: each has its own.
     batch: int = 1
     breaker: BreakerRule = field(default_factory=BreakerRule)

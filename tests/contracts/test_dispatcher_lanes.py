@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from services.dispatcher.calls.calls import Idempotency, Verdict
+from services.dispatcher.brakes.rates import AtOnce
+from services.dispatcher.calls.calls import ActionCall, Idempotency, ProfilePush, Verdict
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.operate.settle import settle
 from shared.errors import BusAway
@@ -111,6 +112,64 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(database: str) -> Non
         await slow.settle()
         row = await d.row()
         assert (row.state, row.attempts) == ("in_doubt", 1)
+
+
+class SlowPushes(ScriptedCarrier):
+    """A platform whose profiles hang while its messages go."""
+
+    async def push_profile(self, push: ProfilePush, *, budget: timedelta, now: datetime) -> Verdict:
+        """Wait for the gate, as `act` does not."""
+        del budget, now
+        self.pushes.append(push)
+        if self.gate is not None:
+            await self.gate.wait()
+        return OK
+
+    async def act(self, call: ActionCall, *, budget: timedelta, now: datetime) -> Verdict:
+        """Answer at once."""
+        del budget, now
+        self.actions.append(call)
+        return OK
+
+
+@pytest.mark.parametrize(
+    ("at_once", "pushing", "sent"),
+    [
+        pytest.param(AtOnce(push=3), 3, 6, id="pushes-leave-a-call-to-actions"),
+        pytest.param(AtOnce(push=1, act=1), 1, 6, id="both-have-their-own"),
+        pytest.param(AtOnce(), 4, 0, id="without-bounds-they-take-all"),
+    ],
+)
+async def test_a_slow_endpoint_leaves_calls_to_the_other_kind(
+    database: str, at_once: AtOnce, pushing: int, sent: int
+) -> None:
+    """Of four calls: while profiles hang, messages of those whose profile is there go."""
+    carrier = SlowPushes()
+    target = TargetRules("sandbox", 4, ("nps_segment",), (), None, True, at_once=at_once)
+    book = rules(INVITE, targets=[target])
+    async with dispatching(database, book, carriers={"sandbox": carrier}) as d:
+        known = [uuid.uuid4() for _ in range(6)]
+        await d.tell(*(decision(one, segment="promoter", triggers=()) for one in known))
+        await d.run()
+        assert len(carrier.pushes) == 6
+        carrier.pushes.clear()
+        carrier.gate = asyncio.Event()
+        await d.tell(*(decision(segment="promoter", triggers=()) for _ in range(10)))
+        await d.fresh()
+        lane = d.lanes["sandbox"]
+        for _ in range(3):
+            await lane.step()
+        await d.tell(*(decision(one, version=2, segment="promoter") for one in known))
+        for _ in range(30):
+            await lane.step()
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert (len(carrier.pushes), len(carrier.actions)) == (pushing, sent)
+        carrier.gate.set()
+        await lane.settle()
+        await d.run()
+        assert (len(carrier.pushes), len(carrier.actions)) == (10, 6)
+        assert {row.state for row in await d.rows()} == {"accepted"}
 
 
 async def test_a_doubt_keeps_its_slot_and_blocks_no_profile(database: str) -> None:

@@ -40,6 +40,20 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Of the calls in flight to a target at most so many of one kind; None: all of them.
+
+    For platforms that serve both from places of their own: a slow one of them then leaves calls to
+    the other. Deletions count with pushes.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    push: Annotated[int | None, Field(ge=1, le=256, description="profile pushes")] = None
+    act: Annotated[int | None, Field(ge=1, le=256, description="actions")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A rate's row: since when, how many were used, and how many in the span before."""
 

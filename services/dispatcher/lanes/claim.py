@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.dispatcher.alerts import alert_store, digest_store
 from services.dispatcher.alerts.alerting import CORRECTS, ready, saying
 from services.dispatcher.brakes import brakes, rate_store
-from services.dispatcher.brakes.rates import Rate, least
+from services.dispatcher.brakes.rates import AtOnce, Rate, least
 from services.dispatcher.calls.calls import Correction
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.gates.gates import gate
@@ -85,6 +85,9 @@ _DELIVERIES = text(f"""
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608
+#: No kind of call has a number of its own.
+EACH: Final = AtOnce()
+NO_END: Final = 1 << 30
 #: How many times the rows that a claim has calls for its looks read. Past the last of them stand
 #: the backlogs of some hundred customers with some dozens each, all due before everybody else.
 _LOOKS: Final = (1, 8, 64)
@@ -102,14 +105,21 @@ _SENDING = text("""
 
 
 async def claim(
-    desk: Desk, free: int, now: datetime, *, pushes_first: bool = True, questions: int = 0
+    desk: Desk,
+    free: int,
+    now: datetime,
+    *,
+    at_once: AtOnce = EACH,
+    pushes_first: bool = True,
+    questions: int = 0,
 ) -> Claim:
     """Take back lapsed leases, then take at most `free` calls, deletions first: they are few.
 
     No gate is asked for a deletion: it needs no fresh state, and no hour is too quiet for it.
     Whether pushes or deliveries are asked first should alternate: no backlog of one kind may
-    starve the other. (One customer's action always comes after her push.) At most `questions` what
-    became of messages come last, of what is left; none finds out whether a target works again.
+    starve the other. (One customer's action always comes after her push.) `at_once`: how many of
+    these calls may be of one kind, deletions being pushes. At most `questions` what became of
+    messages come last, of what is left; none finds out whether a target works again.
     """
     brake = await brakes.read(desk, now)
     name = desk.rules.name
@@ -124,8 +134,8 @@ async def claim(
     due = {"deletion": brake.deletions, "push": brake.pushes, "delivery": brake.deliveries}
     rest_of_them = ("push", "delivery") if pushes_first else ("delivery", "push")
     for kind in ("deletion", *rest_of_them):
-        rest = most - found.calls
-        if rest == 0 or not due[kind]:
+        rest = min(most - found.calls, _room(found, kind, at_once))
+        if rest <= 0 or not due[kind]:
             continue
         async with desk.engine.begin() as connection:
             windows = await rate_store.grant(
@@ -154,6 +164,15 @@ async def claim(
     if brake.inquiries and not brake.hold.probing:
         return await _claim_inquiries(desk, rates, found, min(questions, most - found.calls), now)
     return found
+
+
+def _room(found: Claim, kind: str, at_once: AtOnce) -> int:
+    """Tell how many more calls of a kind this claim may take by what the kind has to itself."""
+    if kind == "delivery":
+        return NO_END if at_once.act is None else at_once.act - len(found.deliveries)
+    if at_once.push is None:
+        return NO_END
+    return at_once.push - len(found.deletions) - len(found.pushes)
 
 
 async def _claim_inquiries(

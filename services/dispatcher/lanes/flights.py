@@ -6,19 +6,22 @@ counts as unanswered.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes.brakes import pause, probe_failed, resume, slow
 from services.dispatcher.brakes.breaker import failed
+from services.dispatcher.brakes.rates import AtOnce
 from services.dispatcher.calls.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
 from services.dispatcher.calls.judge import judge, judge_push
 from services.dispatcher.lanes.batches import said_of_target
+from services.dispatcher.lanes.doubts import alert_doubts
 from services.dispatcher.lanes.pace import Pace
 from services.dispatcher.lanes.record import EndedDeletion, EndedDelivery, EndedPush, Recorder
 from services.dispatcher.ledger.attributes import chosen
@@ -50,6 +53,10 @@ LONGEST_WAIT_S: Final = 2.0
 PAUSE: Final = timedelta(minutes=5)
 #: How long a target that says "slow down" without a time is left alone.
 SLOW: Final = timedelta(seconds=2)
+
+
+#: Kinds of call that may have a number of their own; deletions count with pushes.
+Kind = Literal["push", "act"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,8 @@ class Flights:
         #: Claimed and not ended; more than there are slots wait for one.
         self._calls = 0
         self._slots = asyncio.Semaphore(desk.rules.concurrency)
+        #: Of these, of each kind that may have a number of its own.
+        self._of: Counter[Kind] = Counter()
         self.pace = Pace()
         #: How often this target was slowed down or paused by an answer.
         self._brakes = 0
@@ -108,6 +117,15 @@ class Flights:
         return min(most + ahead - self._calls, 2 * most + ahead - len(self.tasks))
 
     @property
+    def free_at_once(self) -> AtOnce:
+        """How many of these may be pushes, and how many actions; never ahead of their slots."""
+        known = self._desk.rules.at_once
+        return AtOnce(
+            None if known.push is None else known.push - self._of["push"],
+            None if known.act is None else known.act - self._of["act"],
+        )
+
+    @property
     def free_for_questions(self) -> int:
         """How many of these may be questions what became of messages: a quarter at any time."""
         return max(1, self._desk.rules.concurrency // 4) - self._asking
@@ -118,6 +136,8 @@ class Flights:
         turn = Turn(began + self._spare, now, self._brakes)
         self._calls += taken.calls
         self._asking += len(taken.inquiries)
+        self._of["push"] += len(taken.deletions) + len(taken.pushes)
+        self._of["act"] += len(taken.deliveries)
         for deletion in taken.deletions:
             self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, turn)))
         for group in taken.pushes:
@@ -140,6 +160,7 @@ class Flights:
             turn,
             lambda: self._carrier.erase(claimed.call, budget=budget, now=clock()),
             probing,
+            kind="push",
         )
         after = judge_deletion(
             claimed.customer_id,
@@ -169,6 +190,7 @@ class Flights:
             turn,
             lambda: self._carrier.push_profile(push, budget=budget, now=clock()),
             probing,
+            kind="push",
         )
         ended = clock()
         after = judge_push(wanted.customer_id, verdict, claimed.attempt, ended)
@@ -187,6 +209,7 @@ class Flights:
             len(group),
             lambda: self._carrier.push_profiles(calls, budget=budget, now=clock()),
             probing,
+            kind="push",
         )
         ended = clock()
         # One call for the breaker, however many were in it.
@@ -254,7 +277,8 @@ class Flights:
             turn,
             lambda: self._carrier.act(call, budget=budget, now=clock()),
             probing,
-            delivery.deadline,
+            kind="act",
+            deadline=delivery.deadline,
         )
         ended = clock()
         after = judge(delivery, verdict, self._desk.idempotency, ended)
@@ -264,6 +288,7 @@ class Flights:
         if ours:
             self._around.metrics.changed([after])
             self._around.bell.ring("teller")
+            alert_doubts([after])
         _lines.info(
             "dispatcher.attempted",
             {
@@ -294,6 +319,8 @@ class Flights:
         turn: Turn,
         ask: Callable[[], Awaitable[Verdict]],
         probing: bool,
+        *,
+        kind: Kind,
         deadline: datetime | None = None,
     ) -> tuple[Verdict, bool]:
         """Make one call for one customer."""
@@ -301,7 +328,9 @@ class Flights:
         async def alone() -> list[Verdict]:
             return [await ask()]
 
-        (verdict,), called = await self._all_asked(turn, 1, alone, probing, deadline)
+        (verdict,), called = await self._all_asked(
+            turn, 1, alone, probing, kind=kind, deadline=deadline
+        )
         return verdict, called
 
     async def _all_asked(
@@ -310,6 +339,8 @@ class Flights:
         count: int,
         ask: Callable[[], Awaitable[list[Verdict]]],
         probing: bool,
+        *,
+        kind: Kind,
         deadline: datetime | None = None,
     ) -> tuple[list[Verdict], bool]:
         """Make one call when a slot is free; also return whether there was one.
@@ -327,13 +358,16 @@ class Flights:
                 await self._heed(said_of_target(verdicts), probing, self._around.clock())
                 return verdicts, True
         finally:
-            self._free_slot()
+            self._free_slot(kind)
 
-    def _free_slot(self) -> None:
+    def _free_slot(self, kind: Kind | None = None) -> None:
+        full = 0 in (self.free_at_once.push, self.free_at_once.act)
         self._calls -= 1
+        if kind is not None:
+            self._of[kind] -= 1
         most = self._desk.rules.concurrency
         # The lane is woken only if it may have left work for want of a slot.
-        if self._calls in (most - 1, most + self.pace.ahead(most) // 2):
+        if full or self._calls in (most - 1, most + self.pace.ahead(most) // 2):
             self._around.bell.ring(self._target)
 
     def _too_late(self, turn: Turn, deadline: datetime | None = None) -> Verdict | None:

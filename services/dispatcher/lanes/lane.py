@@ -12,6 +12,7 @@ import structlog
 
 from services.dispatcher.calls.calls import Carrier
 from services.dispatcher.lanes.claim import claim
+from services.dispatcher.lanes.doubts import alert_doubts
 from services.dispatcher.lanes.flights import Flights, Surroundings
 from services.dispatcher.ledger.desk import Claim, Desk
 from shared.database import away_as_dependency
@@ -82,6 +83,7 @@ class Lane:
                 self._desk,
                 free,
                 now,
+                at_once=self.flights.free_at_once,
                 pushes_first=self._pushes_first,
                 questions=self.flights.free_for_questions,
             )
@@ -105,6 +107,7 @@ class Lane:
         metrics.changed(claimed.delivery for claimed in taken.deliveries)
         if taken.turned or taken.lost:
             self._around.bell.ring("teller")
+        alert_doubts((*taken.turned, *taken.lost))
         for delivery in (*taken.turned, *taken.lost):
             _log.info(
                 "dispatcher.not_sent",

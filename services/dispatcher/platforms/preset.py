@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.brakes.rates import AtOnce, Rate
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.auth import (
     Auth,
@@ -63,6 +63,7 @@ class Limits(Strict):
 
     windows: tuple[Rate, ...] = Field((), description="rates that the platform grants")
     concurrency: int = Field(4, ge=1, le=256, description="calls in flight")
+    at_once: AtOnce = Field(AtOnce(), description="of these, at most so many of one kind")
     # Together at most the 20 s that a lane gives one call (`flights.BUDGET`).
     connect_s: float = Field(5, gt=0, le=5, description="seconds to a connection, TLS included")
     answer_s: float = Field(15, gt=0, le=15, description="seconds from there to the whole answer")

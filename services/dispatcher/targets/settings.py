@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import httpx
 from pydantic import BeforeValidator, Field
 
-from services.dispatcher.brakes.rates import Rate
+from services.dispatcher.brakes.rates import AtOnce, Rate
 from services.dispatcher.calls.calls import Idempotency
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.auth import Basic, StandardWebhooks
@@ -90,6 +90,9 @@ class TargetSettings(Strict):
     )
     concurrency: int | None = Field(
         None, ge=1, le=256, description="calls in flight; else preset's"
+    )
+    at_once: AtOnce | None = Field(
+        None, description="of these, at most so many of one kind; else preset's"
     )
     windows: tuple[Rate, ...] | None = Field(
         None, description="rates that this account is granted, instead of the preset's"
