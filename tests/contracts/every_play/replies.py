@@ -68,6 +68,17 @@ JOURNEYS = (
             "while a case of hers is open": Gets(
                 (case("opened", -1, number=7), answer(4)), "reassurance", "REASSURE_EN"
             ),
+            "thanked for her answer before": Gets(
+                (answer(9, comment="Parfait"), answer(3, 10, number=2)),
+                "reassurance",
+                "REASSURE_EN",
+                after=10,
+            ),
+            "thanked already for the answer that she lowers": Gets(
+                (answer(9, comment="Parfait"), answer(3, told=0.1, revision=2)),
+                "reassurance",
+                "REASSURE_EN",
+            ),
         },
         {
             "she wants none": Held(
@@ -100,6 +111,12 @@ JOURNEYS = (
                 "thanks",
                 "THANKS_FR",
             ),
+            "happier after an apology": Gets(
+                (answer(2), answer(9, 10, number=2, comment="Mieux")),
+                "thanks",
+                "THANKS_EN",
+                after=10,
+            ),
         },
         {
             "she wrote nothing": Held((answer(9),)),
@@ -110,10 +127,11 @@ JOURNEYS = (
             "held by your systems": Held(
                 (HELD_BY_US, answer(9, comment="Parfait")), "suppressed", BY_US
             ),
-            "written to lately": Held(
-                (answer(2), answer(9, 10, number=2, comment="Mieux")),
+            "thanked lately": Held(
+                (answer(9, comment="Parfait"), answer(9, 10, number=2, comment="Encore")),
                 "suppressed",
-                "cooldown: thanks at most once per 30 d, reassurance counted with it; next free",
+                "cooldown: thanks at most once per 30 d; next free",
+                sent=1,
             ),
             "revised downward before it went": Held(
                 (answer(9, comment="Parfait"), LOWERED), "superseded", "she is detractor now"
