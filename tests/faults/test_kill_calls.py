@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from services.ingest.examples import Answer
@@ -34,7 +35,7 @@ async def test_kill_9_around_a_call_sends_nothing_twice(
     tmp_path: Path, server: str, kafka: str, sink: Sink, when: str, target: str, state: str,
     effects: int,
 ) -> None:  # fmt: skip
-    """What nobody can know is in doubt: told, shown by a metric, its slot kept, never repeated."""
+    """What nobody can know is in doubt: told, an alert, its slot kept, never repeated."""
     sorry = play(
         "sorry", "detractor", "reassurance", target=target,
         **{"class": "service", "legal_basis": "contract"},
@@ -43,7 +44,13 @@ async def test_kill_9_around_a_call_sends_nothing_twice(
     def only_this(playbook: dict[str, Any]) -> None:
         playbook["plays"] = [sorry]
 
-    async with open_system(tmp_path, server, kafka, sink, playbook=only_this) as system:
+    def one_an_hour(policy: dict[str, Any]) -> None:
+        burst = next(one for one in policy["budgets"] if one["name"] == "burst")
+        burst["limit"] = 1
+
+    async with open_system(
+        tmp_path, server, kafka, sink, playbook=only_this, policy=one_an_hour
+    ) as system:
         crashing = system.process(
             "tests.faults.crashing", "dispatcher", when, target, service="dispatcher"
         )
@@ -83,3 +90,20 @@ async def test_kill_9_around_a_call_sends_nothing_twice(
             return bool(row.n == 1)
 
         await eventually(told, what="the outcome at the segmenter")
+        lines = [orjson.loads(line) for line in system.logs().splitlines() if "{" in line]
+        alerts = [line for line in lines if line.get("event") == "dispatcher.in_doubt"]
+        known = [(line["level"], line["delivery_id"], line["target"]) for line in alerts]
+        assert known == [("warning", delivery["id"], target)] * (state == "in_doubt")
+
+        # She answers again within the hour: what she had, or may have had, has the only slot.
+        await system.answer(Answer(response_id=uuid.uuid4().hex, score=2, email=email))
+
+        async def refused() -> bool:
+            second = [d for d in await system.deliveries(email) if d["id"] != delivery["id"]]
+            assert [(d["state"], d["reason"].partition(";")[0]) for d in second] == [
+                ("waiting", "budget burst: 1 of 1 in 1 h")
+            ]
+            return True
+
+        await eventually(refused, what="the second apology, waiting for a slot")
+        assert sink.effects.total() == effects
