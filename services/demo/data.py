@@ -37,6 +37,7 @@ class Response(Strict):
     last_name: str | None = None
     email: str
     consent: Literal["yes", "no"] | None = None
+    callback: Literal["yes", "no"] | None = None
 
     @model_validator(mode="after")
     def _has_one_time(self) -> "Response":

@@ -16,6 +16,7 @@ _WORDS = {
     "reassurance": "detractor reassured",
     "internal_alert": "alert to the team",
     "thanks": "thanks for a comment",
+    "call_back": "call that was asked for",
     "review_invite": "promoter asked for a review",
     "referral_invite": "promoter asked for a referral",
     "loyalty_invite": "promoter invited to the club",

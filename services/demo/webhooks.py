@@ -84,6 +84,7 @@ def _answer(response: Response, now: datetime) -> Answer:
         "title": response.title,
         "tone": response.tone,
         "consent_email": response.consent,
+        "callback_requested": response.callback,
     }
     return Answer(
         response_id=response.id,
