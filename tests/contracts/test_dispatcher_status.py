@@ -437,6 +437,8 @@ async def test_by_command_a_delivery_says_when_its_platform_is_asked(database: s
         await d.run("sandbox")
         then = await run(delivery, "show", identity, url=url, environ=ENVIRON)
         assert "asked 2026-03-12 09:02:00, next 2026-03-12 09:0" in then.stdout
+        told = "2026-03-12 09:02:00  message sent 2026-03-12 09:02:00 (by status)"
+        assert told in then.stdout
 
 
 async def test_a_question_that_has_no_turn_in_its_time_ends(database: str) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
+from services.dispatcher.__main__ import target_rules
+from services.dispatcher.brakes.rates import AtOnce
 from services.dispatcher.platforms.preset import load_preset
 from services.dispatcher.targets.offline import read_targets
 from services.dispatcher.targets.settings import TargetsConfig, TargetSettings, status_of
@@ -69,6 +72,28 @@ async def test_the_shipped_examples_open_once_they_are_enabled(tmp_path: Path) -
     assert targets["adobe"].carrier.action_idempotency.kind == "none"
     assert targets["smtp"].carrier.action_idempotency.kind == "none"
     assert targets["calls"].carrier.action_idempotency.kind == "look"
+    await targets.close()
+
+
+@pytest.mark.parametrize(
+    ("preset", "said", "at_once"),
+    [
+        pytest.param("webhook", {}, AtOnce(), id="no-bound"),
+        pytest.param("webhook", {"at_once": {"act": 2}}, AtOnce(act=2), id="the-target's"),
+        pytest.param("customerio", {}, AtOnce(push=3, act=3), id="the-preset's"),
+        pytest.param("customerio", {"at_once": {"push": 1}}, AtOnce(push=1), id="instead-of-it"),
+    ],
+)
+async def test_how_many_calls_a_kind_has_is_the_presets_or_the_targets_word(
+    tmp_path: Path, preset: str, said: dict[str, Any], at_once: AtOnce
+) -> None:
+    """As the lane gets it."""
+    case = next(one for one in cases() if one.preset == preset)
+    path = tmp_path / "targets.yaml"
+    settings = {"preset": preset, **case.settings, **said}
+    path.write_text(yaml.safe_dump({"targets": {"one": settings}}), "utf-8")
+    targets = await opened(path, dict(case.environ))
+    assert target_rules(targets["one"]).at_once == at_once
     await targets.close()
 
 
@@ -191,6 +216,16 @@ WEBHOOK = "preset: webhook, vars: {url: 'https://h.example/x', secret: 'env:NPS_
             "{" + SANDBOX + ", windows: [{per_s: 0, most: 5}]}",
             ":2: targets.one.windows.0.per_s: must be 1 or more",
             id="a rate over no time",
+        ),
+        pytest.param(
+            "{" + SANDBOX + ", at_once: {push: 0}}",
+            ":2: targets.one.at_once.push: must be 1 or more",
+            id="no calls for pushes",
+        ),
+        pytest.param(
+            "{" + SANDBOX + ", at_once: {status: 2}}",
+            ":2: targets.one.at_once.status: unknown key",
+            id="no kind that has calls of its own",
         ),
     ],
 )
