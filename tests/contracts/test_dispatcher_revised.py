@@ -32,6 +32,12 @@ BY_PRICE = {
     "only_one_of": "reply",
     "priority": 9,
 }
+BY_DELIVERY = {
+    **play("delivery", "detractor", "delivery_reply", **SERVICE),
+    "when": {"trigger": "settled", "theme": ["delivery"]},
+    "only_one_of": "reply",
+    "priority": 8,
+}
 ANY = {**play("any", "detractor", "reply", **SERVICE), "only_one_of": "reply"}
 
 
@@ -108,11 +114,13 @@ async def test_another_play_has_its_turn_when_the_winner_is_wrong(database: str)
 
 async def test_no_other_play_speaks_after_the_winner_has(database: str) -> None:
     """One answer, one reply, whatever she changes then."""
-    async with dispatching(database, rules(BY_PRICE, ANY)) as d:
+    async with dispatching(database, rules(BY_PRICE, BY_DELIVERY, ANY)) as d:
         await d.tell(said(1, 3))
         assert await sent(d) == ["price"]
         await d.tell(said(2, 3, "delivery"))
         assert await sent(d) == ["price"]
+        row = await d.row(play="delivery")
+        assert row.reason == "only one of 'reply': play price went first"
 
 
 async def test_what_is_planned_anew_takes_its_slot_anew(database: str) -> None:

@@ -128,6 +128,17 @@ async def test_a_reaction_to_what_she_said_while_merged_waits_for_her_own_state(
         assert OLD.hex in sent[OLD][0].value
 
 
+async def test_what_is_parked_of_hers_goes_with_her(database: str) -> None:
+    """Else her own news would never end it, and its release would reach the survivor."""
+    book = rules({**play("thanks", "promoter", "invite"), "approve_first": 9})
+    async with dispatching(database, book) as d:
+        said = mine(NEW, version=6, response="hers")
+        await d.tell(story()["merge"], mine(NEW, version=5), said)
+        await d.tell(unmerged(OLD, NEW, at=THEN, causes=[said.cause.id]))
+        (row,) = await d.rows(cause_id=said.cause.id)
+        assert (row.customer_id, row.state) == (OLD, "parked")
+
+
 async def _all_run(d: Dispatching) -> None:
     await d.run()
     d.now += timedelta(minutes=1)

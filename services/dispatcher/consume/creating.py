@@ -1,11 +1,12 @@
 """Giving deliveries their slots: new ones, and those that a revision has made right again."""
 
+from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.consume.plans import Plans
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.gates.gates import dropped, release, standing
 from services.dispatcher.gates.newer import right_again
 from services.dispatcher.ledger.recipients import Recipient
-from services.dispatcher.plan.plan import Rulebook
+from services.dispatcher.plan.plan import ONLY_ONE, Rulebook
 from services.dispatcher.slots.book import contact_of
 from services.dispatcher.slots.slots import take
 from shared.events.ids import delivery_id
@@ -14,6 +15,8 @@ from shared.events.ids import delivery_id
 def create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
     """Give a new delivery its slot, or its refusal."""
     target = rules.targets[delivery.target]
+    if delivery.state == "planned" and (rival := _gone_first(plans, delivery, rules)):
+        delivery = delivery.to("suppressed", rival)
     if delivery.state == "planned":
         delivery = standing(delivery, recipient, target, rules.playbook) or delivery
     if delivery.state == "planned":
@@ -34,14 +37,11 @@ def renew(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleboo
     """Plan anew what a revision ended, or another play's turn, if this decision wants it again.
 
     Three, then eight, then three again is one answer of three: without it nobody would hear of her.
-    Not beside another of its `only_one_of` that this answer has brought meanwhile.
     """
     mine, made_here = delivery.id, delivery.id in plans.created
     before = plans.created.get(mine) or plans.ended.get(mine) or plans.unsent.get(mine)
-    if before is None or _answered_by_another(plans, delivery, rules):
-        return
-    again = right_again(before, delivery)
-    if again is None:
+    again = None if before is None else right_again(before, delivery)
+    if before is None or again is None:
         return
     create(plans, again, recipient, rules)
     if plans.created[mine].state not in SLOT_STATES:
@@ -54,13 +54,20 @@ def renew(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleboo
         plans.renewed.add(mine)
 
 
-def _answered_by_another(plans: Plans, delivery: Delivery, rules: Rulebook) -> bool:
+def _gone_first(plans: Plans, delivery: Delivery, rules: Rulebook) -> str | None:
+    """Name the play of its `only_one_of` that this cause has brought already, and that stands.
+
+    Planning chooses between those that one decision matches; a revision may match another one.
+    """
     play = rules.playbook.named(delivery.play)
-    if play is None or not play.only_one_of:
-        return False
+    if play is None or not play.only_one_of or CORRECTS in delivery.context:
+        return None
     rivals = {
         delivery_id(delivery.cause_id, other.name, other.do.action)
         for other in rules.playbook.plays
         if other is not play and other.only_one_of == play.only_one_of
     }
-    return any(c.delivery_id in rivals for c in plans.book.history(delivery.customer_id))
+    for contact in plans.book.history(delivery.customer_id):
+        if contact.delivery_id in rivals and contact.counts_for(delivery.target, rules.shadows):
+            return f"{ONLY_ONE}'{play.only_one_of}': play {contact.play} went first"
+    return None

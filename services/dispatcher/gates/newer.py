@@ -43,13 +43,18 @@ def revised(delivery: Delivery, play: Play | None, said: Said | None) -> str | N
         return None
     if said.decision_id == delivery.decision_id or CORRECTS in delivery.context:
         return None
-    if not delivery.customer_facing and delivery.unanswered_since is not None:
+    if may_be_read(delivery):
         return None
     if not said.scored:
         about_it = play.when.trigger in _ABOUT_A_SCORE
         return f"{REVISED}it has no score now" if about_it else None
     why = unlike(play.when, said, said.move)
     return None if why is None else f"{REVISED}{why}"
+
+
+def may_be_read(delivery: Delivery) -> bool:
+    """Tell whether it is an alert that a colleague may have read, though no call was answered."""
+    return not delivery.customer_facing and delivery.unanswered_since is not None
 
 
 def not_hers(delivery: Delivery, play: Play | None, known: Mapping[str, Value]) -> str | None:

@@ -155,7 +155,8 @@ _BACK = text("""
     WHERE d.customer_id = :survivor AND (
         EXISTS (SELECT 1 FROM planned p WHERE p.decision_id = d.decision_id
                 AND p.customer_id = ANY(CAST(:members AS uuid[])))
-        OR d.state IN ('planned', 'waiting') AND d.cause_id = ANY(CAST(:causes AS uuid[])))
+        OR d.state IN ('planned', 'waiting', 'parked')
+            AND d.cause_id = ANY(CAST(:causes AS uuid[])))
 """)
 
 

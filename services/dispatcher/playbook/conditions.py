@@ -84,6 +84,13 @@ def unlike(when: When, answer: Answered, move: MoveKind | None) -> str | None:
     return None
 
 
+def unraised(when: When, answer: Answered) -> str | None:
+    """Say what an answer does not raise (any more) that a play waits for; None: it raises it."""
+    if not answer.escalations:
+        return "it raises nothing now"
+    return None if _RAISES.holds(when, answer) else _RAISES.says(when, answer)
+
+
 def outgrown(when: When, known: Mapping[str, Value]) -> str | None:
     """Say what of `when` she is not any more; `known`: her canonical attributes. None: nothing.
 
@@ -205,12 +212,13 @@ def _either(values: Iterable[object], last: str = "or") -> str:
     return f"{', '.join(first)} {last} {end}" if first else end
 
 
+_RAISES: Final = _some_of("escalations", "it raises")
 #: Asked in this order; the first that fails is told, so what a person knows an answer by leads.
 _OF_THE_ANSWER: Final = (
     _one_of("segment", "she is {}", "she is in no segment"),
     _between("score_from", "score_to", lambda a: a.score, "it is {}", "it has no score"),
     _one_of("theme", "its theme is {}", "it has no theme"),
-    _some_of("escalations", "it raises"),
+    _RAISES,
     _some_of("pains", "it complains of"),
     _some_of("strengths", "it praises"),
     _yes_or_no("has_comment", lambda a: bool(a.comment), "it has a comment", "it has no comment"),

@@ -45,6 +45,35 @@ def test_only_the_answer_that_asked_takes_a_request_back(
     assert why == ("her answer was revised: it asks for no call now" if ends else None)
 
 
+@pytest.mark.parametrize(
+    ("topics", "wanted", "changes", "why"),
+    [
+        pytest.param(("legal",), ["legal", "safety"], {}, None, id="it still does"),
+        pytest.param(("churn",), [], {}, None, id="any topic"),
+        pytest.param((), [], {}, "it raises nothing now", id="it raises none"),
+        pytest.param(
+            ("churn",),
+            ["legal", "safety"],
+            {},
+            "it raises churn now, the play wants legal or safety",
+            id="it raises another",
+        ),
+        pytest.param((), [], {"unanswered_since": NOW}, None, id="somebody may have read it"),
+    ],
+)
+def test_a_topic_is_taken_back_by_its_answer(
+    topics: tuple[str, ...], wanted: list[str], changes: dict[str, object], why: str | None
+) -> None:
+    """Be it without a score, or older than her newest: the decision tells what it raises now."""
+    waits = play("danger", "promoter", "tell", trigger="escalation_raised")
+    waits["when"]["escalations"] = wanted
+    seen = SILENT.model_copy(update={"escalations": topics})
+    alert = delivery(cause_id=HERS, contact_class="internal", **changes)
+    found = withdrawn(alert, Play.model_validate(waits), told(seen, ()))
+    assert found == (None if why is None else f"her answer was revised: {why}")
+    assert withdrawn(alert, Play.model_validate(waits), told(seen, (), "r2")) is None
+
+
 def test_other_news_of_her_takes_no_request_back() -> None:
     """A timer that names her newest answer tells nothing of it."""
     timer = told(SILENT, ("timer",))
