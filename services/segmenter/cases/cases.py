@@ -10,6 +10,7 @@ next answer is then paired with the one that the case was about.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -44,8 +45,13 @@ class Pair:
 
 def case_id_of(response: Response) -> str:
     """Name the case that an answer opens, in all its revisions."""
-    cause = ids.response_cause(response.source, response.survey, response.response_id)
-    return f"{OURS}{ids.case_of(cause)}"
+    return _case_id(response.source, response.survey, response.response_id)
+
+
+# Asked three times for one decision: by what opens a case, what holds her, and what tells of it.
+@lru_cache(maxsize=1024)
+def _case_id(source: str, survey: str, response_id: str) -> str:
+    return f"{OURS}{ids.case_of(ids.response_cause(source, survey, response_id))}"
 
 
 def opened_event(case_id: str) -> UUID:
