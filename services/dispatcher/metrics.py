@@ -110,7 +110,7 @@ class Metrics:
         )
         self.braked = Counter(
             "nps_dispatcher_braked",
-            "Deliveries parked at planning until a person releases them (surge, trial)",
+            "Deliveries parked, planned or sent on, until a person releases them (surge, trial)",
             ["play", "target", "brake"],
             registry=registry,
         )
