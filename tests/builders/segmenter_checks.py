@@ -312,7 +312,7 @@ def requests_are_told(
             told_of = last.get((customer_id, urgent.cause_id(response)))
             if told_of is None:
                 continue
-            wanted = set() if response.history else set(urgent.urgent(response, policy))
+            wanted = set() if response.history else set(urgent.urgent(response, profile, policy))
             assert URGENT.intersection(told_of.cause.triggers) == wanted, response.identity
 
 

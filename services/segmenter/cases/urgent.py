@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.state import Profile, Response
-from services.segmenter.themes.themes import finder, of
+from services.segmenter.themes.themes import finder, newest, of
 from shared.events import ids
 from shared.events.decisions import URGENT, Cause, Trigger
 
@@ -36,8 +36,8 @@ def wants_a_call(profile: Profile) -> bool:
     asking = [one for one in profile.responses.values() if asks(one) and not one.history]
     if not asking:
         return False  # nearly everybody: which answer is the newest does not matter then
-    newest = max(one.answered_at for one in profile.responses.values())
-    return any(newest - one.answered_at <= _STANDS for one in asking)
+    last = max(one.answered_at for one in profile.responses.values())
+    return any(last - one.answered_at <= _STANDS for one in asking)
 
 
 def raised(response: Response, policy: Policy) -> tuple[str, ...]:
@@ -45,11 +45,18 @@ def raised(response: Response, policy: Policy) -> tuple[str, ...]:
     return of(response, policy, finder(policy)).escalations
 
 
-def urgent(response: Response, policy: Policy) -> Iterator[Trigger]:
-    """List the triggers of what cannot wait."""
+def raised_of(response: Response, profile: Profile, policy: Policy) -> tuple[str, ...]:
+    """List the same, where it was found out of her newest answer before: nearly always."""
+    if profile.scored and response is profile.scored[-1]:
+        return newest(profile, policy, finder(policy)).escalations
+    return raised(response, policy)
+
+
+def urgent(response: Response, profile: Profile, policy: Policy) -> Iterator[Trigger]:
+    """List the triggers of what cannot wait in one of her answers."""
     if asks(response):
         yield "callback_asked"
-    if raised(response, policy):
+    if raised_of(response, profile, policy):
         yield "escalation_raised"
 
 

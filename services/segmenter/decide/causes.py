@@ -62,7 +62,7 @@ def _response(
         triggers.append("received")
         if settled(response, policy):
             triggers.append("settled")
-    triggers.extend(urgent(response, policy))
+    triggers.extend(urgent(response, after, policy))
     triggers.extend(also)
     return Cause(
         id=ids.response_cause(response.source, response.survey, response.response_id),

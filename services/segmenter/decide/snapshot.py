@@ -9,7 +9,7 @@ from typing import Final, cast, get_args
 from zoneinfo import available_timezones
 
 from services.segmenter.cases.cases import recovered_from
-from services.segmenter.cases.urgent import asks, raised, wants_a_call
+from services.segmenter.cases.urgent import asks, raised_of, wants_a_call
 from services.segmenter.decide.lifecycle import lifecycle
 from services.segmenter.decide.maturity import maturity
 from services.segmenter.decide.waits import Waits
@@ -74,7 +74,7 @@ def snapshot(
         theme_confidence=told.confidence,
         pains=told.pains,
         strengths=told.strengths,
-        escalations=told.escalations if about is None else raised(about, policy),
+        escalations=told.escalations if about is None else raised_of(about, profile, policy),
         maturity=maturity(profile, policy, now, pains=told.pains, escalations=told.escalations),
         lifecycle=lifecycle(profile, policy, now),
         called_by=called_by(profile, policy),
