@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from random import Random
 from typing import Any, ClassVar, Final, get_args
 from uuid import UUID
@@ -383,6 +384,8 @@ def _of(folds: dict[UUID, Profile], some: set[UUID]) -> dict[UUID, Profile]:
     return {one: profile for one, profile in folds.items() if one in some}
 
 
+# Made once: a policy is told by the object that it is, and its themes take long to make ready.
+@lru_cache(maxsize=8)
 def other_policy(rulebook: Rulebook) -> Rulebook:
     """Another policy: other clocks and ages, so other holds, dates and timers."""
     policy = rulebook.policy
