@@ -517,8 +517,14 @@ async def test_two_periods_and_two_stores_are_compared(database: str) -> None:
         pytest.param({"until": "0001-01-01"}, "1970 and 2199", id="antiquity"),
         pytest.param({"by": "store"}, "attribute:NAME or answer:NAME", id="neither"),
         pytest.param({"by": "attribute:"}, "attribute:NAME or answer:NAME", id="nameless"),
-        pytest.param({"compare": "last"}, "previous, FROM..TO or value", id="a word"),
+        pytest.param({"compare": "last"}, "previous, FROM..TO (2025", id="a word"),
         pytest.param({"compare": "value:Lyon"}, "needs by", id="a group of none"),
+        pytest.param(
+            {"by": "attribute:lifecycle", "compare": "value:gone"},
+            "is a choice: write value: and one of cold_prospect",
+            id="no such choice",
+        ),
+        pytest.param({"by": "answer:a", "compare": "value:"}, "or value:GROUP", id="no group"),
         pytest.param({"compare": "2026-01-01..x"}, "compare: write a day", id="half a period"),
         pytest.param({"show": "everything"}, "choose among score", id="a part unknown"),
         pytest.param({"survey": "a\x00b"}, "survey: give its name", id="a NUL"),
@@ -532,6 +538,36 @@ async def test_a_question_that_makes_no_sense_names_the_fix(
         answer = await figures.get(**query)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert fix in answer.json()["detail"]
+
+
+async def test_a_group_compared_with_is_found_however_it_is_written(database: str) -> None:
+    """Groups are shown in the form of the attribute's type; a comparison is read in it."""
+    policy = policy_with(attributes={"vip": "flag", "store": "text"})
+    async with figures_on(database, policy) as figures:
+        await figures.tell(
+            *(
+                answered(f"r{n}", 9, email=f"p{n}@example.com", attributes={"vip": "oui"})
+                for n in range(3)
+            ),
+            *(
+                answered(f"s{n}", 2, email=f"q{n}@example.com", attributes={"vip": "non"})
+                for n in range(3)
+            ),
+        )
+        query = {"by": "attribute:vip", "show": "score", **PERIOD}
+        told = await figures.ask(**query, compare="value:yes")
+    assert told["compared_with"]["value"] == "true"
+    found = {one["value"]: one["difference"] for one in told["groups"]}
+    assert (found["true"], found["false"]["points"]) == (None, -200.0)
+
+
+async def test_the_description_names_the_forms_of_a_comparison(database: str) -> None:
+    """A client may check before it asks."""
+    async with figures_on(database) as figures:
+        described = figures.app.openapi()["paths"]["/v1/nps"]["get"]["parameters"]
+    (compare,) = [one for one in described if one["name"] == "compare"]
+    assert compare["schema"]["pattern"].startswith("^(previous|value:")
+    assert {one["value"] for one in compare["examples"].values()} >= {"previous", "value:Lyon"}
 
 
 async def test_the_figures_need_the_scope_read(database: str) -> None:

@@ -1,5 +1,6 @@
 """`nps figures` at a running instance: drawn for people, `--json` for scripts."""
 
+import pytest
 import typer
 
 from services.segmenter.figures.figures_cli import figures
@@ -53,6 +54,21 @@ async def test_figures_are_drawn_with_what_they_are_worth(database: str) -> None
     ):
         assert words in shown.stdout, words
     assert "moves" not in alone.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        pytest.param(("--compare", "value:Lyon"), "needs by", id="a group of none"),
+        pytest.param(("--compare", "last"), "previous, FROM..TO", id="a word"),
+    ],
+)
+async def test_a_comparison_that_cannot_be_is_refused_at_once(
+    arguments: tuple[str, ...], fix: str
+) -> None:
+    """No instance is asked: an option is wrong."""
+    refused = await run(app, *ALL, *arguments, url="http://127.0.0.1:9", environ=environ())
+    assert (refused.exit_code, fix in refused.output) == (2, True), refused.output
 
 
 async def test_nothing_answered_is_said_so(database: str) -> None:

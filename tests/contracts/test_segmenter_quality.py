@@ -28,6 +28,7 @@ from tests.builders.facts import (
     says,
     updated,
 )
+from tests.builders.merging import merge_asked
 from tests.builders.operating import answering, run, told
 from tests.builders.segmenting import access, app_of
 from tests.builders.sweeping import sweep
@@ -339,8 +340,45 @@ async def test_suspected_duplicates_are_found_with_their_reason(
     assert [reason["code"] for reason in pair["reasons"]] == [code]
     assert pair["preview"]["path"] == "/v1/customers/merge"
     assert pair["preview"]["body"]["a"] == {"customer_id": str(both[0])}
+    assert pair["outcome"] is None
     assert await duplicates(client, least=0.99) == []
-    assert "ana" not in json.dumps(pair).lower()
+    (previewed,) = await duplicates(client, preview=True)
+    outcome = previewed["outcome"]
+    assert [side["customer_id"] for side in outcome["before"]] == pair["customers"]
+    (after,) = outcome["after"]
+    assert sum(after["identifiers"].values()) == len(one[0]) + len(other[0])
+    assert not any(name in json.dumps(previewed).lower() for name in ("ana", "c-17", "3361"))
+
+
+async def test_a_page_with_previews_is_short(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """Each folds two histories: twenty a page, however many are asked for, and all in the end."""
+    for number in range(22):
+        await made(engine, ids_of(f"shop{number:02}+a@example.com"))
+        await made(engine, ids_of(f"shop{number:02}@example.com"))
+    await swept(engine)
+    path = "/v1/data-quality/duplicates"
+    page = (await client.get(path, params={"preview": True, "limit": 200})).json()
+
+    assert len(page["pairs"]) == 20
+    assert all(pair["outcome"]["action"] == "merge" for pair in page["pairs"])
+    rest = await client.get(path, params={"preview": True, "cursor": page["next"]})
+    assert len(rest.json()["pairs"]) == 2
+
+
+async def test_a_pair_that_became_one_meanwhile_has_no_preview(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """The list is as of the last sweep, the preview as of now; neither fails the page."""
+    one = await made(engine, ids_of("ana+shop@example.com"))
+    other = await made(engine, ids_of("ana@example.com"))
+    await swept(engine)
+    await handler(engine, Shelf(), now=day(1))(received(merge_asked(one, other)))
+    (pair,) = await duplicates(client, preview=True)
+
+    assert set(pair["customers"]) == {str(one), str(other)}
+    assert pair["outcome"] is None
 
 
 async def test_each_pair_is_listed_once_whatever_makes_it_alike(
@@ -450,6 +488,9 @@ async def test_the_command_counts_lists_and_names_pairs(engine: AsyncEngine) -> 
         )
         words = await run(app, "customer", "quality", url=url, environ=token)
         named = await run(app, "customer", "quality", "duplicates", url=url, environ=token)
+        shown = await run(
+            app, "customer", "quality", "duplicates", "--preview", url=url, environ=token
+        )
         nobody = await run(app, "customer", "quality", "bounced_address", url=url, environ=token)
 
     assert (counted["customers"], counted["counts"]["missing_tone"]) == (2, 1)
@@ -460,4 +501,7 @@ async def test_the_command_counts_lists_and_names_pairs(engine: AsyncEngine) -> 
     assert "of 2 customers" in words.stdout
     assert str(one) in named.stdout
     assert "a tag after a plus" in named.stdout
+    assert "before" not in named.stdout
+    assert ("before" in shown.stdout, "after" in shown.stdout) == (True, True)
+    assert "known by 2 email" in shown.stdout
     assert nobody.stdout == "nobody\n"

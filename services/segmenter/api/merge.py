@@ -15,24 +15,19 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.segmenter.api.customers import Search, search_keys
-from services.segmenter.api.merge_views import MergePreview, preview
-from services.segmenter.batch.deciding import decide_batch
+from services.segmenter.api.merge_views import MergePreview
+from services.segmenter.api.previewing import command_of, shown
 from services.segmenter.decide.decide import Rulebook
-from services.segmenter.identity.identity import Assignment
-from services.segmenter.identity.merges import Command
-from services.segmenter.store import merge_store, store
+from services.segmenter.store import store
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
-from shared.errors import DependencyAway
-from shared.events import feedback, ids
+from shared.events import feedback
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 from shared.identifiers import Rules
 
-#: How often a preview is repeated because customers moved under it.
-_TRIES: Final = 5
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": MergePreview, "description": "What would come out; nothing was changed"},
     404: {"description": "No customer is known so"},
@@ -160,38 +155,18 @@ class _Desk:
         response: Response,
         preview: bool,
     ) -> Asked | MergePreview:
-        """Show what the command would bring, or ask for it.
-
-        It is named by the merges so far of the customers it is about: asked twice, it is one.
-        """
-        with away_as_dependency():
-            async with self._engine.connect() as connection:
-                number = await merge_store.sequence(connection, customers)
-        command = Command(ids.name_id(data.TYPE, *customers, number), data)
+        """Show what the command would bring, or ask for it."""
+        command = await command_of(self._engine, data, customers)
         if preview:
             response.status_code = 200
-            return await self._shown(command)
+            found = await shown(self._engine, self._rulebook, command, self._clock)
+            if found is None:
+                raise Problem(409, "nothing-to-do", "it was done meanwhile")
+            return found
         event = Event(command.event_id, "nps/segmenter", data.asked_at, data)
         message = Message(topic=FEEDBACK, key=str(data.customer_id), value=encode(event))
         await self._publisher.publish([message])
         return Asked(event_id=command.event_id, customers=customers)
-
-    async def _shown(self, command: Command) -> MergePreview:
-        """Decide as the handler will, and write nothing."""
-        for _ in range(_TRIES):
-            with away_as_dependency():
-                async with self._engine.connect() as connection:
-                    gathered = await merge_store.gather(connection, command)
-                    # The locks were for one state of everything that was read.
-                    await connection.rollback()
-            if gathered is None:
-                continue
-            if gathered.idle is not None or gathered.done:
-                raise Problem(409, "nothing-to-do", "it was done meanwhile")
-            now = self._clock()
-            changes = decide_batch([command], Assignment(), gathered, self._rulebook, now)
-            return preview(gathered, changes, self._rulebook, now)
-        raise DependencyAway("database: identities keep moving")
 
 
 async def one_customer(connection: AsyncConnection, who: Who, name: str, rules: Rules) -> UUID:

@@ -2,7 +2,8 @@
 
 In: bearer tokens with the scope `read`; a cursor of ours. Out: counts, customers by id, and pairs
 who may be one person. Ids only: an address goes into no list and no cursor. All of it is as of a
-moment: a sweep reads whoever changed, within seconds, and counts everybody every five minutes.
+moment: a sweep reads whoever changed, within seconds, and counts everybody every five minutes. What
+a merge of a pair would bring, if asked for, is as of now.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.segmenter.api.merge_views import MergePreview
+from services.segmenter.api.previewing import shown_pair
 from services.segmenter.decide.decide import Rulebook
 from services.segmenter.quality import store as quality_store
 from services.segmenter.quality.quality import Kind, ReasonCode, stale_before
@@ -34,6 +37,9 @@ _REASONS: Final[dict[ReasonCode, str]] = {
     "external_id_case": "one customer number, in capitals or not",
     "same_local_part": "the same name before the @ of two domains",
 }
+
+#: A preview folds the whole histories of both.
+_PREVIEWED: Final = 20
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -76,12 +82,16 @@ class Preview(_Shown):
 
 
 class Pair(_Shown):
-    """Two customers who may be one person; the strongest reason first, the confidence 0 to 1."""
+    """Two customers who may be one person; the strongest reason first, the confidence 0 to 1.
+
+    `outcome`: what a merge would bring; null unless asked for, or if one of them is merged by now.
+    """
 
     customers: tuple[UUID, UUID]
     confidence: float
     reasons: tuple[Reason, ...]
     preview: Preview
+    outcome: MergePreview | None = None
 
 
 class Pairs(_Shown):
@@ -126,13 +136,21 @@ def make_quality_router(
         cursor: Annotated[str | None, Query(max_length=80)] = None,
         limit: Limit = 200,
         least: Annotated[float, Query(ge=0, le=1, description="only from this confidence")] = 0,
+        preview: Annotated[
+            bool, Query(description="with what a merge would bring; then 20 pairs a page at most")
+        ] = False,
     ) -> Pairs:
         """List customers who may be one person, in the order of their ids."""
         after = _pair_of(cursor)
+        limit = min(limit, _PREVIEWED) if preview else limit
         with away_as_dependency():
             async with engine.connect() as connection:
                 as_of = await _as_of(connection)
                 found = await quality_store.pairs(connection, after, limit, least)
+        outcomes = [
+            await shown_pair(engine, rulebook, (pair.one, pair.other), clock) if preview else None
+            for pair in found
+        ]
         return Pairs(
             as_of=as_of,
             pairs=tuple(
@@ -141,8 +159,9 @@ def make_quality_router(
                     confidence=pair.confidence,
                     reasons=tuple(Reason(code=code, words=_REASONS[code]) for code in pair.reasons),
                     preview=_preview(pair.one, pair.other),
+                    outcome=outcome,
                 )
-                for pair in found
+                for pair, outcome in zip(found, outcomes, strict=True)
             ),
             next=f"{found[-1].one}.{found[-1].other}" if len(found) == limit else None,
         )

@@ -80,13 +80,18 @@ def _ask(context: typer.Context, url: str, verb: str, wish: dict[str, Any], *, j
     if not wish["preview"]:
         console.print(f"asked for: event {answer['event_id']}")
         return
+    show_preview(console, answer)
+    console.print("Nothing was changed: leave --preview out to do it.")
+
+
+def show_preview(console: Console, answer: dict[str, Any]) -> None:
+    """Print who there is before and after, without a single identifier."""
     for name in ("before", "after"):
         console.print(Text(name, style="bold"))
         for side in answer[name]:
             console.print(Text(_line(side)), soft_wrap=True)
     if answer["consents_differ"]:
         console.print("One refused what the other granted: of both as one the refusal stands.")
-    console.print("Nothing was changed: leave --preview out to do it.")
 
 
 def _line(side: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from services.segmenter.cli.merge import show_preview
 from services.segmenter.quality.quality import KINDS
 from shared.instance import HERE, Json, Server, Url, explained, server
 from shared.screen import cell, table_of, write_json
@@ -30,6 +31,9 @@ def quality(
     least: Annotated[
         float, typer.Option(min=0, max=1, help="duplicates only from this confidence")
     ] = 0.0,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="duplicates with what a merge would bring")
+    ] = False,
     url: Url = HERE,
     json: Json = False,
 ) -> None:
@@ -38,9 +42,10 @@ def quality(
         if what is None:
             found = at.get(_PATH)
         elif what.value == _DUPLICATES:
-            found = {"pairs": _some(_paged(at, f"{_PATH}/{_DUPLICATES}", "pairs", least), limit)}
+            asked = {"least": least, "preview": preview or None}
+            found = {"pairs": _some(_paged(at, f"{_PATH}/{_DUPLICATES}", "pairs", asked), limit)}
         else:
-            pages = _paged(at, f"{_PATH}/{what.value}", "customers", None)
+            pages = _paged(at, f"{_PATH}/{what.value}", "customers", {})
             found = {"kind": what.value, "customers": _some(pages, limit)}
     if json:
         write_json(found)
@@ -48,10 +53,10 @@ def quality(
         _show(Console(highlight=False), found)
 
 
-def _paged(at: Server, path: str, name: str, least: float | None) -> Iterator[Any]:
+def _paged(at: Server, path: str, name: str, asked: dict[str, Any]) -> Iterator[Any]:
     cursor: str | None = None
     while True:
-        page = at.get(path, cursor=cursor, limit=_PAGE, least=least)
+        page = at.get(path, cursor=cursor, limit=_PAGE, **asked)
         yield from page[name]
         cursor = page["next"]
         if cursor is None:
@@ -76,6 +81,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
             console.print(cell(f"{pair['confidence']:.2f}  {'  '.join(pair['customers'])}"))
             reasons = "; ".join(reason["words"] for reason in pair["reasons"])
             console.print(cell(f"      {reasons}"), soft_wrap=True)
+            if pair["outcome"]:
+                show_preview(console, pair["outcome"])
         if not found["pairs"]:
             console.print("no two customers look like one person")
         else:

@@ -6,9 +6,10 @@ In: bearer tokens with the scope `read`. Out: `views`, or a problem document tha
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
+from fastapi.openapi.models import Example
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,9 +17,10 @@ from services.segmenter.decide.decide import Rulebook
 from services.segmenter.figures.alert_store import standing
 from services.segmenter.figures.alert_views import AlertsView, alerts_view
 from services.segmenter.figures.gathering import gather
-from services.segmenter.figures.question import Unanswerable, read_question
+from services.segmenter.figures.question import COMPARE, Unanswerable, read_question
 from services.segmenter.figures.showing import figures_view
 from services.segmenter.figures.views import FiguresView
+from services.segmenter.policy.alerts import GROUPING
 from services.segmenter.profile.attributes import other_names
 from services.segmenter.sweep import progress
 from services.segmenter.sweep.portrait import near
@@ -29,6 +31,11 @@ from shared.http.problems import Problem
 from shared.http.routing import guarded
 
 _CANCELLED = "57014"
+_COMPARISONS: Final[dict[str, Example]] = {
+    "the period before": {"value": "previous"},
+    "another period": {"value": "2025-01-01..2025-03-31"},
+    "one group": {"value": "value:Lyon"},
+}
 _Text = Annotated[str | None, Query(max_length=600)]
 
 
@@ -59,8 +66,22 @@ def make_figures_router(
             _Text,
             Query(alias="to", description="a day (included), or a moment; now if left out"),
         ] = None,
-        by: Annotated[_Text, Query(description="attribute:NAME or answer:NAME")] = None,
-        compare: Annotated[_Text, Query(description="previous, FROM..TO or value:GROUP")] = None,
+        by: Annotated[
+            _Text,
+            Query(
+                description="attribute:NAME or answer:NAME",
+                json_schema_extra={"pattern": GROUPING},
+            ),
+        ] = None,
+        compare: Annotated[
+            _Text,
+            Query(
+                description="previous: the period before; FROM..TO: another period; value:GROUP: "
+                "each group with this one, which needs `by` and is written as the attribute's type",
+                json_schema_extra={"pattern": COMPARE},
+                openapi_examples=_COMPARISONS,
+            ),
+        ] = None,
         show: Annotated[
             _Text,
             Query(description="score, response, moves, churn, loop; all if left out"),
@@ -84,6 +105,7 @@ def make_figures_router(
                 zone=policy.zones.default,
                 near=near(policy),
                 names=other_names(policy),
+                types=policy.attributes,
             )
         except Unanswerable as error:
             raise Problem(422, "invalid-request", str(error)) from None

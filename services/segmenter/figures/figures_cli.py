@@ -12,6 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from services.segmenter.figures.question import Unanswerable, check_compare
+from shared.errors import ConfigError
 from shared.instance import HERE, Json, Url, explained, server
 from shared.screen import cell, table_of, write_json
 
@@ -26,7 +28,8 @@ _From = Annotated[str | None, typer.Option("--from", help="first day: 2026-01-01
 _To = Annotated[str | None, typer.Option("--to", help="last day, or a moment; now if left out")]
 _By = Annotated[str | None, typer.Option(help="groups: attribute:store or answer:reasons")]
 _Compare = Annotated[
-    str | None, typer.Option(help="with previous, 2025-01-01..2025-03-31 or value:Lyon")
+    str | None,
+    typer.Option(help="with previous, 2025-01-01..2025-03-31 or value:Lyon (needs --by)"),
 ]
 _Show = Annotated[str | None, typer.Option(help="of score,response,moves,churn,loop; else all")]
 
@@ -52,6 +55,7 @@ def figures(
         if alerts:
             told = at.get("/v1/nps/alerts")
         else:
+            _check(compare, by)
             told = at.get(
                 "/v1/nps",
                 **{"from": start, "to": end},
@@ -66,6 +70,15 @@ def figures(
         return
     console = Console(highlight=False)
     console.print(_alerts(told) if alerts else _figures(told))
+
+
+def _check(compare: str | None, by: str | None) -> None:
+    """Say what is wrong with a comparison before anybody is asked. Raises `ConfigError`."""
+    try:
+        if compare:
+            check_compare(compare, grouped=bool(by))
+    except Unanswerable as error:
+        raise ConfigError(f"--{error}") from None
 
 
 def _figures(told: Mapping[str, Any]) -> RenderableType:

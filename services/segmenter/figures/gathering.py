@@ -12,7 +12,7 @@ from services.segmenter.figures import caring, counting
 from services.segmenter.figures.counting import Tally
 from services.segmenter.figures.distribution import ByScore, scores_of
 from services.segmenter.figures.found import Found, Loop
-from services.segmenter.figures.question import Period, Question
+from services.segmenter.figures.question import Group, Period, Question
 from services.segmenter.policy.whole import Policy
 
 
@@ -35,7 +35,7 @@ async def _scores(
     scope, by, other = question.scope, question.by, question.other
     found = await _overall(connection, question, policy, now)
     if by is not None:
-        keep = [other] if isinstance(other, str) else []
+        keep = [other.value] if isinstance(other, Group) else []
         groups, count = await counting.scores(connection, scope, by, keep=keep)
         found = replace(found, groups=groups, group_count=count)
     if isinstance(other, Period):

@@ -14,6 +14,9 @@ from typing import Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 from services.segmenter.policy.alerts import GROUPING
+from services.segmenter.policy.attributes import AttributeKind, AttributeType
+from services.segmenter.profile.attributes import fitting
+from services.segmenter.sweep.portrait import LONGEST
 
 Part = Literal["response", "moves", "churn", "loop"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -24,6 +27,19 @@ _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 #: A Monday: periods of seven days are weeks, whichever day the connector was installed on.
 _ANCHOR: Final = date(2024, 1, 1)
 _LONGEST: Final = 512
+_VALUE: Final = "value:"
+#: The forms of `compare`.
+COMPARE: Final = (
+    rf"^(previous|value:[^\x00-\x1f\x7f]{{1,{LONGEST}}}"
+    r"|(?!value:)[^\x00-\x1f\x7f]{1,64}\.\.[^\x00-\x1f\x7f]{1,64})$"
+)
+_AS: Final[Mapping[AttributeKind, str]] = {
+    "flag": "write value:true or value:false",
+    "number": "write value:NUMBER, such as value:12",
+    "money": "write value:AMOUNT, such as value:12.5",
+    "date": "write value:DAY, such as value:2026-01-31",
+    "moment": "write value:MOMENT, such as value:2026-01-31T09:00:00Z",
+}
 _WHEN: Final = "write a day as 2026-01-31, or a moment with its zone as 2026-01-31T09:00:00Z"
 
 
@@ -61,12 +77,19 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """One group by the name that it is shown with."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """A whole question. `other` is the period, or the group (a text), to compare with."""
+    """A whole question. `other` is the period, or the group, to compare with."""
 
     scope: Scope
     by: Grouping | None = None
-    other: Period | str | None = None
+    other: Period | Group | None = None
     show: frozenset[Part] = frozenset(PARTS)
 
 
@@ -83,14 +106,18 @@ def read_question(
     zone: str,
     near: Collection[str] = (),
     names: Mapping[str, str] = MappingProxyType({}),
+    types: Mapping[str, AttributeType] = MappingProxyType({}),
 ) -> Question:
-    """Read the parameters. Raises `Unanswerable`."""
+    """Read the parameters; `types` say how groups of an attribute are named.
+
+    Raises `Unanswerable`.
+    """
     until = _moment("to", end, zone, last=True) if end else now
     since = _moment("from", start, zone) if start else _days_before(until, _DAYS, zone)
     period = _period(since, until, "from must be before to")
     grouping = read_grouping(by, near, names) if by else None
     scope = Scope(period, _plain("survey", survey), _plain("source", source))
-    other = _other(compare, period, grouping, zone) if compare else None
+    other = _other(compare, period, grouping, zone, types) if compare else None
     return Question(scope, grouping, other, _parts(show))
 
 
@@ -128,21 +155,50 @@ def last_complete(now: datetime, days: int, zone: str) -> Period:
     return Period(_midnight(end - timedelta(days=days), zone), _midnight(end, zone))
 
 
+def check_compare(compare: str, *, grouped: bool) -> None:
+    """Look at the form of a comparison alone. Raises `Unanswerable`."""
+    if not re.fullmatch(COMPARE, compare):
+        raise Unanswerable(
+            "compare: write previous, FROM..TO (2025-01-01..2025-03-31) or value:GROUP (at most "
+            f"{LONGEST} characters, as value:Lyon)"
+        )
+    if compare.startswith(_VALUE) and not grouped:
+        raise Unanswerable("compare: a group needs by, such as by=attribute:store")
+
+
 def _other(
-    compare: str, period: Period, grouping: Grouping | None, zone: str
-) -> Period | str | None:
-    kind, separator, rest = compare.partition(":")
+    compare: str,
+    period: Period,
+    grouping: Grouping | None,
+    zone: str,
+    types: Mapping[str, AttributeType],
+) -> Period | Group:
+    check_compare(compare, grouped=grouping is not None)
     if compare == "previous":
         return previous(period, zone)
-    if kind == "value" and separator and "\x00" not in rest and 0 < len(rest) <= _LONGEST:
-        if grouping is None:
-            raise Unanswerable("compare: a group needs by, such as by=attribute:store")
-        return rest
-    if ".." in compare:
-        first, _, last = compare.partition("..")
-        since = _moment("compare", first, zone)
-        return _period(since, _moment("compare", last, zone, last=True), "compare: write FROM..TO")
-    raise Unanswerable("compare: write previous, FROM..TO or value:GROUP")
+    if grouping is not None and compare.startswith(_VALUE):
+        declared = types.get(grouping.name) if grouping.kind == "attribute" else None
+        return _group(compare.removeprefix(_VALUE), declared)
+    first, _, last = compare.partition("..")
+    since = _moment("compare", first, zone)
+    return _period(since, _moment("compare", last, zone, last=True), "compare: write FROM..TO")
+
+
+def _group(text: str, declared: AttributeType | None) -> Group:
+    """Name a group as it is shown: `value:oui` of a flag is the group `true`."""
+    found = fitting(text, declared)
+    if found.wrong is not None and declared is not None:
+        raise Unanswerable(f"compare: this attribute is a {declared.type}: {_fix(declared)}")
+    value = found.value
+    if isinstance(value, list):  # of a list each item is a group
+        return Group(text)
+    return Group(("false", "true")[value] if isinstance(value, bool) else str(value))
+
+
+def _fix(declared: AttributeType) -> str:
+    if declared.type == "choice":
+        return f"write value: and one of {', '.join(declared.values)}"
+    return _AS.get(declared.type, "write value:GROUP as the groups are named")
 
 
 def _parts(show: str | None) -> frozenset[Part]:

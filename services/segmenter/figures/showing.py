@@ -10,7 +10,7 @@ from services.segmenter.figures.distribution import ByScore, counts_of, distribu
 from services.segmenter.figures.found import Found, Loop
 from services.segmenter.figures.moves import moves
 from services.segmenter.figures.objectives import distances, objective_of
-from services.segmenter.figures.question import Period, Question
+from services.segmenter.figures.question import Group, Period, Question
 from services.segmenter.figures.views import (
     CasesView,
     ChurnView,
@@ -80,11 +80,13 @@ def figures_view(
     )
 
 
-def _against(found: Found, value: str | None, other: Period | str | None) -> ByScore | None:
+def _against(found: Found, value: str | None, other: Period | Group | None) -> ByScore | None:
     """Find what a group is compared with: itself in the other period, or the group named."""
     if isinstance(other, Period):
         return found.other_groups.get(value, {})
-    return found.groups.get(other, {}) if other is not None and value != other else None
+    if other is None or value == other.value:
+        return None
+    return found.groups.get(other.value, {})
 
 
 def period_view(period: Period) -> PeriodView:
@@ -92,11 +94,11 @@ def period_view(period: Period) -> PeriodView:
     return PeriodView(start=period.start, end=period.end)
 
 
-def _compared(other: Period | str | None) -> ComparedView | None:
+def _compared(other: Period | Group | None) -> ComparedView | None:
     if other is None:
         return None
-    if isinstance(other, str):
-        return ComparedView(period=None, value=other)
+    if isinstance(other, Group):
+        return ComparedView(period=None, value=other.value)
     return ComparedView(period=period_view(other), value=None)
 
 

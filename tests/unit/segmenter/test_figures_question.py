@@ -1,12 +1,15 @@
 """Reading a question: days of the policy's zone, comparisons, periods that are over."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.segmenter.figures.question import (
+    COMPARE,
     PARTS,
+    Group,
     Grouping,
     Period,
     Question,
@@ -15,6 +18,7 @@ from services.segmenter.figures.question import (
     previous,
     read_question,
 )
+from services.segmenter.policy.attributes import AttributeType
 
 PARIS = "Europe/Paris"
 NOW = datetime(2026, 4, 10, 8, 30, tzinfo=UTC)
@@ -24,7 +28,7 @@ def asked(**texts: str | None) -> Question:
     given: dict[str, Any] = dict.fromkeys(
         ("survey", "source", "start", "end", "by", "compare", "show")
     )
-    return read_question(**{**given, **texts}, now=NOW, zone=PARIS)
+    return read_question(**{**given, **texts}, now=NOW, zone=PARIS, types=TYPES)
 
 
 def utc(text: str) -> datetime:
@@ -97,7 +101,7 @@ def test_the_previous_period_is_as_long_and_ends_where_this_one_begins(
             "attribute:store",
             "value:Lyon: Part-Dieu..2",
             Grouping("attribute", "store"),
-            "Lyon: Part-Dieu..2",
+            Group("Lyon: Part-Dieu..2"),
             id="a group with dots",
         ),
         pytest.param(
@@ -110,11 +114,89 @@ def test_the_previous_period_is_as_long_and_ends_where_this_one_begins(
     ],
 )
 def test_groups_and_comparisons_are_read(
-    by: str | None, compare: str | None, grouping: Grouping | None, other: Period | str | None
+    by: str | None, compare: str | None, grouping: Grouping | None, other: Period | Group | None
 ) -> None:
     """What stands behind the first colon is a name, whatever is in it."""
     question = asked(by=by, compare=compare)
     assert (question.by, question.other) == (grouping, other)
+
+
+#: One attribute of each type.
+TYPES = {
+    "vip": AttributeType(type="flag"),
+    "seats": AttributeType(type="number"),
+    "aov": AttributeType(type="money"),
+    "since": AttributeType(type="date"),
+    "seen": AttributeType(type="moment"),
+    "tone": AttributeType(type="choice", values=("tu", "vous")),
+    "tags": AttributeType(type="list"),
+    "store": AttributeType(type="text", also=("shop",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("by", "written", "group"),
+    [
+        pytest.param("attribute:vip", "oui", "true", id="a flag in French"),
+        pytest.param("attribute:vip", "FALSE", "false", id="a flag in capitals"),
+        pytest.param("attribute:seats", "12", "12", id="a number"),
+        pytest.param("attribute:seats", "12,5", "12.5", id="a number with a comma"),
+        pytest.param("attribute:aov", "30 €", "30", id="an amount"),
+        pytest.param("attribute:since", "2026-01-31", "2026-01-31", id="a day"),
+        pytest.param(
+            "attribute:seen",
+            "2026-01-31T09:00:00+01:00",
+            "2026-01-31T08:00:00.000000Z",
+            id="a moment",
+        ),
+        pytest.param("attribute:tone", "TU", "tu", id="a choice"),
+        pytest.param("attribute:tags", "gold", "gold", id="an item of a list"),
+        pytest.param("attribute:store", "12", "12", id="a text of digits"),
+        pytest.param("attribute:unknown", "12", "12", id="declared nowhere"),
+        pytest.param("answer:vip", "oui", "oui", id="an answer of the same name"),
+    ],
+)
+def test_a_group_is_read_as_its_attribute_is_typed(by: str, written: str, group: str) -> None:
+    """So that it is the group that the figures show, however a person writes it."""
+    assert asked(by=by, compare=f"value:{written}").other == Group(group)
+
+
+@pytest.mark.parametrize(
+    ("by", "fix"),
+    [
+        pytest.param("attribute:vip", "is a flag: write value:true or value:false", id="flag"),
+        pytest.param("attribute:seats", "is a number: write value:NUMBER", id="number"),
+        pytest.param("attribute:aov", "is a money: write value:AMOUNT", id="money"),
+        pytest.param("attribute:since", "is a date: write value:DAY", id="date"),
+        pytest.param("attribute:seen", "is a moment: write value:MOMENT", id="moment"),
+        pytest.param(
+            "attribute:tone", "is a choice: write value: and one of tu, vous", id="choice"
+        ),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused_with_the_fix(by: str, fix: str) -> None:
+    """A slip is not an empty group."""
+    with pytest.raises(Unanswerable, match=fix):
+        asked(by=by, compare="value:Lyon")
+
+
+@pytest.mark.parametrize(
+    ("compare", "fits"),
+    [
+        pytest.param("previous", True, id="previous"),
+        pytest.param("2025-01-01..2025-03-31", True, id="days"),
+        pytest.param("2025-01-01T00:00:00.5Z..2025-01-02T00:00:00Z", True, id="moments"),
+        pytest.param("value:Lyon", True, id="a group"),
+        pytest.param("value:", False, id="no group"),
+        pytest.param("value:" + "x" * 201, False, id="longer than a group's name"),
+        pytest.param("value:a\x00..b", False, id="a NUL"),
+        pytest.param("Lyon", False, id="a word"),
+        pytest.param("previous ", False, id="a blank behind"),
+    ],
+)
+def test_the_form_of_a_comparison_is_published(compare: str, fits: bool) -> None:
+    """The pattern in the API's description is the one that is asked."""
+    assert bool(re.fullmatch(COMPARE, compare)) == fits
 
 
 @pytest.mark.parametrize(
@@ -141,6 +223,7 @@ def test_what_is_not_asked_for_is_not_counted(show: str | None, parts: set[str])
         pytest.param({"compare": "2026-01-02..2026-01-01"}, id="compared backwards"),
         pytest.param({"by": "attribute:a\x1f"}, id="a control character"),
         pytest.param({"by": "attribute:a", "compare": "value:" + "x" * 600}, id="a novel"),
+        pytest.param({"by": "attribute:vip", "compare": "value:Lyon"}, id="no flag"),
         pytest.param({"source": ""}, id="an empty name"),
     ],
 )
