@@ -15,10 +15,13 @@ from shared.events.vocabulary import (
 )
 
 TimeOrigin = Literal["platform", "receipt", "future"]
-#: A hold ends; an answer counts as complete; a resolved case is asked about; nobody answered.
+#: A hold ends; an answer counts as complete; a resolved case is asked about; nobody answered; the
+#: last order of a promoter is so long ago that she has left.
 #: `lifecycle`, `maturity`: time alone changed what she is to the house, or how ripe a promoter is.
 #: `policy` is no moment of hers: another policy is in force, and she is to be decided about anew.
-TimerKind = Literal["hold_end", "settle", "resurvey", "lapse", "policy", "lifecycle", "maturity"]
+TimerKind = Literal[
+    "hold_end", "settle", "resurvey", "lapse", "churn", "policy", "lifecycle", "maturity"
+]
 #: `nps` alone makes a segment; the others are kept and count as answers.
 Metric = Literal["nps", "csat", "ces", "stars"]
 #: Where data about people comes from. Bought addresses carry no consent, whatever the seller says.
@@ -183,7 +186,7 @@ class TimerDue(Fact):
     """
 
     TYPE: ClassVar[str] = "timer.due"
-    VERSION: ClassVar[str] = "1.3"
+    VERSION: ClassVar[str] = "1.4"
 
     kind: TimerKind
     customer_id: UUID

@@ -21,6 +21,7 @@ from tests.builders.facts import (
     Shelf,
     answered,
     case,
+    completed,
     day,
     handler,
     ids_of,
@@ -202,6 +203,11 @@ STORIES: dict[TimerKind, tuple[list[Event], datetime, Trigger]] = {
     "hold_end": ([answered("r1", 8)], day(30), "timer"),
     "settle": ([answered("r1", 8, complete=False)], day(5 * MINUTE), "settled"),
     "lapse": ([answered("r1", 8)], day(365), "lapsed"),
+    "churn": (
+        [completed("purchase", at=day(-700)), answered("r1", 9)],
+        day(30) + timedelta(microseconds=1),
+        "updated",
+    ),
     "resurvey": (
         [answered("r1", 8), case("opened", response=LINK), case("resolved", at=NOON)],
         day(15),
@@ -246,6 +252,25 @@ async def test_a_kill_between_deciding_and_publishing_loses_nothing(
     await handler(engine, shelf, now=at + timedelta(hours=1))(received(due))
     assert shelf.messages[-1] == dying.messages[-1]
     assert shelf.decided()[-1].cause.triggers == (trigger,)
+
+
+async def test_that_she_left_is_told_though_something_else_came_first(engine: AsyncEngine) -> None:
+    """Decided a moment late, with the segmenter busy or away; told once, of the moment itself."""
+    shelf = Shelf()
+    told, at, _ = STORIES["churn"]
+    await handler(engine, shelf)(received(*told))
+    later = at + timedelta(hours=1)
+    await handler(engine, shelf, now=later)(received(updated(at=later)))
+    assert await states(engine, "churn") == [(1, at, "open")]
+    (due,) = of_kind(await rung(engine, later), "churn")
+    for _ in range(2):
+        await handler(engine, shelf, now=later)(received(due))
+    moves = [d for d in shelf.decided() if d.move and d.move.kind == "churned"]
+    assert len({decided.decision_id for decided in moves}) == 1
+    assert moves[0].cause.deadline_from == at
+    assert await states(engine, "lifecycle") == [
+        (1, day(-335) + timedelta(microseconds=1), "closed")
+    ]
 
 
 async def test_a_merge_tells_no_silence_again(engine: AsyncEngine) -> None:

@@ -28,6 +28,7 @@ TRIGGERS: Final[Mapping[TimerKind, Trigger | None]] = {
     "settle": "settled",
     "lapse": "lapsed",
     "resurvey": "resurvey_due",
+    "churn": "updated",
     "lifecycle": None,
     "maturity": None,
 }
@@ -71,12 +72,8 @@ def story(kind: TimerKind, email: str, due: datetime) -> list[Event]:
     if kind == "settle":
         told = due - timedelta(minutes=5)
         return [answer(told, told, complete=False)]
-    if kind == "lifecycle":
-        active = timedelta(days=shipped_policy().value.lifecycle.active_days)
-        return [completed("purchase", email, at=due - active - timedelta(microseconds=1))]
-    if kind == "maturity":
-        unhappy = answered(f"{name}-0", 3, email=email, at=due - year, received=now)
-        return [unhappy, answered(name, 9, email=email, at=now)]
+    if kind in {"lifecycle", "churn", "maturity"}:
+        return aged(kind, email, due)
     if kind == "lapse":
         return [answer(due - year, now)]
     number = f"helpdesk/{name}"
@@ -88,6 +85,20 @@ def story(kind: TimerKind, email: str, due: datetime) -> list[Event]:
         case("opened", number, email=None, at=opened, response=link),
         case("resolved", number, email=None, at=resolved),
     ]
+
+
+def aged(kind: TimerKind, email: str, due: datetime) -> list[Event]:
+    """What happened to a customer whom time alone makes another then."""
+    days = shipped_policy().value.lifecycle
+    name, now, blink = uuid.uuid4().hex, utc_now(), timedelta(microseconds=1)
+    if kind == "lifecycle":
+        return [completed("purchase", email, at=due - timedelta(days=days.active_days) - blink)]
+    promoter = answered(name, 9, email=email, at=now, survey=kind)
+    if kind == "churn":
+        order = due - timedelta(days=days.sleeping_days) - blink
+        return [completed("purchase", email, at=order), promoter]
+    unhappy = answered(f"{name}-0", 3, email=email, at=due - timedelta(days=365), received=now)
+    return [unhappy, promoter]
 
 
 async def publish(system: System, events: Sequence[Event]) -> None:

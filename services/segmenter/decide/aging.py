@@ -10,7 +10,7 @@ from typing import Final
 
 from services.segmenter.cases.cases import counting
 from services.segmenter.decide.clocks import CUSTOMER_SINCE, moment
-from services.segmenter.decide.lifecycle import ORDERS, last_order, lifecycle
+from services.segmenter.decide.lifecycle import ORDERS, declared, last_order, lifecycle
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile import attributes
 from services.segmenter.profile.segments import segment_of
@@ -18,6 +18,20 @@ from services.segmenter.profile.state import Profile
 
 #: An age that a rule still counts is over just after it.
 _INSTANT: Final = timedelta(microseconds=1)
+
+
+def churns_at(profile: Profile, policy: Policy) -> datetime | None:
+    """Tell when a promoter is churned because she ordered nothing since; None: never by that.
+
+    What her own systems say of her wins, so then no date tells it.
+    """
+    scored = profile.scored
+    if not scored or segment_of(scored[-1], policy) != "promoter":
+        return None
+    order = last_order(profile, policy)
+    if order is None or declared(profile, policy) is not None:
+        return None
+    return order + timedelta(days=policy.lifecycle.sleeping_days) + _INSTANT
 
 
 def lifecycle_changes_at(profile: Profile, policy: Policy, now: datetime) -> datetime | None:

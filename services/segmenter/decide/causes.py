@@ -109,6 +109,10 @@ def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy)
     if due.kind == "lapse":
         latest = profile.scored[-1]
         return _brought(due, subject(latest), "lapsed", latest)
+    if due.kind == "churn":
+        latest = profile.scored[-1]
+        # The same news as an update that says so: whoever acts on that acts on this.
+        return _brought(due, subject(latest), "updated", latest)
     if due.kind in {"policy", "lifecycle", "maturity"}:
         return Cause(
             id=ids.event_cause(event_id),
@@ -119,6 +123,15 @@ def timer_cause(event_id: UUID, due: TimerDue, profile: Profile, policy: Policy)
             what=due.kind,
         )
     return _hold_end(event_id, due.due_at, profile)
+
+
+def left_once(cause: Cause, due_at: datetime, profile: Profile) -> Cause:
+    """Name an update that says that she left as her timer was named that told it, or would have.
+
+    Told by both it is one cause, on which no play acts twice.
+    """
+    about = subject(profile.scored[-1])
+    return cause.model_copy(update={"id": ids.timer_cause("churn", about, due_at)})
 
 
 def _brought(

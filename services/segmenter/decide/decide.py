@@ -12,8 +12,9 @@ from uuid import UUID
 
 from services.segmenter.cases import cases, opening
 from services.segmenter.decide import snapshot
+from services.segmenter.decide.aging import churns_at
 from services.segmenter.decide.budgets import budgets
-from services.segmenter.decide.causes import cause_of, timer_cause
+from services.segmenter.decide.causes import cause_of, left_once, timer_cause
 from services.segmenter.decide.permits import permits
 from services.segmenter.decide.waits import waits
 from services.segmenter.identity import merges
@@ -23,7 +24,7 @@ from services.segmenter.profile.bounces import closings
 from services.segmenter.profile.facts import Fact
 from services.segmenter.profile.joining import believed
 from services.segmenter.profile.respondents import rule_for
-from services.segmenter.profile.segments import churned, lapsed, move_of
+from services.segmenter.profile.segments import churned, lapsed, left, move_of
 from services.segmenter.profile.state import Profile, Response
 from services.segmenter.themes.themes import DECLARED, ThemeFinder, Told, newest
 from shared.events import ids, outcomes
@@ -96,6 +97,8 @@ def decide(
     else:
         cause = cause_of(event, whole, rulebook.policy, merged=merged)
         move = _move(event, before, whole, cause, rulebook.policy)
+        if move is not None and move.kind == "churned":
+            cause = _once(event, cause, before, after, rulebook.policy)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
     held = waits(after, rulebook.policy, now)
@@ -197,9 +200,18 @@ def _case(
 def _brought(due: Due, after: Profile, policy: Policy) -> Move | None:
     if due.data.kind == "lapse":
         return lapsed(after, policy)
+    if due.data.kind == "churn":
+        return left(after, policy)
     if due.data.kind == "settle":
         return move_of(after.scored, after.scored[-1].identity, policy)
     return None
+
+
+def _once(event: Fact, cause: Cause, before: Profile, after: Profile, policy: Policy) -> Cause:
+    """Let the word that she left and the date that told it before be one cause."""
+    leaves = churns_at(before, policy)
+    told = leaves is not None and leaves <= event.occurred_at
+    return left_once(cause, leaves, after) if told and leaves is not None else cause
 
 
 def _move(
@@ -247,9 +259,12 @@ def _anew(event: Fact | Due | Command, rulebook: Rulebook) -> tuple[TraceLine, .
 
 
 def _aged(event: Fact | Due | Command) -> tuple[TraceLine, ...]:
-    """Tell that nothing happened to her but time."""
-    if not isinstance(event, Due) or event.data.kind not in {"lifecycle", "maturity"}:
+    """Tell that nothing happened but time."""
+    if not isinstance(event, Due) or event.data.kind not in {"churn", "lifecycle", "maturity"}:
         return ()
+    if event.data.kind == "churn":
+        reason = "her last order is too long ago: a promoter has left"
+        return (TraceLine(rule="time", outcome="churn", reason=reason),)
     reason = "nothing happened but time: told so that no platform keeps what was"
     return (TraceLine(rule="time", outcome=event.data.kind, reason=reason),)
 

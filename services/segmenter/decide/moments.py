@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.segmenter.cases import cases
 from services.segmenter.decide import clocks, settle
-from services.segmenter.decide.aging import lifecycle_changes_at, maturity_changes_at
+from services.segmenter.decide.aging import churns_at, lifecycle_changes_at, maturity_changes_at
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.segments import lapses_at
 from services.segmenter.profile.state import Profile
@@ -28,6 +28,8 @@ Moments = Mapping[tuple[TimerKind, str], datetime]
 Owed = tuple[TimerKind, str, datetime]
 
 HOLD_END: Final = "hold_end"
+#: She has one of these.
+CHURN: Final[tuple[TimerKind, str]] = ("churn", "")
 #: What she is changes by time alone; of each kind she has one timer, for its next change.
 AGED: Final[tuple[TimerKind, ...]] = ("lifecycle", "maturity")
 
@@ -48,7 +50,9 @@ def ahead(profile: Profile, policy: Policy, now: datetime) -> Moments:
         ends.append(again)
     if ends:
         found[HOLD_END, ""] = min(ends)
-    found.update(_aged("lifecycle", lifecycle_changes_at(profile, policy, now)))
+    changes = lifecycle_changes_at(profile, policy, now)
+    if changes != found.get(CHURN):  # that a promoter has left is told with its own trigger
+        found.update(_aged("lifecycle", changes))
     found.update(_aged("maturity", maturity_changes_at(profile, policy, now)))
     return found
 
@@ -124,6 +128,9 @@ def _brought(profile: Profile, policy: Policy) -> Moments:
     lapses = lapses_at(profile, policy)
     if lapses is not None:
         found["lapse", ""] = lapses
+    leaves = churns_at(profile, policy)
+    if leaves is not None:
+        found[CHURN] = leaves
     for case_id, due_at in cases.resurveys(profile, policy).items():
         found["resurvey", cases.subject(case_id)] = due_at
     return found

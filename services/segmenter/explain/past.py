@@ -34,7 +34,7 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "identity": ("new", "kept apart", "merged", "merge undone"),
     "score": ("waiting",),
     "answered_at": ("receipt", "future"),
-    "time": ("lifecycle", "maturity"),
+    "time": ("lifecycle", "maturity", "churn"),
 }
 #: Why a decision was kept and not published, as its note says it.
 NOTES: Final[Mapping[str, str]] = {

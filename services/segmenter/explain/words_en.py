@@ -112,6 +112,7 @@ _SENTENCES: Final = {
     "trace.score.waiting": "The answer had no score yet.",
     "trace.answered_at.receipt": "The answer had no date of its own: it counts as of its receipt.",
     "trace.answered_at.future": "The answer's date lay in the future: it counts as of its receipt.",
+    "trace.time.churn": "Her last order is too long ago: a promoter has left.",
     "trace.time.lifecycle": "Nothing happened but time: she is another thing to the house.",
     "trace.time.maturity": "Nothing happened but time: her maturity changed.",
     "trace.other": "A rule of another release answered: {rule}, {outcome}.",
@@ -188,6 +189,7 @@ _SENTENCES: Final = {
     "timer.settle": "{at}: her answer counts as final, and what waited for that looks at it.",
     "timer.resurvey": "{at}: the time comes to ask how her case went.",
     "timer.lapse": "{at}: without another answer she counts as lapsed.",
+    "timer.churn": "{at}: without another order a promoter counts as gone.",
     "timer.lifecycle": "{at}: time alone changed what she is to the house.",
     "timer.maturity": "{at}: time alone changed how ready she is to be an ambassador.",
     "timer.policy": "{at}: another policy was put in force: she was decided about anew, and no "

@@ -117,6 +117,7 @@ _SENTENCES: Final = {
     "trace.score.waiting": "La réponse n'avait pas encore de note.",
     "trace.answered_at.receipt": "La réponse n'avait pas de date : sa réception fait foi.",
     "trace.answered_at.future": "La date de la réponse était à venir : sa réception fait foi.",
+    "trace.time.churn": "Sa dernière commande est trop ancienne : une promotrice est partie.",
     "trace.time.lifecycle": "Rien que le temps : elle est devenue autre chose pour la maison.",
     "trace.time.maturity": "Rien que le temps : sa maturité a changé.",
     "trace.other": "Une règle d'une autre version a répondu : {rule}, {outcome}.",
@@ -199,6 +200,7 @@ _SENTENCES: Final = {
     "timer.settle": "{at} : sa réponse devient définitive, et ce qui l'attendait la regarde.",
     "timer.resurvey": "{at} : le moment de demander ce que le dossier a donné.",
     "timer.lapse": "{at} : sans autre réponse, elle est perdue de vue.",
+    "timer.churn": "{at} : sans autre commande, une promotrice compte comme partie.",
     "timer.lifecycle": "{at} : le temps seul a changé ce qu'elle est pour la maison.",
     "timer.maturity": "{at} : le temps seul a changé sa maturité d'ambassadrice.",
     "timer.policy": "{at} : une autre politique est entrée en vigueur : nouvelle décision, "

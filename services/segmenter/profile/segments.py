@@ -74,7 +74,12 @@ def churned(before: Profile, after: Profile, policy: Policy) -> Move | None:
     """Tell that a promoter has left, by the word of the operator's own systems."""
     if not _has_left(after, policy) or _has_left(before, policy):
         return None
-    move = _unmoved(after, policy, "churned")
+    return left(after, policy)
+
+
+def left(profile: Profile, policy: Policy) -> Move | None:
+    """Tell that she has left, if she is a promoter: of others it is no surprise."""
+    move = _unmoved(profile, policy, "churned")
     return move if move is not None and move.after == "promoter" else None
 
 

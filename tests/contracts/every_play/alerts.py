@@ -1,5 +1,6 @@
 """Plays by which colleagues hear of somebody, and the call that she asked for."""
 
+from tests.builders.facts import day
 from tests.builders.stories import (
     MINUTE,
     Gets,
@@ -7,6 +8,7 @@ from tests.builders.stories import (
     Journey,
     about,
     answer,
+    completes,
     earlier,
     heard,
     refuses,
@@ -17,6 +19,8 @@ A_TEST = "test respondent: no target but one with `sandbox: true` hears of her"
 LATE = "too old: the deadline was"
 PROMOTER = (earlier(10, -200, 8), earlier(9, -100, 9))
 LEAVES = about(0, lifecycle="churned")
+#: Her last order; the moment that she counts as gone comes a blink after `NOON`.
+BOUGHT = about(last_order_at=day(-730).isoformat())
 
 JOURNEYS = (
     Journey(
@@ -95,9 +99,20 @@ JOURNEYS = (
         "churned-promoter-alert",
         {
             "a promoter left": Gets((*PROMOTER, LEAVES), "churned_alert", "ALERT_CHURNED", "chat"),
+            "a promoter has ordered nothing for two years": Gets(
+                (*PROMOTER, BOUGHT), "churned_alert", "ALERT_CHURNED", "chat"
+            ),
         },
         {
             "a passive left": Held((earlier(7, -100, 9), LEAVES)),
+            "a passive has ordered nothing for two years": Held((earlier(7, -100, 9), BOUGHT)),
+            "an order of long ago is heard of": Held(
+                (*PROMOTER, about(last_order_at=day(-732).isoformat()))
+            ),
+            "she orders again": Held((*PROMOTER, BOUGHT, completes("purchase", -0.5))),
+            "her systems say so, too": Held(
+                (*PROMOTER, BOUGHT, about(1, lifecycle="churned")), "accepted", sent=1
+            ),
             "told again": Held(
                 (*PROMOTER, about(-0.5, lifecycle="churned"), about(0, lifecycle="churned")),
                 "accepted",
