@@ -4,7 +4,9 @@ A case of ours (`nps/…`) is opened by the policy with an answer. It stands for
 whose number nobody knows yet. Once the delivery that made the ticket tells it, both are one: the
 helpdesk's steps are steps of ours. Else, once a step of a helpdesk's case names the same answer,
 that case alone says how the problem stands. A case resolved is asked about some days later; the
-next answer is then paired with the one that the case was about.
+next answer is then paired with the one that the case was about, both as they stand when corrected. A
+case of ours about an answer that was corrected since, so that it would open none, is nobody's
+problem: it holds nothing, nobody asks how it went, and nothing recovered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -99,30 +101,32 @@ def counting(profile: Profile) -> Iterator[tuple[str, Case]]:
             yield case_id, case
 
 
-def standing(profile: Profile) -> list[Case]:
-    """List the cases on which somebody still works."""
-    return [case for _, case in counting(profile) if case.open]
-
-
 def holding(profile: Profile, policy: Policy) -> list[Case]:
-    """List the cases for which she is left alone.
+    """List the cases for which she is left alone."""
+    return [case for _, case in problems(profile, policy) if case.open]
+
+
+def problems(profile: Profile, policy: Policy) -> Iterator[tuple[str, Case]]:
+    """List the cases that are, or were, a problem of hers.
 
     Not one that the policy opened for an answer which she has corrected since: it would open none.
     """
-    rule = policy.cases.open
-    found = []
     for case_id, case in counting(profile):
-        answer = profile.responses.get(case.answer or "")
-        corrected = (
-            answer is not None
-            and case_id == case_id_of(answer)
-            and segment_of(answer, policy) not in rule.segments
-            and not (rule.callback and asks(answer))
-            and not (rule.escalations and _raised(answer, policy))
-        )
-        if case.open and not corrected:
-            found.append(case)
-    return found
+        if not corrected(profile, policy, case_id, case):
+            yield case_id, case
+
+
+def corrected(profile: Profile, policy: Policy, case_id: str, case: Case) -> bool:
+    """Tell whether a case of ours would not be opened for its answer as it is now."""
+    rule = policy.cases.open
+    answer = profile.responses.get(case.answer or "")
+    return (
+        answer is not None
+        and case_id == case_id_of(answer)
+        and segment_of(answer, policy) not in rule.segments
+        and not (rule.callback and asks(answer))
+        and not (rule.escalations and _raised(answer, policy))
+    )
 
 
 def _raised(answer: Response, policy: Policy) -> bool:
@@ -131,7 +135,10 @@ def _raised(answer: Response, policy: Policy) -> bool:
 
 
 def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
-    """Pair the scores before and after each case that was resolved and may be asked about."""
+    """Pair the scores before and after each case that was resolved.
+
+    Each is the score as it stands now: of a corrected answer the corrected one.
+    """
     days = policy.cases.resurvey_after_days
     if not profile.cases:
         return
@@ -150,10 +157,12 @@ def resurveys(profile: Profile, policy: Policy) -> dict[str, datetime]:
 
     Of several the last resolved only: one question answers for all.
     """
-    if not profile.cases or standing(profile):
+    if not profile.cases or holding(profile, policy):
         return {}
     found = [
-        pair for pair in pairs(profile, policy) if not _answered_since(profile, pair.resolved_at)
+        pair
+        for pair in _of_problems(profile, policy)
+        if not _answered_since(profile, pair.resolved_at)
     ]
     last = max(found, key=lambda pair: (pair.resolved_at, pair.case_id), default=None)
     if last is None:
@@ -195,13 +204,18 @@ def recovered_from(profile: Profile, policy: Policy) -> int | None:
     newest = profile.scored[-1] if profile.scored else None
     found = [
         pair
-        for pair in pairs(profile, policy)
+        for pair in _of_problems(profile, policy)
         if newest is not None
         and pair.second is not None
         and pair.resolved_at < newest.answered_at <= pair.until
     ]
     # Helpdesks often know seconds only: of two resolved in one the id decides, as everywhere.
     return max(found, key=lambda pair: (pair.resolved_at, pair.case_id)).first if found else None
+
+
+def _of_problems(profile: Profile, policy: Policy) -> Iterator[Pair]:
+    real = {case_id for case_id, _ in problems(profile, policy)}
+    return (pair for pair in pairs(profile, policy) if pair.case_id in real)
 
 
 def _answered_since(profile: Profile, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.segmenter.cases.cases import counting
+from services.segmenter.cases.cases import problems
 from services.segmenter.decide.clocks import CUSTOMER_SINCE, moment
 from services.segmenter.decide.lifecycle import ORDERS, declared, last_order, lifecycle
 from services.segmenter.policy.whole import Policy
@@ -80,7 +80,7 @@ def _ripens(profile: Profile, policy: Policy) -> Iterator[datetime]:
     if len(scored) >= rules.answers.count and rules.answers.points:
         yield scored[-rules.answers.count].answered_at + timedelta(days=rules.answers.days)
     # Of each gate the last reason to be shut: it opens when that is over.
-    closed = [case.at for _, case in counting(profile) if not case.open]
+    closed = [case.at for _, case in problems(profile, policy) if not case.open]
     if closed:
         yield max(closed) + timedelta(days=rules.gates.closed_case_days)
     unhappy = [one.answered_at for one in scored if segment_of(one, policy) == "detractor"]

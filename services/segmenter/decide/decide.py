@@ -98,7 +98,7 @@ def decide(
         cause = cause_of(event, whole, rulebook.policy, merged=merged)
         move = _move(event, before, whole, cause, rulebook.policy)
         if move is not None and move.kind == "churned":
-            cause = _once(event, cause, before, after, rulebook.policy)
+            cause = _once(event, cause, before, whole, rulebook.policy)
     zone, zone_origin = snapshot.zone(after, rulebook.policy)
     test = rule_for(after, rulebook.policy)
     held = waits(after, rulebook.policy, now)

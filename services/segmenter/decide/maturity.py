@@ -8,7 +8,7 @@ moment that asks, so it is found at each decision and never stored.
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from services.segmenter.cases.cases import counting, standing
+from services.segmenter.cases.cases import holding, problems
 from services.segmenter.decide.clocks import CUSTOMER_SINCE, moment
 from services.segmenter.decide.lifecycle import ORDERS
 from services.segmenter.policy.maturity import ScoreFactor
@@ -41,10 +41,10 @@ def maturity(
 
 def _gates(profile: Profile, policy: Policy, now: datetime, *, complains: bool) -> Iterator[str]:
     gates = policy.maturity.gates
-    if standing(profile):
+    if holding(profile, policy):
         yield "open_case"
     since = now - timedelta(days=gates.closed_case_days)
-    if any(not case.open and case.at > since for _, case in counting(profile)):
+    if any(not case.open and case.at > since for _, case in problems(profile, policy)):
         yield "case_just_closed"
     since = now - timedelta(days=gates.detractor_days)
     recent = (response for response in profile.scored if response.answered_at > since)

@@ -262,6 +262,76 @@ def test_a_corrected_answer_is_no_longer_held_by_its_case() -> None:
     assert open_case(profile(*told, person), POLICY) is not None
 
 
+def revised(*scores: int) -> list[Event]:
+    """One answer, corrected again and again."""
+    return [answered("r1", score, revision=n) for n, score in enumerate(scores, 1)]
+
+
+AGAIN = answered("r2", 9, at=day(20))
+HELPDESK = "helpdesk/7"
+
+
+@pytest.mark.parametrize(
+    ("told", "pair", "asked", "recovered"),
+    [
+        pytest.param(revised(3), (3, None), True, None, id="as it was"),
+        pytest.param([*revised(3), AGAIN], (3, 9), False, 3, id="as it was, and better"),
+        pytest.param(revised(3, 5), (5, None), True, None, id="a detractor still"),
+        pytest.param([*revised(3, 5), AGAIN], (5, 9), False, 5, id="a detractor still, and better"),
+        pytest.param(revised(6, 2), (2, None), True, None, id="down"),
+        pytest.param(revised(3, 9), (9, None), False, None, id="up: there was no problem"),
+        pytest.param([*revised(3, 9), AGAIN], (9, 9), False, None, id="up: nothing recovered"),
+        pytest.param([*revised(3, 9, 4), AGAIN], (4, 9), False, 4, id="up and down again"),
+        pytest.param(
+            [*revised(3), AGAIN, answered("r2", 2, at=day(20), revision=2)],
+            (3, 2),
+            False,
+            3,
+            id="the second is corrected",
+        ),
+    ],
+)
+def test_a_pair_is_of_the_scores_as_they_were_corrected(
+    told: list[Event], pair: tuple[int, int | None], asked: bool, recovered: int | None
+) -> None:
+    """A case of ours about an answer that would open none is asked about by nobody."""
+    steps = [case("opened", OURS, response=LINK), case("resolved", OURS, email=None, at=day(3))]
+    for she in (profile(*told, *steps), profile(*steps, *reversed(told))):
+        (found,) = cases.pairs(she, POLICY)
+        assert (found.first, found.second) == pair
+        assert (list(cases.resurveys(she, POLICY).values()) == [day(18)]) == asked
+        assert cases.recovered_from(she, POLICY) == recovered
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        pytest.param(HELPDESK, True, id="a helpdesk's case stands for itself"),
+        pytest.param("nps/by-a-person", True, id="so does a person's"),
+        pytest.param(OURS, False, id="ours stands for the answer"),
+    ],
+)
+def test_whose_case_is_asked_about_after_a_correction(name: str, asked: bool) -> None:
+    """Somebody saw a problem there whatever the score says."""
+    steps = [case("opened", name, response=LINK), case("resolved", name, email=None, at=day(3))]
+    she = profile(*revised(3, 9), *steps)
+    assert bool(cases.resurveys(she, POLICY)) == asked
+
+
+def test_a_case_that_nobody_closes_after_a_correction_keeps_no_other_from_being_asked() -> None:
+    """The first answer was meant as a 9; the case of the second was resolved."""
+    mistaken = [*revised(3, 9), case("opened", OURS, response=LINK)]
+    link = ResponseLink(source="demo", survey="nps", response_id="r2")
+    real = [
+        answered("r2", 2, at=day(1)),
+        case("opened", HELPDESK, at=day(1), response=link),
+        case("resolved", HELPDESK, email=None, at=day(3)),
+    ]
+    assert list(cases.resurveys(profile(*mistaken, *real), POLICY).values()) == [day(18)]
+    as_told = [revised(3)[0], *mistaken[2:]]
+    assert cases.resurveys(profile(*as_told, *real), POLICY) == {}
+
+
 #: A detractor whose case was resolved on the third day.
 RESOLVED = (
     answered("r1", 3),

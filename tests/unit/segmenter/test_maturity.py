@@ -7,8 +7,10 @@ from services.segmenter.decide.maturity import maturity
 from services.segmenter.policy.maturity import MaturityPolicy
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.profile import rebuild
+from shared.events import ids
 from shared.events.decisions import Maturity
 from shared.events.envelope import Event
+from shared.events.feedback import ResponseLink
 from shared.events.vocabulary import Value
 from tests.builders.facts import answered, case, day, fact, shipped_policy, updated
 
@@ -219,3 +221,46 @@ def test_a_score_that_means_nothing_is_refused(rules: dict[str, object]) -> None
     """Nobody could be ready, or everybody would."""
     with pytest.raises(ValidationError):
         MaturityPolicy.model_validate(rules)
+
+
+def mistaken_case() -> str:
+    """The case that the newest answer opened."""
+    return f"nps/{ids.case_of(ids.response_cause('demo', 'nps', 'r9'))}"
+
+
+def mistaken(*scores: int) -> list[Event]:
+    """The newest answer, corrected again and again, and the case that its first score opened."""
+    link = ResponseLink(source="demo", survey="nps", response_id="r9")
+    told = [answered("r9", s, at=day(-1), revision=n) for n, s in enumerate(scores, 1)]
+    return [*told, case("opened", mistaken_case(), at=day(-1), response=link)]
+
+
+@pytest.mark.parametrize(
+    ("told", "latest", "gates"),
+    [
+        pytest.param(mistaken(3, 10), 30, (), id="she meant a 10: its case refuses nobody"),
+        pytest.param(mistaken(3, 8), None, None, id="a passive is no ambassador"),
+        pytest.param(mistaken(10, 3), None, None, id="she meant a 3"),
+        pytest.param(
+            [*mistaken(3, 10), case("opened", "helpdesk/1", at=day(-1))],
+            30,
+            ("open_case",),
+            id="a case of a helpdesk stands",
+        ),
+        pytest.param(
+            [*mistaken(3, 10), case("resolved", mistaken_case(), email=None, at=day(-0.5))],
+            30,
+            (),
+            id="closed, since there was nothing",
+        ),
+    ],
+)
+def test_maturity_counts_an_answer_as_it_was_corrected(
+    told: list[Event], latest: int | None, gates: tuple[str, ...] | None
+) -> None:
+    """Neither the score of a slip counts, nor the case that it opened."""
+    judgement = judged(*told, PREVIOUS, THIRD, LONG, OFTEN)
+    assert (judgement and judgement.gates) == gates
+    points = {f.name: f.points for f in judgement.factors}["latest"] if judgement else None
+    assert points == latest
+    assert (judgement is not None and judgement.ready) == (gates == ())

@@ -100,7 +100,7 @@ def test_the_number_is_told_where_it_changes_what_a_gate_reads() -> None:
     solved = profile(*known, SOLVED)
     over = step(solved, made)
     assert over is not None
-    assert (len(cases.standing(solved)), len(cases.standing(over))) == (1, 0)
+    assert [len(cases.holding(one, POLICY)) for one in (solved, over)] == [1, 0]
     assert silence(solved, over, made, merged=False) is None
 
 
