@@ -268,9 +268,7 @@ async def test_that_she_left_is_told_though_something_else_came_first(engine: As
     moves = [d for d in shelf.decided() if d.move and d.move.kind == "churned"]
     assert len({decided.decision_id for decided in moves}) == 1
     assert moves[0].cause.deadline_from == at
-    assert await states(engine, "lifecycle") == [
-        (1, day(-335) + timedelta(microseconds=1), "closed")
-    ]
+    assert await states(engine, "lifecycle") == [], "one timer for one moment"
 
 
 async def test_a_merge_tells_no_silence_again(engine: AsyncEngine) -> None:

@@ -100,7 +100,7 @@ JOURNEYS = (
         {
             "a promoter left": Gets((*PROMOTER, LEAVES), "churned_alert", "ALERT_CHURNED", "chat"),
             "a promoter has ordered nothing for two years": Gets(
-                (*PROMOTER, BOUGHT), "churned_alert", "ALERT_CHURNED", "chat"
+                (*PROMOTER, BOUGHT), "churned_alert", "ALERT_CHURNED", "chat", after=0
             ),
         },
         {
