@@ -4,8 +4,8 @@ A case of ours (`nps/…`) is opened by the policy with an answer. It stands for
 whose number nobody knows yet. Once the delivery that made the ticket tells it, both are one: the
 helpdesk's steps are steps of ours. Else, once a step of a helpdesk's case names the same answer,
 that case alone says how the problem stands. A case resolved is asked about some days later; the
-next answer is then paired with the one that the case was about, both as they stand when corrected. A
-case of ours about an answer that was corrected since, so that it would open none, is nobody's
+next answer is then paired with the one that the case was about, both as they stand when corrected.
+A case of ours about an answer that was corrected since, so that it would open none, is nobody's
 problem: it holds nothing, nobody asks how it went, and nothing recovered.
 """
 

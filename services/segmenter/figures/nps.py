@@ -80,12 +80,17 @@ def estimate(counts: Counts) -> Estimate:
 
 
 def interval(counts: Counts, level: float = LEVEL) -> Interval | None:
-    """Tell the interval of the score; None without an answer."""
-    if not counts.n:
+    """Tell the interval of the score; None without an answer.
+
+    It holds the score itself: of a single answer the addition alone would leave it just outside.
+    """
+    said = score(counts)
+    if said is None:
         return None
     found = estimate(counts)
     margin = quantile(level) * found.error
-    return Interval(max(-100.0, found.score - margin), min(100.0, found.score + margin))
+    low, high = min(said, found.score - margin), max(said, found.score + margin)
+    return Interval(max(-100.0, low), min(100.0, high))
 
 
 @lru_cache(maxsize=256)
