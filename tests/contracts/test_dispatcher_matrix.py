@@ -75,9 +75,9 @@ async def _work(lanes: list[Lane], platforms: list[ScriptedPlatform], time: Skip
     worked = await asyncio.gather(*(lane.step() for lane in lanes))
     settling = asyncio.gather(*(lane.settle() for lane in lanes))
     while not settling.done():
-        await asyncio.wait({settling}, timeout=0.005)
-        waiting = sum(not task.done() for lane in lanes for task in lane.flights.tasks)
-        if waiting and waiting == sum(platform.hanging for platform in platforms):
+        await asyncio.wait({settling}, timeout=0.01)
+        hanging = sum(platform.hanging for platform in platforms)
+        if hanging and hanging == sum(not t.done() for lane in lanes for t in lane.flights.tasks):
             # All that is left would wait for ever.
             time.skip(HANG_S)
             await asyncio.sleep(0.01)
