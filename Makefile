@@ -23,8 +23,8 @@ test: $(READY) ## Run the whole suite on real PostgreSQL and a real Apache Kafka
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## Measure it beside its bare limits (ARGS="--seconds 10"); see docs/bench.md
-	$(BIN)/python -m tests.bench run $(ARGS)
+bench: $(READY) ## Measure every bar beside its bare limit (ARGS="--scale 0.1"); see docs/bench.md
+	$(BIN)/python -m tests.bench every $(ARGS)
 
 ##@ Work on it
 

@@ -1,6 +1,7 @@
 """`python -m tests.bench COMMAND`: measure the product; `--help` lists the commands.
 
-`run` plays scenarios beside their bare limits and shows a table (`--json FILE` writes every figure,
+`every` plays a small turn of all that have bars, and shows one table (`make bench`); `run` plays
+ingest beside its bare limits and shows a table (`--json FILE` writes every figure,
 too); `fold` gives the segmenter a backlog on a large base, `eligibility` asks it whom to ask;
 `figures` asks for figures on one; `outage` stops Kafka under load, `hostile` sends hostile clients
 beside good ones; `profile` tells where ingest's CPU goes. The dispatcher's commands are in
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from tests.bench import dispatcher_commands, table
+from tests.bench import dispatcher_commands, every, table
 from tests.bench.measure import Row, measure
 from tests.bench.playing import Json, described, play, play_with, progress, screen
 from tests.bench.profile import read_profile
@@ -27,6 +28,7 @@ from tests.bench.stage import Plan, open_database, open_stage
 SCENARIOS: Final[dict[str, ModuleType]] = {"ingest": ingest}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(every.app)
 app.add_typer(dispatcher_commands.app)
 
 Connections = Annotated[list[int], typer.Option(help="how many at once; may be given again")]

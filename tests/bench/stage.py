@@ -89,8 +89,35 @@ class Stage:
         return Process("tests.bench.bare_fold", environ, self.folder / "bare-fold.log", *arguments)
 
 
+@dataclass(frozen=True)
+class Servers:
+    """A PostgreSQL and a Kafka that run, and the processes of them that we know."""
+
+    folder: Path
+    database: str
+    kafka: str
+    behind: tuple[int, ...]
+    broker: Broker | None
+
+
 @asynccontextmanager
 async def open_stage(*, own_broker: bool = False) -> AsyncIterator[Stage]:
+    """Set a stage on servers of its own. Raises `RuntimeError` where none can be had."""
+    async with (
+        open_servers(own_broker=own_broker) as servers,
+        open_stage_on(
+            servers.folder / "system",
+            servers.database,
+            servers.kafka,
+            servers.behind,
+            servers.broker,
+        ) as stage,
+    ):
+        yield stage
+
+
+@asynccontextmanager
+async def open_servers(*, own_broker: bool = False) -> AsyncIterator[Servers]:
     """Start what is not there yet, with `own_broker` a Kafka in any case.
 
     Raises `RuntimeError` where none can be had.
@@ -109,8 +136,7 @@ async def open_stage(*, own_broker: bool = False) -> AsyncIterator[Stage]:
         if kafka is None or own_broker:
             broker, behind = await _broker(folder / "kafka", stack.push_async_callback)
             kafka = broker.bootstrap_servers
-        async with open_stage_on(folder / "system", server, kafka, behind, broker) as stage:
-            yield stage
+        yield Servers(folder, server, kafka, behind, broker)
 
 
 @asynccontextmanager
@@ -140,7 +166,13 @@ async def open_database(schema: str = "segmenter") -> AsyncIterator[str]:
             postgres = EmbeddedPostgres(folder / "postgres")
             server = await postgres.start()
             stack.push_async_callback(postgres.stop)
-        database = await stack.enter_async_context(bare_database(server))
+        yield await stack.enter_async_context(database_on(server, schema))
+
+
+@asynccontextmanager
+async def database_on(server: str, schema: str) -> AsyncIterator[str]:
+    """Give the address of a new database of a server, one schema migrated."""
+    async with bare_database(server) as database:
         await provision(database)
         await migrate(database, schema)
         yield database

@@ -1,24 +1,31 @@
 """The harness runs, end to end and very shortly; what it measures is nobody's test."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from tests.bench import table
+from tests.bench import every, table
+from tests.bench.bars import READERS
 from tests.bench.measure import Row
 from tests.bench.scenarios import (
     beside,
     deliveries,
     eligibility,
     figures,
+    fold,
     ingest,
     journey,
     ledger,
+    outage,
     slow,
     updates,
 )
-from tests.bench.stage import Plan, open_stage_on
+from tests.bench.stage import Plan, Servers, open_stage_on
+from tests.bench.turns import Ratios, Turn
 
 
 @pytest.mark.kafka
@@ -143,3 +150,120 @@ async def test_claims_are_measured_on_both_sizes_of_the_ledger(database: str) ->
 
     assert [size.rows for size in found.sizes] == [1_000, 2_000]
     assert all(size.claim_p50_ms > 0 and size.statement_pages > 0 for size in found.sizes)
+
+
+@pytest.mark.kafka
+async def test_one_command_plays_several_and_one_that_fails_is_a_line(
+    server: str, kafka: str, tmp_path: Path
+) -> None:
+    """Each with its sizes and its bars; what cannot be played says why, and stops no other."""
+    servers = Servers(tmp_path, server, kafka, (), None)
+    chosen = {
+        "outage": outage.Plan(1, 10, 1),
+        "ledger": ledger.Plan(1_000, 2_000, 4, 2),
+        "slow": slow.Plan(50, 4, 40, 1),
+    }
+    found = {one.scenario: one for one in await every.played(servers, chosen, lambda _told: None)}
+
+    assert found["outage"].failed == "RuntimeError: this needs a Kafka of its own"
+    (claim,) = found["ledger"].bars
+    assert claim.got == claim.to_the_bare
+    (share,) = found["slow"].bars
+    assert (share.wanted, share.reached) == ("≥ 0.95", share.got >= 0.95)
+    assert found["slow"].sizes["calls"] == 40
+    shown = Console(record=True, width=130, file=io.StringIO())
+    shown.print(every.drawn(list(found.values())))
+    text = shown.export_text()
+    assert "slow delay ms 50, concurrency 4, calls 40, rounds 1" in text
+    assert "not measured" in text
+
+
+def test_every_scenario_that_has_bars_is_in_the_one_command() -> None:
+    """A new scenario is played by it, or has no bars; whatever the scale, all sizes are usable."""
+    files = {path.stem for path in (Path(__file__).parent / "scenarios").glob("*.py")}
+    assert set(READERS) == set(every.plans(1.0)) == files - {"__init__"}
+    for scale in (0.001, 0.02, 1.0, 3.0):
+        small = every.plans(scale)
+        assert small["ledger"].small < small["ledger"].large
+        assert small["slow"].calls >= 2 * small["slow"].concurrency
+
+
+def _turns(**per_s: float) -> list[Turn]:
+    return [Turn(what, got, 1.0, 1.0, 1.0) for what, got in per_s.items()]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "found", "bars"),
+    [
+        pytest.param(
+            "fold",
+            fold.Fold(_turns(segmenter=4100.0), 0.4, 2.5),
+            [("≥ 4,000 /s", 4100.0, 0.4, True)],
+            id="reached",
+        ),
+        pytest.param(
+            "deliveries",
+            deliveries.Deliveries(
+                _turns(dispatcher=1499.0),
+                [
+                    Ratios("dispatcher", deliveries.CALLS, 0.2, 1.0),
+                    Ratios("dispatcher", deliveries.LEDGER, 0.3, 1.0),
+                ],
+            ),
+            [("≥ 1,500 /s", 1499.0, 0.3, False)],
+            id="missed by one",
+        ),
+        pytest.param(
+            "beside",
+            beside.Beside([], 1.1, 1.3),
+            [("≤ 1.2", 1.1, 1.1, True), ("≤ 1.2", 1.3, 1.3, False)],
+            id="two bars",
+        ),
+        pytest.param(
+            "eligibility",
+            eligibility.Eligibility(
+                [
+                    eligibility.Delays(eligibility.BARE, 1, 1, 2.0, 3, 1),
+                    eligibility.Delays("1 person", 1, 1, 12.0, 3, 1),
+                    eligibility.Delays("1,000 people", 1, 1, 400.0, 3, 1),
+                    eligibility.Delays("1 person, 100 events/s", 1, 1, 24.0, 3, 1),
+                ]
+            ),
+            [("≤ 20 ms", 12.0, 6.0, True), ("≤ 20 ms", 24.0, 12.0, False)],
+            id="the bare limit's p99",
+        ),
+        pytest.param(
+            "figures",
+            figures.Told(
+                1,
+                1,
+                1,
+                1,
+                [
+                    figures.Asked(figures.BARE, 0.1, 1.0),
+                    figures.Asked("score", 0.2, 2.0),
+                    figures.Asked("everything", 0.9, 9.0),
+                    figures.Asked("all answers: everything", 4.0, 20.0),
+                ],
+            ),
+            [("≤ 1 s", 0.9, 9.0, True)],
+            id="the slowest usual question",
+        ),
+        pytest.param(
+            "journey",
+            journey.Journey([journey.Delays(500.0, 10, 1, 40, 1, 251, 1, 1, 1, 1, 1, 1)]),
+            [
+                ("≤ 50 ms", 40, None, True),
+                ("≤ 250 ms", 251, None, False),
+                ("≤ 0", 1, None, False),
+            ],
+            id="no bare limit",
+        ),
+    ],
+)
+def test_figures_are_read_against_their_bars(
+    scenario: str, found: Any, bars: list[tuple[str, float, float | None, bool]]
+) -> None:
+    """Wanted, got, the ratio to the bare limit of the same run, reached or not."""
+    read = [(one.wanted, one.got, one.to_the_bare, one.reached) for one in READERS[scenario](found)]
+    assert read == bars
