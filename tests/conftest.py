@@ -1,5 +1,7 @@
 """What every test may ask for: a real PostgreSQL and, where the bus matters, a real Kafka."""
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = [
     "tests.builders.workers",
     "tests.builders.postgres",
@@ -8,3 +10,14 @@ pytest_plugins = [
     "tests.builders.emptied",
     "tests.builders.segmenting",
 ]
+
+
+def pytest_configure() -> None:
+    """Let no example fail by the time it took: that says something of the machine only."""
+    settings.register_profile(
+        "patient",
+        settings(),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("patient")
