@@ -18,7 +18,7 @@ from services.segmenter.profile.consents import consent
 from services.segmenter.profile.facts import PERSONAL, Fact, Key, fact_of
 from services.segmenter.profile.joining import believed
 from services.segmenter.profile.profile import rebuild, trim
-from services.segmenter.profile.state import Profile
+from services.segmenter.profile.state import Profile, Response
 from services.segmenter.store.rows import Customer
 from shared.events import feedback, ids, outcomes
 from shared.events.decisions import URGENT, Cause, CustomerDecided, CustomerErased
@@ -140,22 +140,37 @@ def nothing_came_back(rows: Rows, forgotten: Collection[UUID], unsaid: Collectio
             assert (decision.payload, decision.note) == (None, erasure.ERASED)
 
 
-def newest_is_true(folds: Mapping[UUID, Profile], published: Published, rulebook: Rulebook) -> None:
+def newest_is_true(
+    rows: Rows, folds: Mapping[UUID, Profile], published: Published, rulebook: Rulebook
+) -> None:
     """Check that what was told last of each customer is what all her facts say."""
     for customer_id, profile in folds.items():
         told = published.newest.get(customer_id)
         if not profile.known:
             continue
         assert told is not None, "somebody known was never told of"
-        wanted = _as_told(told, profile, rulebook)
+        wanted = _as_told(told, profile, _cause_in(rows.hers(customer_id), told, profile), rulebook)
         for name in STATE:
             assert getattr(told, name) == getattr(wanted, name), _apart(told, wanted, name)
         assert set(told.identifiers) == set(wanted.identifiers)
 
 
-def _as_told(told: CustomerDecided, profile: Profile, rulebook: Rulebook) -> CustomerDecided:
+def _cause_in(hers: Iterable[Fact], told: CustomerDecided, profile: Profile) -> Response | None:
+    """Find the answer that a decision is about, also where the stored profile leaves it out."""
+    if told.cause.kind != "response":
+        return None
+    for known in (profile, rebuild(hers)):
+        for one in known.responses.values():
+            if urgent.cause_id(one) == told.cause.id:
+                return one
+    return None
+
+
+def _as_told(
+    told: CustomerDecided, profile: Profile, about: Response | None, rulebook: Rulebook
+) -> CustomerDecided:
     """Decide anew; with the case that it opens, a decision holds before the case is a fact."""
-    wanted = _of_its_answer(told, state_at(profile, told.decided_at, rulebook), profile, rulebook)
+    wanted = _of_its_answer(state_at(profile, told.decided_at, rulebook), about, rulebook)
     if told.case is None or not opening.opens(told.case, told.cause, profile):
         return wanted
     held = waits(profile, rulebook.policy, told.decided_at, opening_at=told.case.opened_at)
@@ -164,15 +179,14 @@ def _as_told(told: CustomerDecided, profile: Profile, rulebook: Rulebook) -> Cus
 
 
 def _of_its_answer(
-    told: CustomerDecided, wanted: CustomerDecided, profile: Profile, rulebook: Rulebook
+    wanted: CustomerDecided, about: Response | None, rulebook: Rulebook
 ) -> CustomerDecided:
     """Say of what is urgent what the answer says that is the cause."""
-    about = [one for one in profile.responses.values() if urgent.cause_id(one) == told.cause.id]
-    if told.cause.kind != "response" or not about:
+    if about is None:
         return wanted
     said = {
-        "callback_requested": urgent.asks(about[0]),
-        "escalations": urgent.raised(about[0], rulebook.policy),
+        "callback_requested": urgent.asks(about),
+        "escalations": urgent.raised(about, rulebook.policy),
     }
     return wanted.model_copy(update={"snapshot": wanted.snapshot.model_copy(update=said)})
 

@@ -294,7 +294,7 @@ class SegmenterMachine(Telling):
         folds = rebuilt_is_stored(rows, of)
         for version, book in self.books.items():
             told = {one for one, said in self.published.newest.items() if said.policy == version}
-            newest_is_true(_of(folds, told), self.published, book)
+            newest_is_true(rows, _of(folds, told), self.published, book)
             last = {one for one, known in self.under.items() if known == version}
             hers, exact = _of(folds, last), not self.differed
             timers_are_set(rows, hers, book.policy, self.published, exact=exact)
