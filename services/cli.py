@@ -45,6 +45,7 @@ from shared.errors import ConfigError
 from shared.observe import configure_logging
 from shared.process import read_settings, run_or_explain, serve
 from shared.settings import Settings
+from shared.shutdown import ENDING_S, Stop
 
 app = typer.Typer(
     name="nps",
@@ -106,7 +107,8 @@ def run(
     async def start() -> None:
         if settings.database_url:
             configure_logging(settings.log_level)
-            await serve(settings, services, on_started=_tell_port if json else None)
+            stop = Stop(settings.drain_s + ENDING_S)
+            await serve(settings, services, stop=stop, on_started=_tell_port if json else None)
         else:
             await local.run(settings, data.resolve(), services, json=json)
 

@@ -2,13 +2,14 @@
 
 In: parts (routes, tasks, readiness) built by a `__main__`. Promise: a task that ends or fails ends
 the process (an orchestrator restarts it; nothing limps on), and SIGTERM or Ctrl-C stops in order:
-not ready → no new requests → tasks finish what they hold → resources closed in reverse order.
+not ready → no new requests → tasks finish what they hold → resources closed in reverse order
+(`shared.shutdown` has the order and its deadlines).
 """
 
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,12 +27,9 @@ from shared.http import openapi, problems
 from shared.http.limits import REFUSALS, Limits
 from shared.http.protocol import limited
 from shared.http.room import room_for
+from shared.shutdown import House, Stop, end
 
 _log = structlog.get_logger(__name__)
-
-#: How long tasks may take to finish what they hold; with the server's own 5 s and the closing of
-#: connections it fits the 30 s that Kubernetes gives by default.
-TASKS_DEADLINE_S = 15.0
 
 #: New connections taken in one turn of the loop. asyncio would take as many as may wait: two
 #: thousand that came together made every request wait 0.3 s, one at a time not much longer than
@@ -178,9 +176,14 @@ async def host(
     registry: CollectorRegistry,
     connections: int = Limits().connections,
     trusted_proxies: str = "",
+    drain_s: float = 0.0,
+    stop: Stop | None = None,
     on_started: Callable[[int], None] | None = None,
 ) -> None:
     """Run the parts until SIGINT or SIGTERM. Raises what a failed task raised.
+
+    Told to stop it is not ready at once, and takes new requests for another `drain_s`. `stop`: who
+    hears the signals, and watches that the process ends.
 
     At most `connections` are open at a time; further ones hear 503. A client's address and scheme
     are those of the connection, or what one of the `trusted_proxies` (networks, comma separated)
@@ -195,12 +198,13 @@ async def host(
         raise
     bound_port: int = listener.getsockname()[1]
     app = make_app(parts, registry)
+    protocol = limited(Limits(connections=room_for(connections)), _refusals(registry))
     server = _Server(
         uvicorn.Config(
             with_fronts(app, parts),
             host=address,
             port=port,
-            http=limited(Limits(connections=room_for(connections)), _refusals(registry)),
+            http=protocol,
             # Else a library that happens to be installed would take connections past the limits.
             ws="none",
             # uvicorn's own default believes whoever connects from this machine: a tunnel does.
@@ -210,6 +214,7 @@ async def host(
             access_log=False,
             lifespan="off",
             server_header=False,
+            # A second less than `REQUESTS_S`: then it cuts off what is not answered.
             timeout_graceful_shutdown=5,
             backlog=_ACCEPTED_AT_ONCE,
         ),
@@ -219,38 +224,46 @@ async def host(
         lambda: len(server.server_state.connections)
     )
     stopping = asyncio.Event()
-    stop_asked = asyncio.Event()
+    stop = stop or Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop_asked.set)
+        loop.add_signal_handler(number, stop.hear, number)
 
     tasks = [
-        asyncio.create_task(_forever(f"{part.name}.{name}", task, stopping))
+        asyncio.create_task(_forever(f"{part.name}.{name}", task, stopping), name=name)
         for part in parts
         for name, task in part.tasks.items()
     ]
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    asked = asyncio.create_task(stop_asked.wait())
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+    asked = asyncio.create_task(stop.asked.wait())
+
+    def wind_down() -> None:
+        app.state.stopping = True
+        protocol.winding_down = True
+
+    def close_door() -> None:
+        server.should_exit = True
+
+    failures: list[BaseException] = []
     try:
         done, _ = await asyncio.wait({serving, asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        failures = [t.exception() for t in done if t is not asked and t.exception()]
+        failures = _failures(done)
     finally:
-        app.state.stopping = True
-        server.should_exit = True
-        await asyncio.wait({serving}, timeout=10)
-        stopping.set()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=TASKS_DEADLINE_S)
-            for task in late:
-                task.cancel()
+        stop.watch()
         asked.cancel()
-        # A task that failed while others were stopping is told below, too.
-        results = await asyncio.gather(*tasks, serving, asked, return_exceptions=True)
-        for part in reversed(parts):
-            await part.close()
-    failures += [r for r in results if isinstance(r, Exception) and r not in failures]
-    if failures and failures[0] is not None:
+        closes = [(part.name, part.close) for part in reversed(parts)]
+        house = House(wind_down, close_door, serving, stopping, tasks, closes)
+        unclosed = await end(house, drain_s)
+    # What failed first is the reason; others may have failed while it stopped.
+    failures += [*_failures([*tasks, serving]), *unclosed]
+    if failures:
         raise failures[0]
+
+
+def _failures(tasks: Iterable["asyncio.Task[Any]"]) -> list[BaseException]:
+    """Return what ended tasks have raised; one that was cut off has not failed."""
+    ended = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    return [error for error in ended if error is not None]
 
 
 def _refusals(registry: CollectorRegistry) -> Callable[[str], None]:

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 import secrets as random
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ from shared.hosting import Part, host
 from shared.http.auth import Access, AccessConfig
 from shared.observe import configure_logging
 from shared.settings import Secrets, Settings, fix_of, load_yaml
+from shared.shutdown import BUS_S, BY_SIGNAL, ENDING_S, Stop, bounded
 from shared.times import utc_now
 
 _log = structlog.get_logger(__name__)
@@ -117,7 +119,7 @@ async def open_context(
         await bus.check()
         yield Context(settings, secrets, access, registry, bus, utc_now, member)
     finally:
-        await close()
+        await bounded("bus", BUS_S, close())
 
 
 async def _open_bus(settings: Settings, member: str) -> tuple[Bus, Callable[[], Awaitable[None]]]:
@@ -152,9 +154,10 @@ async def serve(
     builds: Sequence[Build],
     *,
     environ: Mapping[str, str] | None = None,
+    stop: Stop | None = None,
     on_started: Callable[[int], None] | None = None,
 ) -> None:
-    """Build the parts and host them until told to stop."""
+    """Build the parts and host them until told to stop; `stop` is `host`'s."""
     async with open_context(settings, environ) as context:
         parts: list[Part] = []
         try:
@@ -172,6 +175,8 @@ async def serve(
             registry=context.registry,
             connections=settings.max_connections,
             trusted_proxies=settings.trusted_proxies,
+            drain_s=settings.drain_s,
+            stop=stop,
             on_started=on_started,
         )
 
@@ -200,7 +205,7 @@ async def _main(name: str, build: Build, arguments: Sequence[str]) -> None:
     elif arguments:
         raise ConfigError(f"usage: python -m services.{name} [migrate]")
     else:
-        await serve(settings, [build])
+        await serve(settings, [build], stop=Stop(settings.drain_s + ENDING_S))
 
 
 def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
@@ -209,8 +214,9 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     A `ConfigError`, and a database that does not know us, become their lines on standard error and
     exit code 2; a dependency that is away at the start becomes one line and exit code 75 (try again
     later, as sysexits.h has it). Anything else is a bug: a line of the log (without the values that
-    a traceback may show) and exit code 1.
+    a traceback may show) and exit code 1. SIGTERM ends it from the first moment, cleanly.
     """
+    before = signal.signal(signal.SIGTERM, _told_early)
 
     async def runner() -> None:
         await run()
@@ -231,3 +237,10 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
             raise SystemExit(2) from None
         _log.critical("process.failed", error=type(error).__name__, exc_info=error)
         raise SystemExit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _told_early(number: int, _frame: object) -> None:
+    """End before there is a host that hears signals: a container's first process ignores others."""
+    raise SystemExit(BY_SIGNAL + number)

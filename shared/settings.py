@@ -64,6 +64,13 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=4096, ge=16, description="of clients at a time; further ones are answered 503"
     )
+    drain_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=120,
+        description="seconds between not ready and the closed door when told to stop: as long as a "
+        "balancer takes to notice",
+    )
     trusted_proxies: str = Field(
         default="",
         description="networks whose `X-Forwarded-For` and `-Proto` are believed, comma separated",

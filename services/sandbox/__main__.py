@@ -17,6 +17,7 @@ from services.sandbox.record import Record
 from shared.hosting import Part, host
 from shared.observe import configure_logging
 from shared.process import Context, read_settings, run_or_explain
+from shared.shutdown import ENDING_S, Stop
 from shared.times import utc_now
 
 
@@ -42,7 +43,14 @@ async def run_alone() -> None:
     configure_logging(settings.log_level)
     file = os.environ.get("NPS_SANDBOX_FILE")
     part = make_part(utc_now, Path(file) if file else None)
-    await host([part], address=settings.host, port=settings.port, registry=CollectorRegistry())
+    await host(
+        [part],
+        address=settings.host,
+        port=settings.port,
+        registry=CollectorRegistry(),
+        drain_s=settings.drain_s,
+        stop=Stop(settings.drain_s + ENDING_S),
+    )
 
 
 if __name__ == "__main__":

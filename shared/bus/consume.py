@@ -121,7 +121,7 @@ class ConsumeLoop:
         return tuple(self._halts)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until `stopping` is set; the batch in hand is finished first.
+        """Consume until `stopping` is set; finish the batch in hand, then leave the group.
 
         Raises `DeadLetterLimit`, and whatever bug the handler shows.
         """
@@ -136,7 +136,9 @@ class ConsumeLoop:
                 if self._rest and self._caught_up(records):
                     await pause(stopping, self._rest.total_seconds())
         except _Stopped:
-            return
+            pass
+        # Not only when the bus is closed: other tasks of the process may finish for long.
+        await self._consumer.leave()
 
     def _caught_up(self, records: Sequence[Record]) -> bool:
         return all(record.at > self._clock() - self._rest for record in records)

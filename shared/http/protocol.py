@@ -57,6 +57,9 @@ class LimitedProtocol(HttpToolsProtocol):
     limits: Limits
     sweep: Sweep
     refused: Callable[[str], None]
+    #: Whether every further answer is the last of its connection: the server is about to end, and
+    #: whoever sends must not find a kept connection closed under the next request.
+    winding_down: bool = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -165,6 +168,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._give_up(MALFORMED)
             return
         super().on_headers_complete()
+        if self.winding_down:
+            self.cycle.keep_alive = False
         # Its task has not begun yet, whoever is before it.
         self.cycle.send = in_one_piece(self.cycle)  # type: ignore[method-assign,assignment]
         self._stage = _BODY
@@ -345,7 +350,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 def limited(
     limits: Limits, refused: Callable[[str], None] = lambda _code: None
-) -> type[HttpToolsProtocol]:
+) -> type[LimitedProtocol]:
     """Make the protocol of one server; `refused` hears the code of every refusal."""
     shortest_s = min(limits.head_s, limits.body_s, limits.idle_s, limits.write_s, limits.linger_s)
     members = {

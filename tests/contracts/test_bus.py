@@ -285,6 +285,20 @@ async def test_assigned_tells_a_new_epoch_after_a_take_over(buses: Buses) -> Non
     assert await eventually(back)
 
 
+async def test_who_leaves_hands_over_at_once_and_its_bus_goes_on(buses: Buses) -> None:
+    """A process that ends lets others read while it still works and publishes."""
+    bus, other_bus = await buses.open(), await buses.open()
+    leaving = await bus.subscribe("g", [FEEDBACK])
+    await bus.publisher.publish([message(0), message(1)])
+    first, _ = await take(leaving, 2)
+    await leaving.commit({first.partition: first.offset + 1})
+    await leaving.leave()
+
+    assert await leaving.progress() == ()
+    await bus.publisher.publish([message(2)])
+    assert numbers(await take(await other_bus.subscribe("g", [FEEDBACK]), 2)) == [1, 2]
+
+
 async def test_topics_as_declared_pass_the_check(buses: Buses) -> None:
     """A fresh installation has what this release needs."""
     bus = await buses.open()

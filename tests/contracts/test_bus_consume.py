@@ -157,6 +157,7 @@ class Still:
 
     def __init__(self, at: datetime) -> None:
         self.polls = 0
+        self.left = False
         self._record = Record(Partition(FEEDBACK, 0), 0, "route", event(0).value, at)
 
     async def poll(self, max_records: int) -> Sequence[Record]:
@@ -181,6 +182,9 @@ class Still:
 
     async def progress(self) -> Sequence[Progress]:
         return ()
+
+    async def leave(self) -> None:
+        self.left = True
 
 
 class Unheard:
@@ -212,6 +216,7 @@ async def test_work_that_is_not_urgent_lies_still_once_it_has_caught_up(
     async with asyncio.timeout(30):
         await task
     assert handler.handled == [0]
+    assert consumer.left, "others would wait until the whole process has ended"
 
 
 async def test_what_nobody_can_read_becomes_a_dead_letter_that_can_be_replayed(
