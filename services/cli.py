@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import orjson
 import typer
 
-from services import local, schemas
+from services import local, metrics_page, schemas
 from services.configuration.config_cli import config
 from services.demo.run import run_demo
 from services.dispatcher.__main__ import build as dispatcher
@@ -195,16 +195,19 @@ def topics(json: Json = False) -> None:
     _tell({"created": created, "checked": True}, f"{words} All are as declared.", json=json)
 
 
-_DOCUMENTS: Final = (*schemas.FILES, "asyncapi", "openapi")
+_DOCUMENTS: Final = (*schemas.FILES, "asyncapi", "openapi", "metrics")
 
 
 @app.command(name="schema")
 def print_schema(
     name: Annotated[str, typer.Argument(help=f"one of {', '.join(_DOCUMENTS)}")],
 ) -> None:
-    """Print a JSON Schema of a configuration file, or the description of topics or routes."""
+    """Print a JSON Schema of a configuration file, or what describes topics, routes or metrics."""
 
     async def tell() -> None:
+        if name == "metrics":
+            typer.echo(await metrics_page.page(read_settings()), nl=False)
+            return
         if name in schemas.FILES:
             content = schemas.schema(name)
         elif name == "asyncapi":

@@ -8,7 +8,7 @@ a module that knows all services.
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -81,11 +81,8 @@ async def routes(settings: Settings) -> dict[str, Any]:
     Nothing is connected: engines dial when a request needs them, and here none comes. Raises
     `ConfigError` for a wrong `sources.yaml` or `policy.yaml`.
     """
-    nowhere = settings.model_copy(update={"database_url": _NOWHERE, "bus": "postgres"})
-    secrets = _AnySecret({})
-    access = Access(AccessConfig(), secrets)
-    bus = _Nowhere(connect(_NOWHERE, "bus", connections=1), member="description")
-    context = Context(nowhere, secrets, access, CollectorRegistry(), bus, utc_now, "description")
+    context = nowhere(settings, CollectorRegistry())
+    access = context.access
     engine = connect(_NOWHERE, "description", connections=1)
     parts = [await build_ingest(context), await build_segmenter(context)]
     # The dispatcher looks at its database when it is built.
@@ -100,6 +97,20 @@ async def routes(settings: Settings) -> dict[str, Any]:
         for part in parts:
             await part.close()
         await engine.dispose()
+
+
+def nowhere(
+    settings: Settings,
+    registry: CollectorRegistry,
+    *,
+    bus: Literal["postgres", "kafka"] = "postgres",
+) -> Context:
+    """Make what services are built with to be described, as on this bus; nothing is connected."""
+    told = settings.model_copy(update={"database_url": _NOWHERE, "bus": bus})
+    secrets = _AnySecret({})
+    access = Access(AccessConfig(), secrets)
+    log = _Nowhere(connect(_NOWHERE, "bus", connections=1), member="description")
+    return Context(told, secrets, access, registry, log, utc_now, "description")
 
 
 #: Never dialled: port 1 of this machine has no PostgreSQL.

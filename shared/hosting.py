@@ -18,15 +18,16 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ConfigError
 from shared.http import openapi, problems
-from shared.http.limits import REFUSALS, Limits
+from shared.http.limits import Limits
 from shared.http.protocol import limited
 from shared.http.room import room_for
+from shared.meters import HostMeters
 from shared.shutdown import House, Stop, end
 
 _log = structlog.get_logger(__name__)
@@ -198,7 +199,9 @@ async def host(
         raise
     bound_port: int = listener.getsockname()[1]
     app = make_app(parts, registry)
-    protocol = limited(Limits(connections=room_for(connections)), _refusals(registry))
+    meters = HostMeters(registry)
+    meters.hosts((part.name, part.alive) for part in parts)
+    protocol = limited(Limits(connections=room_for(connections)), meters.refused)
     server = _Server(
         uvicorn.Config(
             with_fronts(app, parts),
@@ -220,9 +223,7 @@ async def host(
         ),
         lambda: on_started(bound_port) if on_started else None,
     )
-    Gauge("nps_http_connections", "Open connections of clients", registry=registry).set_function(
-        lambda: len(server.server_state.connections)
-    )
+    meters.connected(lambda: len(server.server_state.connections))
     stopping = asyncio.Event()
     stop = stop or Stop()
     loop = asyncio.get_running_loop()
@@ -264,18 +265,6 @@ def _failures(tasks: Iterable["asyncio.Task[Any]"]) -> list[BaseException]:
     """Return what ended tasks have raised; one that was cut off has not failed."""
     ended = [task.exception() for task in tasks if task.done() and not task.cancelled()]
     return [error for error in ended if error is not None]
-
-
-def _refusals(registry: CollectorRegistry) -> Callable[[str], None]:
-    """Count what the server refuses before any route sees it."""
-    refused = Counter(
-        "nps_http_refused",
-        "Requests and connections refused ahead of every route, by reason",
-        ["reason"],
-        registry=registry,
-    )
-    counters = {refusal.code: refused.labels(refusal.code) for refusal in REFUSALS}
-    return lambda code: counters[code].inc()
 
 
 async def _forever(name: str, task: Task, stopping: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import identifiers
 from shared.bus.kafka import KafkaBus
+from shared.bus.meters import BusMeters
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
 from shared.database import connect, migrate, refused_by_database
@@ -52,6 +54,11 @@ class Context:
     bus: Bus
     clock: Callable[[], datetime]
     member: str
+
+    @cached_property
+    def bus_meters(self) -> BusMeters:
+        """The meters of all consumers of this process."""
+        return BusMeters(self.registry)
 
     def engine(self, schema: str, *, connections: int = 10) -> AsyncEngine:
         """Build the engine of one schema; the part's `close` disposes of it."""

@@ -153,6 +153,7 @@ async def _part(
             engine=engine,
             rules=rules.targets[name],
             playbook=rules.playbook,
+            version=rules.version,
             idempotency=target.carrier.action_idempotency,
             lease=LEASE,
             shadows=rules.shadows,
@@ -174,6 +175,7 @@ async def _part(
         context.bus.publisher,
         handler,
         clock=context.clock,
+        meters=context.bus_meters.of("dispatcher"),
         # What we have told comes back, and would be decoded for nothing.
         wanted=not_told_by_us,
     )
@@ -183,7 +185,7 @@ async def _part(
 
     async def reach(stopping: asyncio.Event) -> None:
         await watch.repeat(
-            stopping, lambda: watch.report_own_reach(engine, consumer, context.clock)
+            stopping, lambda: watch.report_own_reach(engine, consumer, metrics, context.clock)
         )
 
     async def measure(stopping: asyncio.Event) -> None:
@@ -253,6 +255,17 @@ async def _part(
             "tell": teller.run,
             "reach": reach,
             "measure": measure,
+            "freshness": lambda stopping: watch.repeat(
+                stopping,
+                lambda: watch.judge_freshness(
+                    engine, metrics, rules.playbook.max_staleness, context.clock
+                ),
+            ),
+            "busiest": lambda stopping: watch.repeat(
+                stopping,
+                lambda: watch.find_busiest(engine, metrics, context.clock),
+                watch.BUSIEST_EVERY_S,
+            ),
             "sweep": sweeping,
             "coupons": lambda stopping: watch.repeat(
                 stopping, lambda: watch.refill_coupons(engine, rules, metrics, bell, context.clock)

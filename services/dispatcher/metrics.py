@@ -1,14 +1,20 @@
 """What the dispatcher shows of itself. Labels are bounded: targets, states, outcomes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.dispatcher.delivery import Delivery
+from services.dispatcher.ledger.reason_kinds import kind_of
 from services.dispatcher.plan.parking import SURGE, TRIAL
 
 #: From 5 ms (a local sink) to an hour (a target that was away).
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
+#: From at once (an alert) over a night and a weekend to the week after which few deadlines are.
+_WAYS = (1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 259200, 604800)
+#: From a local sink to the longest that a call with its sign-in may take.
+_CALLS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 
 class Metrics:
@@ -17,8 +23,14 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
             "nps_dispatcher_deliveries",
-            "Changes of deliveries into each state",
-            ["target", "state"],
+            "Changes of deliveries into each state, by the kind of reason",
+            ["target", "state", "reason"],
+            registry=registry,
+        )
+        self.of_plays = Counter(
+            "nps_dispatcher_play_deliveries",
+            "Changes of deliveries into each state, by the play that planned them",
+            ["play", "state"],
             registry=registry,
         )
         self.attempts = Counter(
@@ -139,6 +151,65 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.delivery_seconds = Histogram(
+            "nps_dispatcher_answer_to_delivery_seconds",
+            "From the answer (or what else caused it) as given by the customer to the platform's "
+            "acceptance of the delivery: delays, quiet hours and waiting counted in",
+            ["contact_class"],
+            buckets=_WAYS,
+            registry=registry,
+        )
+        self.call_seconds = Histogram(
+            "nps_dispatcher_call_seconds",
+            "Calls to a target from their start to the judged answer, with sign-in and quick "
+            "retries; of a batch one",
+            ["target", "kind"],
+            buckets=_CALLS,
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "nps_dispatcher_lag_seconds",
+            "Age of the oldest input record not yet handled",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._state_age = Gauge(
+            "nps_dispatcher_state_age_seconds",
+            "How far customer state is behind, by the topic it comes by: age of the oldest "
+            "partition's last word, as all replicas judge it",
+            ["topic"],
+            registry=registry,
+        )
+        self._state_stale = Gauge(
+            "nps_dispatcher_state_stale",
+            "1 while customer state is too old to act on: customer-facing deliveries wait",
+            registry=registry,
+        )
+        self.busiest = Gauge(
+            "nps_dispatcher_contacts_per_person_max",
+            "Most messages that any one person was sent in the last 24 hours, in doubt counted, "
+            "alerts to colleagues not: the guard against a burst",
+            registry=registry,
+        )
+
+    def lags(self, found: Iterable[tuple[str, int, float]]) -> None:
+        """Set how old, in seconds, the oldest waiting record of each partition of ours is."""
+        # A partition that went to another replica must not show its last value for ever.
+        self._lag.clear()
+        for topic, partition, seconds in found:
+            self._lag.labels(topic, str(partition)).set(seconds)
+
+    def fresh(self, ages: Mapping[str, float], *, stale: bool) -> None:
+        """Set how many seconds each topic is behind, and whether that is too much."""
+        self._state_stale.set(int(stale))
+        for topic, seconds in ages.items():
+            self._state_age.labels(topic).set(seconds)
+
+    def delivered(self, delivery: Delivery, waited: timedelta | None) -> None:
+        """Observe how long an accepted delivery took since its cause (None: not known)."""
+        if waited is not None:
+            seconds = max(0.0, waited.total_seconds())
+            self.delivery_seconds.labels(delivery.contact_class).observe(seconds)
 
     def failing(self, target: str, level: int) -> bool:
         """Set the level of failed calls; True if it is higher than it was."""
@@ -150,7 +221,8 @@ class Metrics:
     def changed(self, deliveries: Iterable[Delivery]) -> None:
         """Count deliveries that entered a state."""
         for delivery in deliveries:
-            self.deliveries.labels(delivery.target, delivery.state).inc()
+            self.deliveries.labels(delivery.target, delivery.state, kind_of(delivery)).inc()
+            self.of_plays.labels(delivery.play, delivery.state).inc()
             if delivery.reason.startswith("budget "):
                 self.refused.labels(delivery.play).inc()
             for name, begins in (("surge", SURGE), ("trial", TRIAL)):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -28,6 +28,9 @@ _log = structlog.get_logger(__name__)
 
 #: Far below `max_staleness`, so that one missed word does not stop deliveries.
 EVERY_S: Final = 2.0
+#: A day's messages are counted then: at a million of them that is some 0.3 s of the database.
+BUSIEST_EVERY_S: Final = 60.0
+_DAY: Final = timedelta(days=1)
 
 _OLDEST = text("""
     SELECT target, min(since) AS since FROM (
@@ -54,17 +57,33 @@ _INQUIRIES = text("""
 """)
 
 
+#: By an index of its own, which holds the customer, too: the table itself is hardly read.
+_BUSIEST = text("""
+    SELECT coalesce(max(n), 0) FROM (
+        SELECT count(*) AS n FROM deliveries
+        WHERE attempted_at > :since AND state IN ('accepted', 'in_doubt')
+            AND contact_class <> 'internal'
+        GROUP BY customer_id
+    ) AS hers
+""")
+
+
 _HOLDS = text("SELECT name, paused_until, slow_until, broken_until, held FROM targets")
 
 
 async def report_own_reach(
-    engine: AsyncEngine, consumer: Consumer, clock: Callable[[], datetime]
+    engine: AsyncEngine, consumer: Consumer, metrics: Metrics, clock: Callable[[], datetime]
 ) -> None:
     """Write how far our partitions of `nps.decisions` are. Raises `DependencyAway`."""
     now = clock()
+    found = await consumer.progress()
+    metrics.lags(
+        (p.partition.topic, p.partition.number, _seconds(p.waiting_since or now, now))
+        for p in found
+    )
     reaches = [
         progress.Reach(p.partition.topic, p.partition.number, p.partitions, p.waiting_since or now)
-        for p in await consumer.progress()
+        for p in found
         if p.partition.topic == DECISIONS
     ]
     with away_as_dependency():
@@ -109,11 +128,38 @@ async def measure(
                 failed=found.failed,
             )
         since = oldest.get(target, now)
-        metrics.oldest.labels(target).set(max(0.0, (now - since).total_seconds()))
+        metrics.oldest.labels(target).set(_seconds(since, now))
         metrics.deletions.labels(target).set(deletions.get(target, 0))
         metrics.asked_about.labels(target).set(inquiries.get(target, 0))
         for state in ("in_doubt", "parked"):
             metrics.attention.labels(target, state).set(attention.get((target, state), 0))
+
+
+async def judge_freshness(
+    engine: AsyncEngine,
+    metrics: Metrics,
+    max_staleness: timedelta,
+    clock: Callable[[], datetime],
+) -> None:
+    """Show how far behind customer state is, as the gates judge it. Raises `DependencyAway`."""
+    now = clock()
+    with away_as_dependency():
+        async with engine.connect() as connection:
+            reaches = await progress.read(connection)
+    metrics.fresh(
+        {reach.topic: _seconds(reach.upto, now) for reach in reaches},
+        stale=progress.stale(reaches, now, max_staleness) is not None,
+    )
+
+
+async def find_busiest(
+    engine: AsyncEngine, metrics: Metrics, clock: Callable[[], datetime]
+) -> None:
+    """Show how many messages of a day went to one person at most. Raises `DependencyAway`."""
+    with away_as_dependency():
+        async with engine.connect() as connection:
+            found = await connection.scalar(_BUSIEST, {"since": clock() - _DAY})
+    metrics.busiest.set(int(found or 0))
 
 
 async def refill_coupons(
@@ -147,3 +193,7 @@ async def repeat(
         except DependencyAway as error:
             _log.debug("dispatcher.watch_missed", reason=str(error))
         await pause(stopping, every_s)
+
+
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())

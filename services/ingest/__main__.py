@@ -31,6 +31,7 @@ from services.ingest.keep.forget import Forgetting
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
 from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.quarantine_watch import QuarantineWatch
 from services.ingest.keep.spool import Spool
 from services.ingest.keep.spool_table import SpoolTable
 from services.ingest.keep.tombstones import Tombstones
@@ -76,6 +77,9 @@ async def build(context: Context) -> Part:
             configs, [one.used for one in catalogue.sources.values()], context.clock
         ),
     }
+    tasks["quarantine"] = QuarantineWatch(
+        quarantine, catalogue.sources, clock=context.clock, registry=context.registry
+    ).run
     spool: Spool | None = None
     if context.settings.bus == "kafka":
         # The log in PostgreSQL is away exactly when a spool in PostgreSQL would be.
@@ -134,6 +138,7 @@ async def build(context: Context) -> Part:
         Erasing(forgetting, context.bus.publisher, context.registry, clock=context.clock),
         clock=context.clock,
         batch=_BATCH,
+        meters=context.bus_meters.of("ingest"),
         wanted=is_erasure,
         rest=_REST,
     )

@@ -251,6 +251,12 @@ class Handler:
                 },
             )
         self._metrics.decided(counts)
+        self._metrics.found(changes.decided.values())
+        now = self._clock()
+        for event in events:
+            decided = changes.decided.get(event.event_id)
+            if isinstance(event, Fact) and decided is not None:
+                self._metrics.answered(event.data, decided, now)
 
 
 def _named(event: Told) -> UUID | None:

@@ -1,8 +1,20 @@
 """What the segmenter counts. Labels are closed words: nothing personal."""
 
+import collections
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.segmenter.profile.facts import FactData
+from shared.events.decisions import CustomerDecided
+from shared.events.feedback import ResponseReceived
+
+#: From the speed promised to the week after which an answer is old: survey tools keep answers back
+#: for hours, and a phone without a network for days.
+_SINCE_ANSWER = (1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 259200, 604800)
+#: From the speed promised (p99 below 0.25 s to the platform) to an outage of a day.
+_SINCE_RECEIPT = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 21600, 86400)
 
 
 class Metrics:
@@ -62,6 +74,43 @@ class Metrics:
             ["digest"],
             registry=registry,
         )
+        self._overdue = Gauge(
+            "nps_segmenter_timers_overdue_seconds",
+            "How long the oldest due timer waits to be told (0: none is due)",
+            registry=registry,
+        )
+        self._answers = Counter(
+            "nps_segmenter_answers_total",
+            "New or revised answers that somebody may react to, by the segment they leave her in "
+            "(none: no score yet)",
+            ["segment"],
+            registry=registry,
+        )
+        self._moves = Counter(
+            "nps_segmenter_moves_total",
+            "Changes of a customer's segment told, by kind and segment after it",
+            ["move", "segment"],
+            registry=registry,
+        )
+        self._holds = Counter(
+            "nps_segmenter_holds_total",
+            "Decisions that carry a hold, by its rule",
+            ["rule"],
+            registry=registry,
+        )
+        self._since_answer = Histogram(
+            "nps_segmenter_answer_to_decision_seconds",
+            "From an answer as given by the customer to its published decision: what the survey "
+            "tool kept it back counts",
+            buckets=_SINCE_ANSWER,
+            registry=registry,
+        )
+        self._since_receipt = Histogram(
+            "nps_segmenter_receipt_to_decision_seconds",
+            "From the receipt of an answer to its published decision: what is ours of the time",
+            buckets=_SINCE_RECEIPT,
+            registry=registry,
+        )
         self._lag = Gauge(
             "nps_segmenter_lag_seconds",
             "Age of the oldest input record not yet handled",
@@ -94,6 +143,29 @@ class Metrics:
             self._events.labels(kind, "decided" if new else "repeated").inc(count)
             if new:
                 self._decisions.labels("yes" if published else "no").inc(count)
+
+    def found(self, decided: Iterable[CustomerDecided]) -> None:
+        """Count what decisions tell: holds by rule, moves by kind."""
+        holds: collections.Counter[str] = collections.Counter()
+        for one in decided:
+            holds.update({hold.rule for hold in one.holds})
+            if one.move is not None:
+                self._moves.labels(one.move.kind, one.move.after).inc()
+        for rule, count in holds.items():
+            self._holds.labels(rule).inc(count)
+
+    def answered(self, fact: FactData, decided: CustomerDecided, now: datetime) -> None:
+        """Count an answer, and how long its decision took; one told by an import took no time."""
+        if not isinstance(fact, ResponseReceived) or fact.history:
+            return
+        self._since_receipt.observe(max(0.0, (now - fact.received_at).total_seconds()))
+        if "received" in decided.cause.triggers:
+            self._answers.labels(decided.snapshot.segment or "none").inc()
+            self._since_answer.observe(max(0.0, (now - fact.answered_at).total_seconds()))
+
+    def overdue(self, since: datetime | None, now: datetime) -> None:
+        """Set since when the oldest due timer waits (None: none is due)."""
+        self._overdue.set(0 if since is None else max(0.0, (now - since).total_seconds()))
 
     def refused(self, events: int) -> None:
         """Count events that can never be handled."""

@@ -32,6 +32,7 @@ from shared.bus.fates import (
     next_offsets,
     split,
 )
+from shared.bus.meters import ConsumerMeters
 from shared.bus.port import Consumer, Partition, Publisher, Record
 from shared.errors import DependencyAway, Unprocessable
 from shared.stopping import pause
@@ -75,7 +76,8 @@ class ConsumeLoop:
     partition; `on_batch` is called after each commit; `clock` tells aware times. Of a topic on
     which little is for this consumer, `wanted` tells by a record's bytes, before they are decoded,
     what is; `rest` is how long the loop lies still once it has caught up, for work that is not
-    urgent: records that come one by one then cost one poll and one commit together.
+    urgent: records that come one by one then cost one poll and one commit together. `meters` show
+    it from outside.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ConsumeLoop:
         on_batch: Callable[[BatchStats], None] | None = None,
         wanted: Callable[[bytes], bool] | None = None,
         rest: timedelta = timedelta(0),
+        meters: ConsumerMeters | None = None,
     ) -> None:
         self._consumer = consumer
         self._publisher = publisher
@@ -102,6 +105,7 @@ class ConsumeLoop:
         self._on_batch = on_batch
         self._wanted = wanted
         self._rest = rest
+        self._meters = meters
         self._count = DeadLetterCount()
         self._sightings: Sightings = {}
         self._halts: dict[Partition, Halt] = {}
@@ -110,6 +114,8 @@ class ConsumeLoop:
         self.waiting_for: str | None = None
         #: When the loop last went round; a retry counts.
         self.moved_at: datetime = clock()
+        if meters is not None:
+            meters.watch(lambda: len(self._halts), lambda: self.waiting_for is not None)
 
     def alive(self) -> bool:
         """Tell whether the loop still moves; waiting for a dependency counts as moving."""
@@ -210,6 +216,8 @@ class ConsumeLoop:
             )
 
     def _tell(self, finished: Sequence[Record], rejected: Sequence[Rejected]) -> None:
+        if self._meters is not None:
+            self._meters.dead(refusal.record.partition.topic for refusal in rejected)
         if self._on_batch and finished:
             dead = len(rejected)
             oldest = min(record.at for record in finished)

@@ -130,6 +130,7 @@ class Dispatching:
             engine=self.engine,
             rules=self.rulebook.targets[target],
             playbook=self.rulebook.playbook,
+            version=self.rulebook.version,
             idempotency=chosen.action_idempotency,
             lease=self.lease,
             shadows=self.rulebook.shadows,

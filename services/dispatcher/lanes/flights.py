@@ -14,12 +14,14 @@ from typing import Final, Literal
 
 import structlog
 
+from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes.brakes import pause, probe_failed, resume, slow
 from services.dispatcher.brakes.breaker import failed
 from services.dispatcher.brakes.rates import AtOnce
 from services.dispatcher.calls.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
 from services.dispatcher.calls.judge import judge, judge_push
+from services.dispatcher.delivery import Delivery
 from services.dispatcher.lanes.batches import said_of_target
 from services.dispatcher.lanes.doubts import alert_doubts
 from services.dispatcher.lanes.pace import Pace
@@ -57,6 +59,8 @@ SLOW: Final = timedelta(seconds=2)
 
 #: Kinds of call that may have a number of their own; deletions count with pushes.
 Kind = Literal["push", "act"]
+#: How metrics call them.
+_WORDS: Final[dict[Kind, str]] = {"push": "push", "act": "action"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +291,8 @@ class Flights:
         self._around.metrics.attempts.labels(self._target, "action", verdict.outcome).inc()
         if ours:
             self._around.metrics.changed([after])
+            if after.state == "accepted":
+                self._around.metrics.delivered(after, waited(after, self._desk, ended))
             self._around.bell.ring("teller")
             alert_doubts([after])
         _lines.info(
@@ -354,7 +360,9 @@ class Flights:
                     return [over] * count, False
                 began = loop.time()
                 verdicts = await ask()
-                self.pace.called(loop.time() - began)
+                took = loop.time() - began
+                self.pace.called(took)
+                self._around.metrics.call_seconds.labels(self._target, _WORDS[kind]).observe(took)
                 await self._heed(said_of_target(verdicts), probing, self._around.clock())
                 return verdicts, True
         finally:
@@ -393,6 +401,18 @@ class Flights:
                 await heed(self._desk, verdict, now, probing=probing)
         except DependencyAway as error:
             _log.debug("dispatcher.not_heeded", target=self._target, reason=str(error))
+
+
+def waited(delivery: Delivery, desk: Desk, at: datetime) -> timedelta | None:
+    """Tell how long it took since its cause, such as her answer as she gave it. Pure.
+
+    The deadline counts from there. None where that cannot be told: of a correction, which counts
+    from the change, and of what another version of the playbook gave its deadline.
+    """
+    play = desk.playbook.named(delivery.play)
+    if play is None or delivery.playbook != desk.version or CORRECTS in delivery.context:
+        return None
+    return at - (delivery.deadline - desk.playbook.max_age_of(play))
 
 
 async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: bool) -> None:

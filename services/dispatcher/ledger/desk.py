@@ -17,11 +17,12 @@ from shared.events.vocabulary import Identifier
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What claiming for one target needs to know."""
+    """What claiming for one target needs to know; `version` is the playbook's."""
 
     engine: AsyncEngine
     rules: TargetRules
     playbook: Playbook
+    version: str
     idempotency: Idempotency
     lease: timedelta
     #: All targets that are rehearsed and never called.

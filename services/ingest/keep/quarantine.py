@@ -49,6 +49,10 @@ _WHOLE: Final = """
            CAST(headers AS text) AS headers, query, people, body
     FROM quarantine
 """
+#: By an index alone; what was mapped in the end is deleted, so a row is one that waits.
+_WAITING: Final = text("""
+    SELECT source, count(*) AS messages, min(received_at) AS since FROM quarantine GROUP BY source
+""")
 _SHOW: Final = text(f"{_WHOLE} WHERE id = :id")
 _DELETE: Final = text("DELETE FROM quarantine WHERE id = :id")
 #: When a message was said is not known where nobody understood it; when it came is.
@@ -97,6 +101,15 @@ class Shown:
     query: str
     people: tuple[str, ...]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How many messages of a source nobody has mapped yet, and since when the oldest waits."""
+
+    source: str
+    messages: int
+    since: datetime
 
 
 class Quarantine:
@@ -157,6 +170,13 @@ class Quarantine:
                     return None
                 await connection.execute(_PUT, row)
         return row_id
+
+    async def waiting(self) -> Sequence[Waits]:
+        """Count what waits, by source."""
+        with away_as_dependency():
+            async with self._engine.connect() as connection:
+                found = await connection.execute(_WAITING)
+                return [Waits(row.source, row.messages, row.since) for row in found]
 
     async def rows(
         self,

@@ -81,6 +81,7 @@ class Work:
             told.append(opened)
         told.append(self._event(decided.decision_id, decided))
         payload = "\n".join(encode(one).decode() for one in told)
+        self.changes.decided[event.event_id] = decided
         self.keep(changed, event, payload, None, decided.decision_id)
 
     def _event(self, event_id: UUID, data: DecisionData) -> Event:

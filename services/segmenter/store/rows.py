@@ -9,6 +9,7 @@ from uuid import UUID
 from services.segmenter.identity.merges import Apart, LeftOut, Undoing
 from services.segmenter.profile.facts import CopyPlace, Fact, Key
 from services.segmenter.profile.state import Profile
+from shared.events.decisions import CustomerDecided
 from shared.events.feedback import TimerKind
 
 #: The note of a published decision whose body was let go.
@@ -97,3 +98,5 @@ class Changes:
     decisions: list[Decision] = field(default_factory=list)
     timers: dict[TimerKey, Timer] = field(default_factory=dict)
     answers: dict[UUID, Decision] = field(default_factory=dict)
+    #: What was decided anew and is told, by event: to be counted, not written.
+    decided: dict[UUID, CustomerDecided] = field(default_factory=dict)

@@ -67,6 +67,7 @@ class Timers:
         with away_as_dependency():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(_DUE, parameters)).all()
+        self._metrics.overdue(rows[0].due_at if rows else None, now)
         if not rows:
             return 0
         await self._publisher.publish([_message(row, now) for row in rows])

@@ -103,6 +103,7 @@ def _desk(engine: AsyncEngine) -> Desk:
         engine=engine,
         rules=TargetRules("hooks", 256),
         playbook=Playbook(plays=()),
+        version="bench",
         idempotency=Idempotency("key"),
         lease=LEASE,
     )
