@@ -119,6 +119,10 @@ class System:
         await provision(self.database, dict.fromkeys(SCHEMAS, "test"))
         for schema in SCHEMAS:
             await migrate(self.database, schema)
+        await self.make_topics()
+
+    async def make_topics(self) -> None:
+        """Make the topics that are missing."""
         bus = KafkaBus(
             self.kafka, client_id="tests", topic_prefix=self.prefix, partitions=4, replication=1
         )
