@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DATA   ?= ./data
 PORT   ?= 8080
+GO     ?= $(shell command -v go || echo /usr/local/go/bin/go)
 
 .DEFAULT_GOAL := help
 
@@ -49,12 +50,25 @@ lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv on the PAT
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
 	  --custom-compile-command "make lock" -o deploy/requirements.lock
 
+.PHONY: tools
+tools: .tools/bin/helm .tools/bin/kube-score ## Build Helm and kube-score, as pinned, into .tools (needs Go 1.26)
+
+.tools/bin/%: deploy/tools/%/go.mod deploy/tools/%/go.sum
+	@mkdir -p $(@D)
+	@echo "Building $* from deploy/tools/$*: some minutes, this once"
+	@$(GO) build -C deploy/tools/$* -buildvcs=false -o $(CURDIR)/$@ tool
+	@touch $@
+
+.PHONY: chart
+chart: $(READY) tools ## Lint, render and score the Helm chart for its three profiles
+	$(BIN)/python -m pytest tests/chart $(ARGS)
+
 .PHONY: setup
 setup: $(READY) ## Make .venv from requirements.lock and nothing else
 
 .PHONY: clean
 clean: ## Remove .venv and caches (never the data folder)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
 
 .PHONY: help
 help: ## This text

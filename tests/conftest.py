@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.builders.buses",
     "tests.builders.emptied",
     "tests.builders.segmenting",
+    "tests.builders.charts",
 ]
 
 

@@ -1,0 +1,116 @@
+"""The Helm chart, rendered by a real Helm, built once from the pinned module in deploy/tools.
+
+Where Go is missing the tests that render are skipped with one line; with `CI=true` they fail.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+CHART: Final = ROOT / "deploy" / "helm" / "nps-connector"
+TOOLS: Final = ROOT / ".tools"
+PROFILES: Final = ("small", "standard", "large")
+#: The oldest that the chart supports; a test holds it to Chart.yaml.
+OLDEST: Final = "1.27"
+INSTALL: Final = "CHART TESTS NOT RUN: install Go 1.26 or newer (it builds Helm from deploy/tools)"
+
+Document = dict[str, Any]
+
+
+class Helm:
+    """A Helm that renders this chart; knows no cluster."""
+
+    def __init__(self, binary: Path) -> None:
+        self._binary = binary
+        self._rendered: dict[tuple[str, ...], str] = {}
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run Helm with its own settings only, from the chart's folder."""
+        return subprocess.run(
+            [str(self._binary), *arguments],
+            cwd=CHART,
+            env={"PATH": os.environ["PATH"], "HOME": str(TOOLS)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def text(self, profile: str, *arguments: str, chart: Path = CHART) -> str:
+        """Render a profile as text; raises with Helm's words where it refuses."""
+        rendered = self.refused(profile, *arguments, chart=chart)
+        if rendered.returncode:
+            raise AssertionError(rendered.stderr)
+        return rendered.stdout
+
+    def refused(
+        self, profile: str, *arguments: str, chart: Path = CHART
+    ) -> "subprocess.CompletedProcess[str]":
+        """Render a profile without asking whether it worked."""
+        values = str(CHART / "ci" / f"{profile}-values.yaml")
+        common = ("template", "nps", str(chart), "--namespace", "nps", "--kube-version", OLDEST)
+        return self.run(*common, "--values", values, *arguments)
+
+    def render(
+        self, profile: str, values: Mapping[str, object] | None = None, *arguments: str
+    ) -> list[Document]:
+        """Render a profile with some values changed; keys may be dotted (`ingest.replicas`)."""
+        changes = [f"{name}={json.dumps(value)}" for name, value in (values or {}).items()]
+        asked = (*[word for change in changes for word in ("--set-json", change)], *arguments)
+        key = (profile, *asked)
+        if key not in self._rendered:
+            self._rendered[key] = self.text(profile, *asked)
+        return [document for document in yaml.safe_load_all(self._rendered[key]) if document]
+
+
+def of_kind(documents: Sequence[Document], kind: str) -> dict[str, Document]:
+    """Gather the resources of one kind by what is left of their names after the release's."""
+    return {
+        document["metadata"]["name"].removeprefix("nps-nps-connector-"): document
+        for document in documents
+        if document["kind"] == kind
+    }
+
+
+def tool(name: str) -> Path:
+    """Build one of the pinned tools, or take what was built; workers take turns."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    binary = TOOLS / "bin" / name
+    if go is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "turn").open("ab") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        built = subprocess.run(
+            ["make", "--no-print-directory", f"GO={go}", f".tools/bin/{name}"],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if built.returncode:
+        pytest.fail(f"{name} could not be built: {built.stderr[-2000:]}")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """Give a real Helm."""
+    return Helm(tool("helm"))
+
+
+@pytest.fixture(scope="session")
+def kube_score() -> Path:
+    """Give kube-score, which knows what reviewers of manifests look for."""
+    return tool("kube-score")

@@ -1,0 +1,1 @@
+"""The Helm chart, held to what it promises by rendering it."""
