@@ -51,7 +51,10 @@ def test_they_need_nothing_that_comes_after_them(helm: Helm) -> None:
 
 def test_each_is_a_command_of_the_image(helm: Helm) -> None:
     """As an operator would type it."""
-    commands = {command.name for command in app.registered_commands}
+    commands = {
+        command.name or getattr(command.callback, "__name__", None)
+        for command in app.registered_commands
+    }
     for name, job in of_kind(helm.render("small"), "Job").items():
         (only,) = job["spec"]["template"]["spec"]["containers"]
 

@@ -139,7 +139,17 @@ def test_the_dispatcher_calls_platforms_and_mail_servers(
 
 @pytest.mark.parametrize(
     "address",
-    ["10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.9", "127.0.0.1", "fd00::1", "fe80::1", "::1"],
+    [
+        "10.1.2.3",
+        "172.20.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.9",
+        "127.0.0.1",
+        "fd00::1",
+        "fe80::1",
+        "::1",
+    ],
 )
 def test_private_networks_are_never_called_unless_listed(helm: Helm, address: str) -> None:
     """Nor is a cloud's metadata service: a web-hook's address must not lead inside."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.shutdown import ENDING_S
 from shared.settings import Settings
+from shared.shutdown import ENDING_S
 from tests.builders.charts import PROFILES, ROOT, Document, Helm, of_kind
 
 SERVICES = ("ingest", "segmenter", "dispatcher")

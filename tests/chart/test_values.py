@@ -120,7 +120,7 @@ def test_every_part_of_the_schema_is_closed() -> None:
         pytest.param("cloudNativePG.enabled", True, "leave it empty", id="two-databases"),
         pytest.param("segmenter.replicas", 4, "more than the 3 partitions", id="too-many-pods"),
         pytest.param(
-            "terminationGracePeriodSeconds", 35, "must be more than", id="too-short-an-end"
+            "terminationGracePeriodSeconds", 40, "must be more than", id="too-short-an-end"
         ),
         pytest.param("config.files", {"policies.yaml": ""}, "policies.yaml is none of", id="file"),
     ],
