@@ -318,8 +318,9 @@ def handler(
     text: str | None = None,
     book: Rulebook | None = None,
     new_id: Callable[[], UUID] = uuid4,
+    registry: CollectorRegistry | None = None,
 ) -> Handler:
-    """A segmenter's handler whose clock stands at `now`.
+    """A segmenter's handler whose clock stands at `now`; its metrics on `registry`.
 
     The policy as a value, as its text, or made ready.
     """
@@ -329,7 +330,7 @@ def handler(
         book or (rulebook(policy) if text is None else rulebook_of(text)),
         text or "the text of the policy",
         clock=now if callable(now) else lambda: now,
-        metrics=Metrics(CollectorRegistry()),
+        metrics=Metrics(registry or CollectorRegistry()),
         route_key=ROUTE_KEY,
         new_id=new_id,
     )

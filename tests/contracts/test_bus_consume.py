@@ -8,9 +8,11 @@ from uuid import UUID, uuid5
 
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
 from shared.bus.consume import BatchStats, ConsumeLoop, Handle, Received, Rejected
 from shared.bus.dead_letters import DeadLetterLimit, DeadLetterPolicy, replay
+from shared.bus.meters import BusMeters
 from shared.bus.port import Bus, Message, Partition, Progress, Record
 from shared.bus.topics import dead_topic
 from shared.errors import DependencyAway, Unprocessable
@@ -275,13 +277,15 @@ async def test_with_a_dependency_away_the_batch_waits_in_place(buses: Buses) -> 
     bus, handler = await buses.open(), Handler()
     handler.trouble = DependencyAway("database: gone")
     await bus.publisher.publish([event(n) for n in range(3)])
+    registry = CollectorRegistry()
 
-    async with consuming(bus, handler) as loop:
+    async with consuming(bus, handler, meters=BusMeters(registry).of("g")) as loop:
 
         async def tried_again() -> bool:
             return handler.tries >= 3 and loop.waiting_for == "database: gone"
 
         await eventually(tried_again)
+        assert registry.get_sample_value("nps_bus_waiting", {"group": "g"}) == 1
         assert handler.handled == []
         handler.trouble = None
         await until(handler, [0, 1, 2])
@@ -290,6 +294,7 @@ async def test_with_a_dependency_away_the_batch_waits_in_place(buses: Buses) -> 
             return loop.waiting_for is None
 
         await eventually(ready)
+        assert registry.get_sample_value("nps_bus_waiting", {"group": "g"}) == 0
 
 
 async def test_told_to_stop_while_waiting_it_stops_and_commits_nothing(buses: Buses) -> None:
@@ -345,17 +350,23 @@ async def test_too_many_dead_letters_stop_the_consumer_and_move_nothing(buses: B
 async def test_an_event_of_a_newer_release_stops_its_partition_for_a_while(buses: Buses) -> None:
     """What stands before it is handled and committed; what stands behind it is not skipped."""
     bus, handler, clock = await buses.open(), Handler(), Clock()
+    registry, grace = CollectorRegistry(), timedelta(minutes=5)
+    meters = BusMeters(registry).of("g")
     await bus.publisher.publish([event(0), of_a_newer_release(1), event(2)])
 
-    async with consuming(bus, handler, clock=clock, unknown_grace=timedelta(minutes=5)) as loop:
+    async with consuming(bus, handler, clock=clock, unknown_grace=grace, meters=meters) as loop:
         await until(handler, [0])
 
         async def halted() -> bool:
             return len(loop.halted) == 1
 
         await eventually(halted)
+        assert registry.get_sample_value("nps_bus_partitions_halted", {"group": "g"}) == 1
         clock.now += timedelta(minutes=5)
         await until(handler, [0, 2])
+    assert registry.get_sample_value("nps_bus_partitions_halted", {"group": "g"}) == 0
+    labels = {"group": "g", "topic": FEEDBACK}
+    assert registry.get_sample_value("nps_bus_dead_letters_total", labels) == 1
     (dead,) = await take(await bus.subscribe("operator", [dead_topic(FEEDBACK)]), 1)
 
     assert replay(dead.value) == of_a_newer_release(1)

@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.ingest.keep.people import Whom
 from services.ingest.keep.quarantine import Quarantine
+from services.ingest.keep.quarantine_watch import QuarantineWatch
 from shared.database import connect
 from tests.builders.ingest_store import ROUTE_KEY, START
 
@@ -121,3 +123,24 @@ async def test_rows_go_one_by_one_by_person_and_by_age(quarantine: Quarantine) -
     assert await quarantine.prune(START + timedelta(minutes=3)) == 0
     assert await quarantine.prune(START + timedelta(minutes=4)) == 1
     assert await quarantine.rows(limit=10) == []
+
+
+async def test_what_waits_is_shown_by_source_until_it_is_gone(quarantine: Quarantine) -> None:
+    """Also nothing is shown, as 0; of a source configured no more, while something is left."""
+    registry = CollectorRegistry()
+    now = START + timedelta(hours=1)
+    seen = QuarantineWatch(quarantine, ["shop", "crm"], clock=lambda: now, registry=registry)
+
+    def shown(source: str) -> tuple[float | None, float | None]:
+        names = ("nps_ingest_quarantine_messages", "nps_ingest_quarantine_oldest_seconds")
+        first, second = (registry.get_sample_value(name, {"source": source}) for name in names)
+        return first, second
+
+    await put(quarantine, 10)
+    await put(quarantine, 20)
+    gone = await put(quarantine, 30, source="gone")
+    await seen.look()
+    assert [shown(one) for one in ("shop", "crm", "gone")] == [(2, 3000), (0, 0), (1, 1800)]
+    await quarantine.delete(gone)
+    await seen.look()
+    assert shown("gone") == (None, None)

@@ -1,5 +1,6 @@
 """A canary person's name, e-mail and comment appear nowhere but where they must."""
 
+import re
 import uuid
 
 import httpx
@@ -54,6 +55,9 @@ async def test_a_canary_appears_in_no_log_metric_kafka_key_or_header(system: Sys
         (canary, place) for place, text in places.items() for canary in CANARIES if canary in text
     ]
     assert found == []
+    # Nor an id, which would make a line for each person: labels are words.
+    assert re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}|[0-9a-f]{32}|@", places["metrics"]) == []
+    assert good.response_id not in places["metrics"]
 
 
 async def metrics(system: System) -> str:

@@ -177,6 +177,8 @@ async def test_the_host_serves_under_limits_and_counts_what_it_refuses() -> None
     assert refused.startswith(b"HTTP/1.1 400 ")
     assert b'nps_http_refused_total{reason="malformed"} 1.0' in counted
     assert b"nps_http_connections 1.0" in counted
+    assert b'nps_part_alive{part="a"} 1.0' in counted
+    assert b'nps_build_info{version="' in counted
 
 
 @pytest.mark.parametrize(
