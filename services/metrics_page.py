@@ -151,9 +151,9 @@ their values are words of the code, or names out of your configuration files, wh
 
 *Replicas*: `sum` adds up what each replica counted by itself; of counters and histograms always the
 rates, as `sum by (…) (rate(…[5m]))`. `max` is for what every replica reads from rows that all
-share, or where the worst counts: added up it would be counted once per replica. Such gauges are
-read every few seconds by each replica, by an index, never at a scrape. Beside these there
-are the client's own `process_…` and `python_…`: `process_start_time_seconds` tells of restarts.
+share, or where the worst counts: added up it would be counted once per replica. Each replica reads
+such rows every few seconds to a minute, by an index, and never at a scrape. Beside these there are
+the client's own `process_…` and `python_…`: `process_start_time_seconds` tells of restarts.
 """
 
 _SERVICES: Final = ("ingest", "segmenter", "dispatcher")

@@ -175,7 +175,7 @@ async def _part(
         context.bus.publisher,
         handler,
         clock=context.clock,
-        meters=context.bus_meters.of("dispatcher"),
+        meters=context.bus_meters.of("dispatcher", [DECISIONS, OUTCOMES]),
         # What we have told comes back, and would be decoded for nothing.
         wanted=not_told_by_us,
     )

@@ -138,7 +138,7 @@ async def build(context: Context) -> Part:
         Erasing(forgetting, context.bus.publisher, context.registry, clock=context.clock),
         clock=context.clock,
         batch=_BATCH,
-        meters=context.bus_meters.of("ingest"),
+        meters=context.bus_meters.of("ingest", [DECISIONS]),
         wanted=is_erasure,
         rest=_REST,
     )

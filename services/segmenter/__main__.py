@@ -71,7 +71,7 @@ async def build(context: process.Context) -> Part:
         handler,
         clock=clock,
         batch=_BATCH,
-        meters=context.bus_meters.of("segmenter"),
+        meters=context.bus_meters.of("segmenter", [FEEDBACK, OUTCOMES]),
         on_batch=lambda done: backlog.batch(done.handled + done.dead, done.oldest, clock()),
     )
     erasures = Requests(engine, publisher, context.route_key(), clock=clock)

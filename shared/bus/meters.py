@@ -51,6 +51,9 @@ class BusMeters:
             registry=registry,
         )
 
-    def of(self, group: str) -> ConsumerMeters:
-        """Give the meters of one group."""
+    def of(self, group: str, topics: Iterable[str]) -> ConsumerMeters:
+        """Give the meters of one group on these topics."""
+        for topic in topics:
+            # From the start: an increase from nothing is none, and the first one matters most.
+            self._dead.labels(group, topic)
         return ConsumerMeters(group, self._dead, self._halted, self._waiting)

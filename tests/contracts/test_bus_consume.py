@@ -279,7 +279,7 @@ async def test_with_a_dependency_away_the_batch_waits_in_place(buses: Buses) -> 
     await bus.publisher.publish([event(n) for n in range(3)])
     registry = CollectorRegistry()
 
-    async with consuming(bus, handler, meters=BusMeters(registry).of("g")) as loop:
+    async with consuming(bus, handler, meters=BusMeters(registry).of("g", [FEEDBACK])) as loop:
 
         async def tried_again() -> bool:
             return handler.tries >= 3 and loop.waiting_for == "database: gone"
@@ -351,7 +351,7 @@ async def test_an_event_of_a_newer_release_stops_its_partition_for_a_while(buses
     """What stands before it is handled and committed; what stands behind it is not skipped."""
     bus, handler, clock = await buses.open(), Handler(), Clock()
     registry, grace = CollectorRegistry(), timedelta(minutes=5)
-    meters = BusMeters(registry).of("g")
+    meters = BusMeters(registry).of("g", [FEEDBACK])
     await bus.publisher.publish([event(0), of_a_newer_release(1), event(2)])
 
     async with consuming(bus, handler, clock=clock, unknown_grace=grace, meters=meters) as loop:
