@@ -221,7 +221,7 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     A `ConfigError`, and a database that does not know us, become their lines on standard error and
     exit code 2; a dependency that is away at the start becomes one line and exit code 75 (try again
     later, as sysexits.h has it). Anything else is a bug: a line of the log (without the values that
-    a traceback may show) and exit code 1. SIGTERM ends it from the first moment, cleanly.
+    a traceback may show) and exit code 1. SIGTERM ends it from the start.
     """
     before = signal.signal(signal.SIGTERM, _told_early)
 
@@ -249,5 +249,9 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
 
 
 def _told_early(number: int, _frame: object) -> None:
-    """End before there is a host that hears signals: a container's first process ignores others."""
-    raise SystemExit(BY_SIGNAL + number)
+    """End before there is a host that hears signals; nothing was accepted yet.
+
+    A container's first process is not ended by a signal that it does not handle, and an exception
+    raised here may be lost in whatever runs at this moment.
+    """
+    os._exit(BY_SIGNAL + number)
