@@ -315,6 +315,16 @@ def test_a_lane_has_time_for_a_call_that_it_has_just_claimed() -> None:
     assert longest < WORK_S < LEASE.total_seconds()
 
 
+def test_the_grace_period_of_the_chart_is_longer_than_the_whole_end() -> None:
+    """Its check of other values knows the same sum."""
+    chart = ROOT / "deploy" / "helm" / "nps-connector"
+    values = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
+    check = (chart / "templates" / "check.yaml").read_text(encoding="utf-8")
+
+    assert values["terminationGracePeriodSeconds"] > values["drainSeconds"] + ENDING_S
+    assert f"(add $v.drainSeconds {ENDING_S:.0f})" in check
+
+
 def test_the_grace_period_of_compose_is_longer_than_the_whole_end() -> None:
     """Else the engine kills what still works."""
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
