@@ -49,7 +49,14 @@ def test_an_entry_is_laid_over_its_preset(tmp_path: Path) -> None:
         ("email", "mail"),
         ("external_id", "external_id"),
     ]
-    assert [name for name, _, _ in mapping.answers] == ["score", "comment", "language", "why"]
+    assert [name for name, _, _ in mapping.answers] == [
+        "score",
+        "comment",
+        "callback_requested",
+        "panel_opt_in",
+        "language",
+        "why",
+    ]
     assert mapping.consents == ()
 
 
