@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.builders.workers",
     "tests.builders.postgres",
     "tests.builders.kafka",
+    "tests.builders.promtool",
     "tests.builders.buses",
     "tests.builders.emptied",
     "tests.builders.segmenting",
