@@ -1,12 +1,19 @@
 """What is behind flags, for clusters that have the operators."""
 
+import json
+import os
+import shutil
+from pathlib import Path
+
 import pytest
+import yaml
 
 from shared.bus.kafka_topics import wanted_configs
 from shared.bus.topics import declared
 from shared.events.envelope import DECISIONS, FEEDBACK, OUTCOMES
-from tests.builders.charts import CHART, Helm, of_kind
+from tests.builders.charts import CHART, ROOT, Helm, of_kind
 
+OBSERVABILITY = ROOT / "deploy" / "observability"
 #: Groups of resources that every cluster knows.
 _OWN = {"v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1"}
 
@@ -139,3 +146,53 @@ def test_prometheus_reads_the_port_that_services_have(helm: Helm) -> None:
     for service in of_kind(documents, "Service").values():
         assert selector.items() <= service["metadata"]["labels"].items()
         assert [port["name"] for port in service["spec"]["ports"]] == [endpoint["port"]]
+
+
+def copied(folder: Path) -> dict[str, str]:
+    """Read what the chart has copies of: rules and dashboards."""
+    paths = [folder / "alerts.yaml", *sorted((folder / "dashboards").glob("*.json"))]
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_rules_and_dashboards_are_those_that_are_tested() -> None:
+    """The chart's are copies, for a chart cannot read outside its folder."""
+    if os.environ.get("NPS_WRITE_GOLDEN"):
+        for name in copied(OBSERVABILITY):
+            shutil.copy(OBSERVABILITY / name, CHART / "files" / name)
+
+    assert copied(CHART / "files") == copied(OBSERVABILITY), (
+        "NPS_WRITE_GOLDEN=1 python -m pytest tests/chart"
+    )
+
+
+def test_alerts_arrive_as_they_are_with_links_to_ones_own_pages(helm: Helm) -> None:
+    """Prometheus's own templates in them are none of Helm's."""
+    values = {"prometheusRule.enabled": True, "prometheusRule.runbooks": "https://wiki.example/nps"}
+    (rule,) = of_kind(helm.render("small", values), "PrometheusRule").values()
+    ours = yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text(encoding="utf-8"))
+    links = [
+        told["annotations"]["runbook_url"]
+        for group in rule["spec"]["groups"]
+        for told in group["rules"]
+        if "alert" in told
+    ]
+    shipped = json.dumps(ours).replace(
+        "https://runbooks.example/nps-connector", "https://wiki.example/nps"
+    )
+
+    assert rule["spec"] == json.loads(shipped)
+    assert len(links) > 10
+    assert all(link.startswith("https://wiki.example/nps/") for link in links)
+
+
+def test_each_dashboard_is_a_config_map_that_grafana_finds(helm: Helm) -> None:
+    """By the label that its sidecar looks for, where it looks."""
+    values = {"dashboards.enabled": True, "dashboards.namespace": "monitoring"}
+    made = of_kind(helm.render("small", values), "ConfigMap")
+
+    assert made.keys() == {"dashboard-operators", "dashboard-nps-loop"}
+    for name, found in made.items():
+        file = f"{name.removeprefix('dashboard-')}.json"
+        assert found["metadata"]["namespace"] == "monitoring"
+        assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert found["data"] == {file: (OBSERVABILITY / "dashboards" / file).read_text("utf-8")}
