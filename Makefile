@@ -6,6 +6,8 @@ READY  := $(VENV)/.ready
 DATA   ?= ./data
 PORT   ?= 8080
 GO     ?= $(shell command -v go || echo /usr/local/go/bin/go)
+IMAGE  ?= nps-connector
+COMPOSE = docker compose -f deploy/compose.yaml
 
 .DEFAULT_GOAL := help
 
@@ -26,6 +28,38 @@ test: $(READY) ## Run the whole suite on real PostgreSQL and a real Apache Kafka
 .PHONY: bench
 bench: $(READY) ## Measure every bar beside its bare limit (ARGS="--scale 0.1"); see docs/bench.md
 	$(BIN)/python -m tests.bench every $(ARGS)
+
+##@ In containers
+
+.PHONY: up
+up: engine ## Start Kafka, PostgreSQL, all services and the sandbox by compose; print where they are
+	@$(PYTHON) deploy/tools/env_file.py deploy/compose.yaml
+	$(COMPOSE) up --build --detach --wait
+	@$(PYTHON) deploy/tools/env_file.py deploy/compose.yaml --places
+
+.PHONY: down
+down: engine ## Stop what `make up` started, in order; its volumes stay
+	$(COMPOSE) down
+
+.PHONY: image
+image: engine ## Build the image (IMAGE=name:tag, SOURCE=the repository's address)
+	docker build -f deploy/Dockerfile -t $(IMAGE) \
+	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	  --build-arg REVISION=$$(git rev-parse HEAD)$$(git diff --quiet HEAD || echo -dirty) \
+	  --build-arg CREATED=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd) \
+	  --build-arg SOURCE=$(SOURCE) .
+
+image-replay: $(READY) ## Do the Dockerfile's steps without an engine, start what they made
+	$(BIN)/python -m pytest tests/unit/deploy/test_image_replay.py $(ARGS)
+
+.PHONY: sbom
+sbom: ## Say what is in the image, with licences: dist/nps-connector.cdx.json (CycloneDX)
+	@$(PYTHON) -m deploy.tools.sbom dist/nps-connector.cdx.json
+
+.PHONY: engine image-replay
+engine:
+	@docker info >/dev/null 2>&1 || { echo "No container engine answers (docker info): start one;" \
+	  "the image's steps can be tried without by make image-replay"; exit 1; }
 
 ##@ Work on it
 
@@ -49,6 +83,10 @@ lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv on the PAT
 	uv pip compile pyproject.toml --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
 	  --custom-compile-command "make lock" -o deploy/requirements.lock
+	for name in lint sbom; do \
+	  uv pip compile deploy/tools/$$name.in --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --quiet \
+	    --custom-compile-command "make lock" -o deploy/tools/$$name.lock || exit 1; done
 
 .PHONY: tools
 tools: .tools/bin/helm .tools/bin/kube-score ## Build Helm and kube-score, as pinned, into .tools (needs Go 1.26)
@@ -68,12 +106,12 @@ setup: $(READY) ## Make .venv from requirements.lock and nothing else
 
 .PHONY: clean
 clean: ## Remove .venv and caches (never the data folder)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools dist
 
 .PHONY: help
 help: ## This text
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \

@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.builders.emptied",
     "tests.builders.segmenting",
     "tests.builders.charts",
+    "tests.builders.tools",
 ]
 
 
