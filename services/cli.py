@@ -39,6 +39,7 @@ from services.segmenter.cli.policy import policy
 from services.segmenter.cli.quality import quality
 from services.segmenter.cli.survey import survey
 from services.segmenter.figures.figures_cli import figures
+from shared.audit.cli import audit
 from shared.bus.kafka import KafkaBus
 from shared.database import SCHEMAS, migrate, provision
 from shared.errors import ConfigError
@@ -74,6 +75,7 @@ app.add_typer(coupon)
 app.add_typer(shadow)
 app.add_typer(policy)
 app.add_typer(template)
+app.add_typer(audit)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)
 app.command(name="explain")(explain_customer)

@@ -24,6 +24,8 @@ from services.ingest.__main__ import build as build_ingest
 from services.ingest.settings import SourcesFile
 from services.segmenter.__main__ import build as build_segmenter
 from services.segmenter.policy.whole import Policy
+from shared.audit.api import build_audit_router
+from shared.audit.trail import Trail
 from shared.bus.postgres import PostgresBus
 from shared.bus.postgres_consumer import PostgresConsumer
 from shared.database import connect
@@ -85,10 +87,12 @@ async def routes(settings: Settings) -> dict[str, Any]:
     access = context.access
     engine = connect(_NOWHERE, "description", connections=1)
     parts = [await build_ingest(context), await build_segmenter(context)]
+    trail = Trail("dispatcher", context.route_key())
     # The dispatcher looks at its database when it is built.
     routers = [
-        build_router(engine, access, Bell(), Metrics(CollectorRegistry()), utc_now),
-        build_subject_router(engine, access),
+        build_router(engine, access, Bell(), Metrics(CollectorRegistry()), utc_now, trail=trail),
+        build_subject_router(engine, access, utc_now, trail=trail),
+        build_audit_router(engine, access, trail),
     ]
     try:
         app = make_app([*parts, Part(name="dispatcher", routers=routers)], context.registry)

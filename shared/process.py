@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -169,7 +169,8 @@ async def serve(
         parts: list[Part] = []
         try:
             for build in builds:
-                parts.append(await build(context))
+                # Of its own: a part's audit record names the secrets that it uses.
+                parts.append(await build(replace(context, secrets=context.secrets.copy())))
         except BaseException:
             for part in reversed(parts):
                 await part.close()

@@ -132,8 +132,17 @@ class Settings(BaseSettings):
 class Secrets:
     """Resolves references. `environ` is passed in so that tests and `make run` bring their own."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], used: Mapping[str, str] | None = None) -> None:
         self._environ = environ
+        self._used = dict(used or {})
+
+    def copy(self) -> "Secrets":
+        """Give the same secrets to a part: what it asks for is its own."""
+        return type(self)(self._environ, self._used)
+
+    def used(self) -> Mapping[str, str]:
+        """Return all that was asked for so far, by reference: to be fingerprinted, never shown."""
+        return dict(self._used)
 
     def get(self, reference: str) -> str:
         """Return the secret; raises `ConfigError` naming the reference, never a value."""
@@ -149,6 +158,7 @@ class Secrets:
                 raise ConfigError(f"secret {reference}: not a text in UTF-8") from None
         if not value.strip():
             raise ConfigError(f"secret {reference} is empty or not set: set it, then start again")
+        self._used[reference] = value.strip()
         return value.strip()
 
 

@@ -44,6 +44,7 @@ from services.dispatcher.tell.confirm import confirm_erasures
 from services.dispatcher.tell.herald import EVERY_S as HERALD_EVERY_S
 from services.dispatcher.tell.herald import Herald, Reader
 from services.dispatcher.tell.tell import Teller, not_told_by_us
+from shared.audit.part import auditing
 from shared.bus.consume import ConsumeLoop
 from shared.errors import ConfigError
 from shared.events.envelope import DECISIONS, OUTCOMES
@@ -55,6 +56,9 @@ from shared.settings import Loaded, load_yaml
 
 #: A loop that has not gone round for this long is stuck: lanes and teller go round every second.
 STUCK: Final = timedelta(seconds=60)
+
+#: Whose versions are recorded at a start.
+FILES: Final = ("playbook.yaml", "targets.yaml", "access.yaml")
 
 _KEEP_PLAYBOOK = text("""
     INSERT INTO playbooks (version, text, first_used) VALUES (:version, :text, :now)
@@ -181,6 +185,7 @@ async def _part(
     )
     teller = Teller(engine, context.bus.publisher, bell, context.clock)
 
+    audit = auditing(context, engine, "dispatcher", FILES)
     preflights = Preflights(engine, targets, metrics, context.clock)
 
     async def reach(stopping: asyncio.Event) -> None:
@@ -234,8 +239,8 @@ async def _part(
     return Part(
         name="dispatcher",
         routers=[
-            build_router(engine, context.access, bell, metrics, context.clock),
-            build_subject_router(engine, context.access),
+            build_router(engine, context.access, bell, metrics, context.clock, trail=audit.trail),
+            build_subject_router(engine, context.access, context.clock, trail=audit.trail),
             build_bulk_router(
                 engine,
                 context.access,
@@ -243,12 +248,22 @@ async def _part(
                 bell=bell,
                 metrics=metrics,
                 clock=context.clock,
+                trail=audit.trail,
             ),
-            build_target_router(engine, context.access, rules.targets, bell, context.clock),
-            build_profiles_router(engine, context.access, rules.targets, bell, context.clock),
-            build_play_router(engine, context.access, rules.playbook, context.clock),
+            build_target_router(
+                engine, context.access, rules.targets, bell, context.clock, trail=audit.trail
+            ),
+            build_profiles_router(
+                engine, context.access, rules.targets, bell, context.clock, trail=audit.trail
+            ),
+            build_play_router(
+                engine, context.access, rules.playbook, context.clock, trail=audit.trail
+            ),
             build_shadow_router(engine, context.access, rules, person, context.clock),
-            build_preflight_router(preflights, context.access, frozenset(targets)),
+            build_preflight_router(
+                preflights, context.access, frozenset(targets), context.clock, trail=audit.trail
+            ),
+            audit.router,
         ],
         tasks={
             "consume": loop.run,
@@ -282,6 +297,7 @@ async def _part(
             ),
             "herald": heralding,
             "preflight": preflights.run,
+            "audit": audit.run,
             **{f"lane-{lane.target}": lane.run for lane in lanes},
         },
         ready=ready,

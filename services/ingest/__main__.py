@@ -9,6 +9,7 @@ import structlog
 
 from services.ingest.app import Prunable, make_part, pruning
 from services.ingest.catalogue import load_catalogue
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.erase_api import erase_router
 from services.ingest.correct.export_api import export_router
 from services.ingest.correct.quarantine_api import quarantine_router
@@ -39,6 +40,7 @@ from services.ingest.outside.api import events_router
 from services.ingest.outside.stop_api import stop_router
 from services.ingest.receive.receiver import Receiver
 from services.ingest.sight import Sight
+from shared.audit.part import auditing
 from shared.bus.consume import ConsumeLoop
 from shared.events.envelope import DECISIONS
 from shared.hosting import Part, Task
@@ -142,16 +144,27 @@ async def build(context: Context) -> Part:
         wanted=is_erasure,
         rest=_REST,
     )
+    audit = auditing(context, engine, "ingest", ("sources.yaml", "access.yaml"))
+    ahead = Ahead(engine, intake, audit.trail)
     routers = (
         events_router(context.access, intake, sight, rules),
         stop_router(intake, sight, StopLinks(route_key)),
-        quarantine_router(context.access, intake, quarantine, replay),
-        imports_router(context.access, intake, Imports(engine), ways, tombstones),
-        source_router(context.access, intake, ways, remapping),
-        erase_router(context.access, intake, forgetting, route_key=route_key, rules=rules),
-        export_router(
-            context.access, intake, exporting, forgetting, route_key=route_key, rules=rules
+        quarantine_router(context.access, intake, quarantine, replay, ahead=ahead),
+        imports_router(context.access, intake, Imports(engine), ways, tombstones, ahead=ahead),
+        source_router(context.access, intake, ways, remapping, ahead=ahead),
+        erase_router(
+            context.access, intake, forgetting, route_key=route_key, rules=rules, ahead=ahead
         ),
+        export_router(
+            context.access,
+            intake,
+            exporting,
+            forgetting,
+            route_key=route_key,
+            rules=rules,
+            ahead=ahead,
+        ),
+        audit.router,
     )
     kept: dict[str, tuple[Prunable, timedelta]] = {
         "quarantine": (quarantine, catalogue.quarantine_for),
@@ -177,6 +190,7 @@ async def build(context: Context) -> Part:
             **tasks,
             **fetching.tasks,
             "erasures": erasures.run,
+            "audit": audit.run,
             "pruning": pruning(kept, context.clock),
         },
         alive=alive,

@@ -32,6 +32,7 @@ from services.segmenter.sweep.pace import Backlog
 from services.segmenter.sweep.sweeper import Sweep
 from services.segmenter.themes.themes import finder
 from shared import process
+from shared.audit.part import auditing
 from shared.bus.consume import ConsumeLoop
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -55,6 +56,7 @@ async def build(context: process.Context) -> Part:
     publisher, clock = context.bus.publisher, context.clock
     rules = context.identifier_rules()
     consumer = await context.bus.subscribe("segmenter", [FEEDBACK, OUTCOMES])
+    audit = auditing(context, engine, "segmenter", ("policy.yaml", "access.yaml"))
     handler = Handler(
         engine,
         publisher,
@@ -63,6 +65,7 @@ async def build(context: process.Context) -> Part:
         clock=clock,
         metrics=metrics,
         route_key=context.route_key(),
+        trail=audit.trail,
     )
     backlog = Backlog(_BATCH)
     loop = ConsumeLoop(
@@ -74,7 +77,7 @@ async def build(context: process.Context) -> Part:
         meters=context.bus_meters.of("segmenter", [FEEDBACK, OUTCOMES]),
         on_batch=lambda done: backlog.batch(done.handled + done.dead, done.oldest, clock()),
     )
-    erasures = Requests(engine, publisher, context.route_key(), clock=clock)
+    erasures = Requests(engine, publisher, context.route_key(), trail=audit.trail, clock=clock)
     open_erasures = ErasureWatch(engine, ErasureMetrics(context.registry), clock=clock)
     timers = Timers(engine, publisher, clock=clock, metrics=metrics)
     pruning = Pruning(engine, clock=clock, metrics=metrics)
@@ -111,15 +114,18 @@ async def build(context: process.Context) -> Part:
         name="segmenter",
         routers=[
             make_router(engine, rulebook, context.access, clock, rules),
-            make_case_router(engine, context.access, clock, publisher),
+            make_case_router(engine, context.access, clock, publisher, trail=audit.trail),
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
             make_erase_router(erasures, context.access, rules, clock=clock),
-            make_export_router(engine, context.access, rules),
+            make_export_router(engine, context.access, rules, clock=clock, trail=audit.trail),
             make_explain_router(engine, rulebook, context.access, clock, rules),
             make_eligibility_router(engine, rulebook, context.access, clock, rules),
             make_figures_router(engine, rulebook, context.access, clock),
-            make_policy_router(engine, rulebook, context.access, clock, publisher),
+            make_policy_router(
+                engine, rulebook, context.access, clock, publisher, trail=audit.trail
+            ),
             make_quality_router(engine, rulebook, context.access, clock),
+            audit.router,
         ],
         tasks={
             "consume": loop.run,
@@ -131,6 +137,7 @@ async def build(context: process.Context) -> Part:
             "sweep": sweep.run,
             "figures": figures.run,
             "digests": digests.run,
+            "audit": audit.run,
         },
         ready=ready,
         alive=alive,

@@ -26,9 +26,11 @@ from services.segmenter.identity.identity import Assignment, Subject, assign
 from services.segmenter.identity.merges import Command
 from services.segmenter.metrics import Metrics
 from services.segmenter.profile.facts import Fact, fact_of
+from services.segmenter.recorded import recorded
 from services.segmenter.store import key_owners, merge_store, saving, store
 from services.segmenter.store.rows import Changes, Decision, Gathered
 from shared import identifiers
+from shared.audit.trail import Trail
 from shared.bus.consume import Received, Rejected
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
@@ -66,7 +68,8 @@ class _Forgotten(Exception):
 class Handler:
     """Handles batches. `new_id` names new customers; `clock` tells aware times.
 
-    `route_key` is the key of the HMACs under which people forgotten are known.
+    `route_key` is the key of the HMACs under which people forgotten are known. What a person asked
+    for is written into `trail` in the transaction that does it.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Handler:
         clock: Callable[[], datetime],
         metrics: Metrics,
         route_key: bytes,
+        trail: Trail,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._engine = engine
@@ -89,6 +93,7 @@ class Handler:
         self._clock = clock
         self._metrics = metrics
         self._route_key = route_key
+        self._trail = trail
         self._new_id = new_id
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
@@ -138,6 +143,8 @@ class Handler:
         else:
             changes = await self._changes(connection, events, forgotten, now)
         await saving.save(connection, changes, self._rulebook.version)
+        if isinstance(first, Command | Erasure):
+            await recorded(connection, self._trail, first, changes, now)
         return changes
 
     async def _changes(

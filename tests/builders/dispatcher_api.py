@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import httpx
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from services.dispatcher.api.targets import build_target_router
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
 from shared.settings import Secrets
+from tests.builders.auditing import trail
 from tests.builders.dispatching import Dispatching, person
 
 ACCESS = Access(
@@ -28,6 +30,8 @@ ACCESS = Access(
     ),
     Secrets({"NPS_TOKEN_OPS": "ops-token", "NPS_TOKEN_VIEWER": "viewer-token"}),
 )
+#: The record of what callers did.
+TRAIL = trail("dispatcher")
 OPS = {"Authorization": "Bearer ops-token"}
 VIEWER = {"Authorization": "Bearer viewer-token"}
 #: For commands.
@@ -36,8 +40,12 @@ ENVIRON = {"NPS_TOKEN": "ops-token"}
 
 def app_of(d: Dispatching) -> FastAPI:
     """The dispatcher's routes."""
+
+    def at() -> datetime:
+        return d.now
+
     routers = [
-        build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now),
+        build_router(d.engine, ACCESS, d.bell, d.metrics, lambda: d.now, trail=TRAIL),
         build_bulk_router(
             d.engine,
             ACCESS,
@@ -45,11 +53,12 @@ def app_of(d: Dispatching) -> FastAPI:
             bell=d.bell,
             metrics=d.metrics,
             clock=lambda: d.now,
+            trail=TRAIL,
         ),
         build_shadow_router(d.engine, ACCESS, d.rulebook, person, lambda: d.now),
-        build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
-        build_profiles_router(d.engine, ACCESS, d.rulebook.targets, d.bell, lambda: d.now),
-        build_play_router(d.engine, ACCESS, d.rulebook.playbook, lambda: d.now),
+        build_target_router(d.engine, ACCESS, d.rulebook.targets, d.bell, at, trail=TRAIL),
+        build_profiles_router(d.engine, ACCESS, d.rulebook.targets, d.bell, at, trail=TRAIL),
+        build_play_router(d.engine, ACCESS, d.rulebook.playbook, lambda: d.now, trail=TRAIL),
     ]
     return make_app([Part("dispatcher", routers=routers)], d.registry)
 

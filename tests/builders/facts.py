@@ -33,6 +33,7 @@ from shared.events.vocabulary import (
     Value,
 )
 from shared.settings import Loaded, load_yaml, read_yaml
+from tests.builders.auditing import trail
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
 #: The day of most tests.
@@ -332,5 +333,6 @@ def handler(
         clock=now if callable(now) else lambda: now,
         metrics=Metrics(registry or CollectorRegistry()),
         route_key=ROUTE_KEY,
+        trail=trail("segmenter"),
         new_id=new_id,
     )

@@ -22,6 +22,7 @@ from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import AS_SAID, hashed
 from shared.settings import Secrets
+from tests.builders.auditing import trail
 from tests.builders.facts import ROUTE_KEY, Shelf, day, event
 
 #: Who confirms an erasure.
@@ -70,10 +71,10 @@ def erasing_app(engine: AsyncEngine, asked: Shelf, *, now: datetime = day(5)) ->
     )
     secrets = Secrets({"NPS_TOKEN_E": "eraser", "NPS_TOKEN_R": "reader"})
     access = Access(AccessConfig(tokens=tokens), secrets)
-    requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: now)
+    requests = Requests(engine, asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: now)
     routers = [
         make_erase_router(requests, access, AS_SAID, clock=lambda: now),
-        make_export_router(engine, access, AS_SAID),
+        make_export_router(engine, access, AS_SAID, clock=lambda: now, trail=trail("segmenter")),
     ]
     return make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
 

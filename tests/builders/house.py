@@ -31,6 +31,7 @@ from shared.bus.port import Message
 from shared.database import connect
 from shared.events.envelope import FEEDBACK, Event, decode
 from shared.settings import load_yaml
+from tests.builders.auditing import pen
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.dispatching import Dispatching, dispatching
 from tests.builders.facts import SHIPPED, Shelf, handler, received, rulebook
@@ -225,7 +226,7 @@ async def house(
         async with dispatching(database, book, carriers=carriers) as d:
             for pool, most in (codes or {}).items():
                 named = [f"{pool.upper()}-{number:03}" for number in range(most)]
-                await coupons.import_codes(d.engine, pool, named, begins)
+                await coupons.import_codes(d.engine, pool, named, pen("dispatcher", begins))
             yield House(d, engine, begins, working)
     finally:
         await engine.dispose()

@@ -94,6 +94,18 @@ class Ingest:
         await remembering
         await self.part.tasks["bodies"](stopping)
 
+    async def recorded(self) -> None:
+        """Wait until the start is in the audit record."""
+        stopping = asyncio.Event()
+        recording = asyncio.ensure_future(self.part.tasks["audit"](stopping))
+
+        async def there() -> bool:
+            return bool(await self.rows("SELECT 1 FROM ingest.audit WHERE actor = '@start'"))
+
+        await eventually(there)
+        stopping.set()
+        await recording
+
     async def rows(self, query: str) -> Sequence[tuple[object, ...]]:
         """Read the database as its superuser."""
         async with self.engine.connect() as connection:

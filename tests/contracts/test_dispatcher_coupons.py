@@ -14,6 +14,7 @@ from services.dispatcher.plan import coupons
 from shared.errors import DependencyAway
 from shared.events.decisions import CustomerDecided, Snapshot
 from shared.events.vocabulary import Segment
+from tests.builders.auditing import pen
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later, open_permits
 from tests.builders.dispatcher_api import ENVIRON, OPS, VIEWER, app_of, client
@@ -38,7 +39,7 @@ def answer(number: int = 1, *, score: int = 7, version: int = 1, **more: Any) ->
 
 
 async def fill(d: Dispatching, *codes: str) -> None:
-    await coupons.import_codes(d.engine, "spring", codes, d.now)
+    await coupons.import_codes(d.engine, "spring", codes, pen("dispatcher", d.now))
 
 
 async def codes_of(d: Dispatching) -> list[str | None]:

@@ -21,6 +21,7 @@ from shared.events.decisions import CustomerDecided, Hold
 from shared.events.envelope import Event
 from shared.events.outcomes import MessageBounced, MessageOpened, MessageUnsubscribed
 from shared.events.vocabulary import Identifier
+from tests.builders.auditing import pen
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import (
     CLASSES,
@@ -375,7 +376,7 @@ async def test_a_doubt_about_her_is_settled_without_sending(
         await d.run()
         await d.tell(erased(SHE))
         row = await d.row(play="thanks")
-        after, moved = await settle(d.engine, row.id, outcome, "ops", later(minutes=1))
+        after, moved = await settle(d.engine, row.id, outcome, pen("dispatcher", later(minutes=1)))
         d.now = later(minutes=1)
         await d.run()
         assert moved

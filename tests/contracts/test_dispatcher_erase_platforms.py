@@ -25,6 +25,8 @@ from shared.events.vocabulary import Identifier
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig
 from shared.settings import Secrets
+from tests.builders.auditing import kept, trail
+from tests.builders.auditing import told as rows_of
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import decision, erased, later, merged
 from tests.builders.dispatching import Dispatching, dispatching, play, rules, unhurried
@@ -67,9 +69,8 @@ def answers(*verdicts: Verdict) -> ScriptedCarrier:
 @asynccontextmanager
 async def client(d: Dispatching) -> AsyncIterator[httpx.AsyncClient]:
     """Who handles such requests."""
-    app = make_app(
-        [Part("dispatcher", routers=[build_subject_router(d.engine, ACCESS)])], d.registry
-    )
+    router = build_subject_router(d.engine, ACCESS, lambda: d.now, trail=trail("dispatcher"))
+    app = make_app([Part("dispatcher", routers=[router])], d.registry)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=DPO) as one:
         yield one
@@ -355,6 +356,9 @@ async def test_an_export_holds_all_that_is_kept_of_her_and_nothing_of_others(
             return told
 
         told = await export()
+        ((actor, action, _, detail),) = rows_of(await kept(d.engine, "dispatcher"))
+        who = {"customers": [str(SHE)]}
+        assert (actor, action, detail) == ("dpo", "recipients.exported", who)
         assert {row["customer_id"] for rows in told.values() for row in rows} == {
             str(SHE),
             str(HER_OLD_ID),

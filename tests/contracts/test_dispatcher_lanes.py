@@ -14,6 +14,7 @@ from services.dispatcher.delivery import TargetRules
 from services.dispatcher.operate.settle import settle
 from shared.errors import BusAway
 from shared.events.outcomes import DeliverySettled
+from tests.builders.auditing import pen
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later, rolling
 from tests.builders.dispatching import dispatching, play, rules
@@ -450,7 +451,7 @@ async def test_changes_of_a_delivery_are_told_in_order(database: str) -> None:
         row = await d.row()
         async with d.engine.begin() as telling:
             await telling.execute(text("SELECT * FROM delivery_changes WHERE untold FOR UPDATE"))
-            await settle(d.engine, row.id, "sent", "ops", d.now)
+            await settle(d.engine, row.id, "sent", pen("dispatcher", d.now))
             assert await d.teller.step() == 0
         assert [await d.teller.step() for _ in range(3)] == [1, 1, 0]
         told = [e.data for e in d.bag.events() if isinstance(e.data, DeliverySettled)]

@@ -13,6 +13,7 @@ from services.dispatcher.operate.bulk import Work, change_many
 from services.dispatcher.operate.redrive import SENT_ON, Ask, sent_on
 from shared.events.decisions import CustomerDecided, Hold, Snapshot
 from shared.events.ids import case_cause
+from tests.builders.auditing import trail
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import CLASSES, decision, hold, later, open_permits
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
@@ -78,7 +79,8 @@ def _a_test() -> CustomerDecided:
 
 async def _redriven(d: Dispatching) -> None:
     """Send on all that ended without being sent, as an operator does once the target is back."""
-    work = Work(d.rulebook, sent_on, Ask("anna", d.now), SENT_ON)
+    ask, record = Ask("anna", d.now), trail("dispatcher")
+    work = Work(d.rulebook, sent_on, ask, SENT_ON, record, "deliveries.redriven")
     await change_many(d.engine, work, {"target": "sandbox"}, most=100, dry_run=False)
 
 

@@ -18,7 +18,8 @@ from services.dispatcher.targets.preflight import Preflights
 from services.dispatcher.targets.targets import open_targets
 from shared.hosting import Part, make_app
 from shared.settings import Secrets
-from tests.builders.dispatcher_api import ACCESS, ENVIRON, OPS, VIEWER
+from tests.builders.auditing import kept, told
+from tests.builders.dispatcher_api import ACCESS, ENVIRON, OPS, TRAIL, VIEWER
 from tests.builders.dispatching import Dispatching, dispatching, rules
 from tests.builders.operating import answering, run
 
@@ -89,8 +90,8 @@ async def looking(
 def app_of(d: Dispatching, preflights: Preflights) -> FastAPI:
     """The routes of targets."""
     routers = [
-        build_target_router(d.engine, ACCESS, BOOK.targets, d.bell, lambda: d.now),
-        build_preflight_router(preflights, ACCESS, frozenset(NAMES)),
+        build_target_router(d.engine, ACCESS, BOOK.targets, d.bell, lambda: d.now, trail=TRAIL),
+        build_preflight_router(preflights, ACCESS, frozenset(NAMES), lambda: d.now, trail=TRAIL),
     ]
     return make_app([Part("dispatcher", routers=routers)], d.registry)
 
@@ -164,6 +165,8 @@ async def test_a_drift_holds_until_a_look_sees_it_right_or_somebody_takes_it_for
         assert "drift" not in accepted.output
         assert "drift" not in await found(preflights)
         assert measured(d, "drift") == 0
+        ((actor, action, subject, _),) = told(await kept(d.engine, "dispatcher"))
+        assert (actor, action, subject) == ("ops", "target.fields_accepted", "brevo")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from services.dispatcher.plan import coupons
 from shared.events.decisions import CustomerDecided, Snapshot
 from shared.events.outcomes import DeliverySettled
 from shared.events.vocabulary import Segment
+from tests.builders.auditing import pen
 from tests.builders.carrier import OK, ScriptedCarrier
 from tests.builders.decisions import NOW, decision, later, rolling
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
@@ -142,7 +143,7 @@ async def test_what_is_planned_anew_says_what_is_right_now(database: str) -> Non
     given["do"]["variants"] = {"default": "ANY_T", "delivery": "DELIVERY_T"}
     pools: dict[str, Any] = {"coupon_pools": {"spring": {"most": 9, "period": "30 d"}}}
     async with dispatching(database, rules(given, **pools)) as d:
-        await coupons.import_codes(d.engine, "spring", ["A-1"], d.now)
+        await coupons.import_codes(d.engine, "spring", ["A-1"], pen("dispatcher", d.now))
         await d.tell(said(1, 7))
         await d.tell(said(2, 3))
         assert await d.scalars("SELECT count(*) FROM coupons WHERE delivery_id IS NULL") == [1]

@@ -12,6 +12,7 @@ import yaml
 from services.dispatcher.plan import coupons
 from services.dispatcher.playbook.offers import Experiment
 from services.dispatcher.playbook.plays import Playbook
+from tests.builders.auditing import pen
 from tests.builders.facts import day
 from tests.builders.house import (
     PLAYBOOK,
@@ -163,7 +164,7 @@ async def test_an_empty_pool_promises_nothing(database: str, name: str) -> None:
             f"no code left in coupon pool {pool}",
         )
         assert home.sent(address, name) == []
-        await coupons.import_codes(home.d.engine, pool, ["LATE-1"], home.d.now)
+        await coupons.import_codes(home.d.engine, pool, ["LATE-1"], pen("dispatcher", home.d.now))
         await coupons.refill(home.d.engine, home.d.rulebook, home.d.now)
         await home.live({}, day(1))
         assert [call.context["coupon"] for call in home.sent(address, name)] == ["LATE-1"]

@@ -14,6 +14,7 @@ from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
 from shared.settings import Secrets
+from tests.builders.auditing import trail
 from tests.builders.facts import Shelf, answered, day, handler, received, rulebook
 
 READ = {"Authorization": "Bearer reader"}
@@ -40,7 +41,7 @@ async def client(engine: AsyncEngine, shelf: Shelf) -> AsyncIterator[httpx.Async
     access = Access(tokens, secrets)
     routers = [
         make_router(engine, rulebook(), access, lambda: day(1), Rules(region="FR")),
-        make_case_router(engine, access, lambda: day(1), shelf),
+        make_case_router(engine, access, lambda: day(1), shelf, trail=trail("segmenter")),
     ]
     app = make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
     transport = httpx.ASGITransport(app=app)

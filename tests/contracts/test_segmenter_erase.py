@@ -14,6 +14,7 @@ from services.segmenter.metrics import Metrics
 from services.segmenter.store.timers import Timers
 from shared.errors import BusAway
 from shared.events import feedback, outcomes
+from tests.builders.auditing import trail
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -156,7 +157,7 @@ async def test_an_answer_that_turns_out_to_be_hers_goes_too(engine: AsyncEngine)
     await tell(engine, shelf, later, now=day(6))
     assert await traces(engine, MARK)
     await tell(engine, shelf, answered("r7", 2, at=day(4), comment=MARK), now=day(7))
-    requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: day(7))
+    requests = Requests(engine, asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: day(7))
     assert await requests.tell() == 1
     await tell(engine, shelf, *asked.events(), now=day(7))
     assert await traces(engine, MARK) == []
@@ -179,7 +180,7 @@ async def test_an_answer_that_turned_out_to_be_somebody_elses_stays(engine: Asyn
         assert found == {hers.event_id: hers}
         await connection.execute(text("DELETE FROM tombstones WHERE erased_before IS NULL"))
     await tell(engine, shelf, bens, now=day(7))
-    await Requests(engine, asked, ROUTE_KEY, clock=lambda: day(7)).tell()
+    await Requests(engine, asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: day(7)).tell()
     await tell(engine, shelf, *asked.events(), now=day(7))
     assert len(await profiles(engine)) == 1
     assert erased(shelf)[-1].customer_ids == ()

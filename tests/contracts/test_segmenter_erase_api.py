@@ -12,6 +12,7 @@ from shared.database import connect
 from shared.events import feedback
 from shared.events.envelope import FEEDBACK
 from tests.builders.asking import Place
+from tests.builders.auditing import trail
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -142,7 +143,9 @@ async def test_a_request_outlives_a_bus_that_is_away(place: Place) -> None:
     erasure_id = answer.json()["erasure_id"]
     assert place.asked.messages == []
     clock = [day(5)]
-    requests = Requests(place.engine, place.asked, ROUTE_KEY, clock=lambda: clock[0])
+    requests = Requests(
+        place.engine, place.asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: clock[0]
+    )
     assert await requests.tell() == 1
     assert await requests.tell() == 0
     clock[0] += timedelta(minutes=11)

@@ -14,6 +14,7 @@ from services.segmenter.erase import waiting as erase_open
 from services.segmenter.erase.request import Requests
 from services.segmenter.erase.waiting import LATE, ErasureMetrics
 from tests.builders.asking import Place
+from tests.builders.auditing import trail
 from tests.builders.facts import ANNA, BEN, ROUTE_KEY, Shelf, answered, day
 from tests.builders.forgetting import PARTS, Confirmer, confirmed, erased, erasing_app
 from tests.builders.merging import tell
@@ -152,7 +153,9 @@ async def test_what_somebody_did_not_confirm_is_told_again_until_he_does(place: 
     erasure_id = await ask(place)
     await place.done()
     clock = [ASKED + timedelta(minutes=11)]
-    requests = Requests(place.engine, place.asked, ROUTE_KEY, clock=lambda: clock[0])
+    requests = Requests(
+        place.engine, place.asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: clock[0]
+    )
     await confirm(place, erasure_id, "dispatcher")
     assert await requests.tell() == 1
     await place.done()

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.erase.request import Requests
 from shared.database import connect
 from shared.events.envelope import Event
+from tests.builders.auditing import trail
 from tests.builders.facts import (
     ANNA,
     BEN,
@@ -113,7 +114,7 @@ async def test_concurrent_batches_and_an_erasure_never_leave_a_row_of_hers(
     shuffle.shuffle(told)
     batches: list[Sequence[Event]] = [told[place::8] for place in range(8)]
     asked = Shelf()
-    requests = Requests(engine, asked, ROUTE_KEY, clock=lambda: day(5))
+    requests = Requests(engine, asked, ROUTE_KEY, trail=trail("segmenter"), clock=lambda: day(5))
     keys = [(one.kind, one.value) for one in ids_of(ANNA, NUMBER)]
     await requests.ask(uuid4(), [], keys, "operator")
     batches.insert(shuffle.randrange(9), asked.events())

@@ -22,6 +22,7 @@ from shared.events.decisions import Trigger
 from shared.events.envelope import Event
 from shared.settings import version_of
 from tests.builders import segmenting
+from tests.builders.auditing import trail
 from tests.builders.facts import (
     ANNA,
     NOON,
@@ -54,7 +55,9 @@ NEW = OLD.replace(
 def app_of(engine: AsyncEngine, shelf: Shelf, policy: str = OLD, now: datetime = NOON) -> FastAPI:
     """The routes of that process."""
     may = access(reader=("read",), operator=("operate",))
-    router = make_policy_router(engine, rulebook_of(policy), may, lambda: now, shelf)
+    router = make_policy_router(
+        engine, rulebook_of(policy), may, lambda: now, shelf, trail=trail("segmenter")
+    )
     return segmenting.app_of(router)
 
 

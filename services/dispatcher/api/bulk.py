@@ -18,6 +18,8 @@ from services.dispatcher.metrics import Metrics
 from services.dispatcher.operate.bulk import Done, Work, change_many
 from services.dispatcher.operate.redrive import Ask, Change, cancelled, sent_on
 from services.dispatcher.plan.plan import Rulebook
+from shared.audit.actions import Action
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
 from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
@@ -102,6 +104,7 @@ def build_bulk_router(
     bell: Bell,
     metrics: Metrics,
     clock: Callable[[], datetime],
+    trail: Trail,
 ) -> APIRouter:
     """Make the routes that change many deliveries."""
     router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], responses=GUARDED)
@@ -112,11 +115,13 @@ def build_bulk_router(
         states: Sequence[str],
         change: Change,
         token: Token,
+        action: Action,
         *,
         reason: str = "",
         looked: bool = False,
     ) -> Outcome:
-        work = Work(rules, change, Ask(token.name, clock(), reason, looked), tuple(states))
+        ask = Ask(token.name, clock(), reason, looked)
+        work = Work(rules, change, ask, tuple(states), trail, action)
         with away_as_dependency():
             done = await change_many(
                 engine, work, wish.filters(), most=wish.limit, dry_run=wish.dry_run
@@ -137,19 +142,21 @@ def build_bulk_router(
         What is past the surge brake of its play, or among the first of a changed one, is parked.
         Never what was accepted, is in doubt, or was refused by what nobody asks again.
         """
-        return await changed(wish, wish.state, sent_on, token)
+        return await changed(wish, wish.state, sent_on, token, "deliveries.redriven")
 
     @router.post("/release")
     async def release_deliveries(
         wish: Release, token: Annotated[Token, Depends(operate)]
     ) -> Outcome:
         """Let parked deliveries go that a person has looked at: gates are asked anew, no brake."""
-        return await changed(wish, _PARKED, sent_on, token, looked=True)
+        return await changed(wish, _PARKED, sent_on, token, "deliveries.released", looked=True)
 
     @router.post("/cancel")
     async def cancel_deliveries(wish: Cancel, token: Annotated[Token, Depends(operate)]) -> Outcome:
         """End deliveries that wait; what may have been sent is in doubt and keeps its slot."""
-        return await changed(wish, wish.state, cancelled, token, reason=wish.reason)
+        return await changed(
+            wish, wish.state, cancelled, token, "deliveries.cancelled", reason=wish.reason
+        )
 
     return router
 

@@ -18,6 +18,7 @@ from services.dispatcher.bell import Bell
 from services.dispatcher.metrics import Metrics
 from services.dispatcher.operate.settle import Settlement, settle
 from services.dispatcher.status.inquiry import ORDER
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
 from shared.events.outcomes import DeliveryState, MessageState
 from shared.events.vocabulary import Channel, ContactClass
@@ -168,6 +169,8 @@ def build_router(
     bell: Bell,
     metrics: Metrics,
     clock: Callable[[], datetime],
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Make the dispatcher's routes."""
     router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"], responses=GUARDED)
@@ -214,7 +217,9 @@ def build_router(
     ) -> WithChanges:
         """End a doubt: `sent` accepts the delivery, `again` makes it due, gates asked anew."""
         with away_as_dependency():
-            after, moved = await settle(engine, delivery_id, wish.outcome, token.name, clock())
+            after, moved = await settle(
+                engine, delivery_id, wish.outcome, trail.pen(token.name, clock())
+            )
             if after is None:
                 raise _unknown()
             if not moved:

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.dispatcher.plan import coupons, draws
 from services.dispatcher.plan.experiments import LEAST, measured
 from services.dispatcher.playbook.plays import Playbook
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 from shared.settings import Strict
@@ -111,7 +112,12 @@ class Imported(BaseModel):
 
 
 def build_play_router(
-    engine: AsyncEngine, access: Access, playbook: Playbook, clock: Callable[[], datetime]
+    engine: AsyncEngine,
+    access: Access,
+    playbook: Playbook,
+    clock: Callable[[], datetime],
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v1", tags=["plays"], responses=GUARDED)
@@ -160,15 +166,18 @@ def build_play_router(
 
     @router.post(
         "/coupons/{pool}",
-        dependencies=[Depends(operate)],
         responses={404: {"description": "The playbook has no such pool"}},
     )
-    async def add_codes(pool: str, wish: Codes) -> Imported:
+    async def add_codes(
+        pool: str, wish: Codes, token: Annotated[Token, Depends(operate)]
+    ) -> Imported:
         """Add codes to a pool; told again, nothing is added. What waits for one goes out."""
         if pool not in playbook.coupon_pools:
             raise Problem(404, "unknown-pool", "the playbook has no such pool in coupon_pools")
         with away_as_dependency():
-            added = await coupons.import_codes(engine, pool, wish.codes, clock())
+            added = await coupons.import_codes(
+                engine, pool, wish.codes, trail.pen(token.name, clock())
+            )
         return Imported(pool=pool, added=added, known=len(set(wish.codes)) - added)
 
     return router

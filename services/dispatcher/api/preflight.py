@@ -1,5 +1,7 @@
 """Looking at a target on demand, over HTTP. No personal data anywhere."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
@@ -7,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel
 
 from services.dispatcher.platforms.findings import Reason
 from services.dispatcher.targets.preflight import Preflights
-from shared.http.auth import Access
+from shared.audit.trail import Trail
+from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 from shared.settings import Strict
@@ -41,22 +44,28 @@ _NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def build_preflight_router(
-    preflights: Preflights, access: Access, names: frozenset[str]
+    preflights: Preflights,
+    access: Access,
+    names: frozenset[str],
+    clock: Callable[[], datetime],
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Make the route."""
     router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
 
-    @router.post(
-        "/{target}/check", dependencies=[Depends(access.require("operate"))], responses=_NO_SUCH
-    )
+    @router.post("/{target}/check", responses=_NO_SUCH)
     async def check_target(
         target: Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
+        token: Annotated[Token, Depends(access.require("operate"))],
         wish: Look | None = None,
     ) -> ReportShown:
         """Look at the platform now: credentials, fields with their types and values, templates."""
         if target not in names:
             raise Problem(404, "unknown-target", "no target of this name is configured")
-        report = await preflights.check(target, accept=wish is not None and wish.accept)
+        accepts = wish is not None and wish.accept
+        pen = trail.pen(token.name, clock()) if accepts else None
+        report = await preflights.check(target, accept=pen)
         findings = [FindingShown(reason=one.reason, what=one.what) for one in report.findings]
         return ReportShown(
             target=report.target, at=report.at, looked=report.looked, findings=findings

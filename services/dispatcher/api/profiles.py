@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.dispatcher.bell import Bell
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.operate.profiles import Chosen, RefusedState, Word, redrive
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
 from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
@@ -54,6 +55,8 @@ def build_profiles_router(
     targets: Mapping[str, TargetRules],
     bell: Bell,
     clock: Callable[[], datetime],
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Make the route that pushes refused profiles again."""
     router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
@@ -71,7 +74,7 @@ def build_profiles_router(
         if target not in targets:
             raise Problem(404, "unknown-target", "no target of this name is configured")
         chosen = Chosen(targets[target], wish.state, wish.reason_contains or "", wish.limit)
-        word = Word(token.name, wish.reason, clock())
+        word = Word(trail.pen(token.name, clock()), wish.reason)
         with away_as_dependency():
             done = await redrive(engine, chosen, word, dry_run=wish.dry_run)
         if not wish.dry_run:

@@ -4,7 +4,8 @@ In: ids of an erasure or of customers, by a token of the scope `erase`, whose ho
 requests. Out: states and reasons without anything personal; an export, which is all personal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -16,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.ledger import store
 from services.dispatcher.ledger.deletion import DeletionState
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
 from shared.http.problems import Problem
 from shared.settings import Strict
@@ -113,16 +115,14 @@ _NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def build_subject_router(engine: AsyncEngine, access: Access) -> APIRouter:
+def build_subject_router(
+    engine: AsyncEngine, access: Access, clock: Callable[[], datetime], *, trail: Trail
+) -> APIRouter:
     """Make the routes of erasure and access."""
-    router = APIRouter(
-        prefix="/v1",
-        tags=["erasure"],
-        responses=GUARDED,
-        dependencies=[Depends(access.require("erase"))],
-    )
+    router = APIRouter(prefix="/v1", tags=["erasure"], responses=GUARDED)
+    caller = Depends(access.require("erase"))
 
-    @router.get("/erasures/{erasure_id}/targets", responses=_NO_SUCH)
+    @router.get("/erasures/{erasure_id}/targets", dependencies=[caller], responses=_NO_SUCH)
     async def targets(erasure_id: UUID) -> Receipt:
         """Show what each platform was asked to delete, and where a person must ask."""
         with away_as_dependency():
@@ -136,8 +136,15 @@ def build_subject_router(engine: AsyncEngine, access: Access) -> APIRouter:
         return Receipt.model_validate({**found._mapping, "done": done, "targets": shown})
 
     @router.post("/recipients/export")
-    async def export(wanted: Export) -> dict[str, list[dict[str, Any]]]:
+    async def export(
+        wanted: Export, token: Annotated[Token, caller]
+    ) -> dict[str, list[dict[str, Any]]]:
         """Give everything that is kept of these customers, by table."""
+        customers = sorted({str(one) for one in wanted.customer_ids})
+        pen = trail.pen(token.name, clock())
+        await pen.ahead(
+            engine, "recipients.exported", f"{len(customers)} customers", customers=list(customers)
+        )
         with away_as_dependency():
             async with engine.connect() as connection:
                 ids = {*wanted.customer_ids, *await store.together(connection, wanted.customer_ids)}

@@ -17,6 +17,7 @@ from services.dispatcher.brakes.holding import What, say
 from services.dispatcher.brakes.rates import Counted, Rate, Window, rate_of
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.targets.preflight import last
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
 from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
@@ -161,6 +162,8 @@ def build_target_router(
     targets: Mapping[str, TargetRules],
     bell: Bell,
     clock: Callable[[], datetime],
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Make the routes of targets."""
     router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
@@ -180,7 +183,8 @@ def build_target_router(
     ) -> TargetWithChanges:
         _known(name, targets)
         with away_as_dependency():
-            await say(engine, name, what, reason=word.reason, by=token.name, now=clock(), rate=rate)
+            pen = trail.pen(token.name, clock())
+            await say(engine, name, what, reason=word.reason, pen=pen, rate=rate)
             bell.ring(name)
             return await one(name)
 

@@ -3,7 +3,6 @@
 Each word is a row that says who, when and why. Calls that are out go on; nothing new begins.
 """
 
-from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import text
@@ -11,8 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.brakes.rate_store import add_rates
 from services.dispatcher.brakes.rates import Rate, said
+from shared.audit.actions import Action
+from shared.audit.trail import Pen
 
 What = Literal["pause", "resume", "drain"]
+_ACTIONS: Final[dict[What, Action]] = {
+    "pause": "target.paused",
+    "resume": "target.resumed",
+    "drain": "target.drained",
+}
 
 _NOTE: Final = """
     INSERT INTO target_changes (target, what, rate, reason, by, at)
@@ -41,22 +47,25 @@ async def say(
     what: What,
     *,
     reason: str,
-    by: str,
-    now: datetime,
+    pen: Pen,
     rate: Rate | None = None,
 ) -> bool:
     """Write a person's word; False: there is no such target. `rate` is a drain's."""
     if rate is not None:
-        await add_rates(engine, {target: [rate]}, now)
+        await add_rates(engine, {target: [rate]}, pen.at)
     values: dict[str, object] = {
         "target": target,
         "what": what,
         "rate": None if rate is None else said(rate),
         "reason": reason,
-        "by": by,
-        "now": now,
+        "by": pen.actor,
+        "now": pen.at,
     }
     if rate is not None:
         values |= {"per_s": rate.per_s, "most": rate.most}
     async with engine.begin() as connection:
-        return await connection.scalar(_STATEMENTS[what], values) is not None
+        known = await connection.scalar(_STATEMENTS[what], values) is not None
+        if known:
+            more = {} if rate is None else {"rate": said(rate)}
+            await pen.note(connection, _ACTIONS[what], target, **more)
+        return known

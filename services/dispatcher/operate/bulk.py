@@ -22,6 +22,10 @@ from services.dispatcher.plan.following import Followed
 from services.dispatcher.plan.parking import Places
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.slots.book import Book, contact_of
+from shared.audit.actions import Action
+from shared.audit.chain import Value
+from shared.audit.trail import Trail
+from shared.times import iso
 
 #: Customers whose rows are held at a time: some tens of milliseconds.
 _BATCH: Final = 200
@@ -35,6 +39,8 @@ _FILTERS: Final = {
     "since": f"{_AT} >= :since",
     "until": f"{_AT} < :until",
 }
+#: Filters whose values are names of the configuration.
+_TOLD_FILTERS: Final = frozenset({"target", "play"})
 _CHOOSE: Final = """
     SELECT d.id, d.customer_id FROM deliveries d
     WHERE d.state = ANY(CAST(:states AS text[])) AND {where}
@@ -70,7 +76,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done to deliveries in some states, at whose word.
+    """What is to be done to deliveries in some states, at whose word, and how it is recorded.
 
     `places`: what a dry run has given away of what plays are granted; None: it is no dry run.
     """
@@ -79,6 +85,8 @@ class Work:
     change: Change
     ask: Ask
     states: tuple[str, ...]
+    trail: Trail
+    action: Action
     places: Places | None = None
 
 
@@ -102,8 +110,37 @@ async def change_many(
             after = await _batch(connection, work, ids, done)
             if not dry_run:
                 await ledger.move(connection, after, by=work.ask.by, now=work.ask.now)
+                await _record(connection, work, filters, after)
         done.changed.extend(after)
     return done
+
+
+async def _record(
+    connection: AsyncConnection,
+    work: Work,
+    filters: Mapping[str, Any],
+    after: Sequence[Delivery],
+) -> None:
+    """Write down which deliveries a person changed, and by what they were chosen.
+
+    Texts are left out, by which she searched or with which she cancelled: they may name somebody.
+    """
+    if not after:
+        return
+    chosen: dict[str, Value] = {
+        name: str(value) for name, value in filters.items() if name in _TOLD_FILTERS
+    }
+    chosen |= {name: iso(filters[name]) for name in ("since", "until") if name in filters}
+    await work.trail.pen(work.ask.by, work.ask.now).note(
+        connection,
+        work.action,
+        f"{len(after)} deliveries",
+        from_states=sorted(work.states),
+        became=dict[str, Value](Counter(str(delivery.state) for delivery in after)),
+        chosen_by=sorted(filters),
+        chosen=chosen,
+        deliveries=sorted(str(delivery.id) for delivery in after),
+    )
 
 
 def _batches(customers: Sequence[UUID]) -> Iterable[Sequence[UUID]]:

@@ -9,7 +9,6 @@ Locks as planning has them: recipients in the order of their ids, then pushes.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.ledger import pushes, store
 from services.dispatcher.ledger.recipients import Recipient
+from shared.audit.trail import Pen
 
 RefusedState = Literal["rejected", "parked"]
 #: Customers whose rows are held at a time: some tens of milliseconds.
@@ -55,11 +55,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Who sends them on, why and when."""
+    """Who sends them on and when, and why."""
 
-    by: str
+    pen: Pen
     reason: str
-    now: datetime
 
 
 @dataclass
@@ -90,8 +89,15 @@ async def redrive(engine: AsyncEngine, chosen: Chosen, word: Word, *, dry_run: b
         async with engine.begin() as connection:
             again = await _batch(connection, chosen, customers[start : start + _BATCH], done)
             if again and not dry_run:
-                await pushes.again(connection, again, f"sent on by {word.by}", word.now)
+                await pushes.again(connection, again, f"sent on by {word.pen.actor}", word.pen.at)
                 noted = await _note(connection, chosen.target.name, word, len(again), noted)
+                await word.pen.note(
+                    connection,
+                    "profiles.redriven",
+                    chosen.target.name,
+                    from_states=sorted(chosen.states),
+                    customers=sorted(str(wanted.customer_id) for wanted in again),
+                )
     return done
 
 
@@ -138,4 +144,4 @@ async def _note(
         await connection.execute(_COUNT, {"count": count, "number": number})
         return number
     values = {"target": target, "count": count, "reason": word.reason}
-    return await connection.scalar(_NOTE, {**values, "by": word.by, "now": word.now})
+    return await connection.scalar(_NOTE, {**values, "by": word.pen.actor, "now": word.pen.at})

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.ledger import ledger, store
+from shared.audit.trail import Pen
 
 Settlement = Literal["sent", "again"]
 
@@ -33,19 +34,20 @@ def settled(
 
 
 async def settle(
-    engine: AsyncEngine, delivery_id: UUID, outcome: Settlement, caller: str, now: datetime
+    engine: AsyncEngine, delivery_id: UUID, outcome: Settlement, pen: Pen
 ) -> tuple[Delivery | None, bool]:
     """Settle a delivery in doubt; returns it as it is then (None: unknown), and whether it moved.
 
-    `caller` is the name of the token that asked; it is kept with the change.
+    The pen is of the token that asked: its name is kept with the change.
     """
     async with engine.begin() as connection:
         found = await ledger.read(connection, [delivery_id])
         if not found:
             return None, False
         gone = bool(await store.erased(connection, [found[0].customer_id]))
-        after = settled(found[0], outcome, caller, now, erased=gone)
+        after = settled(found[0], outcome, pen.actor, pen.at, erased=gone)
         if after is None:
             return found[0], False
-        await ledger.move(connection, [after], by=caller, now=now)
+        await ledger.move(connection, [after], by=pen.actor, now=pen.at)
+        await pen.note(connection, "delivery.settled", str(delivery_id), outcome=outcome)
         return replace(after, change=after.change + 1), True

@@ -19,6 +19,7 @@ from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger import ledger
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.offers import NO_CODE, CouponPool, without_code
+from shared.audit.trail import Pen
 from shared.database import away_as_dependency
 
 _log = structlog.get_logger(__name__)
@@ -87,11 +88,15 @@ class PoolCount:
     given_in_period: int
 
 
-async def import_codes(engine: AsyncEngine, pool: str, codes: Sequence[str], now: datetime) -> int:
+async def import_codes(engine: AsyncEngine, pool: str, codes: Sequence[str], pen: Pen) -> int:
     """Add codes to a pool; those it has (or had) already are left out. Returns how many are new."""
     async with engine.begin() as connection:
-        values = {"pool": pool, "codes": sorted(set(codes)), "now": now}
-        return len((await connection.scalars(_IMPORT, values)).all())
+        values = {"pool": pool, "codes": sorted(set(codes)), "now": pen.at}
+        added = len((await connection.scalars(_IMPORT, values)).all())
+        await pen.note(
+            connection, "coupons.imported", pool, added=added, known=len(set(codes)) - added
+        )
+        return added
 
 
 async def counts(

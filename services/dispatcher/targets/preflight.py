@@ -34,6 +34,7 @@ from services.dispatcher.platforms.findings import (
 from services.dispatcher.platforms.pick import parse
 from services.dispatcher.platforms.preset import Preset
 from services.dispatcher.targets.targets import Target
+from shared.audit.trail import Pen
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.stopping import pause
@@ -122,8 +123,8 @@ class Preflights:
         self._metrics = metrics
         self._clock = clock
 
-    async def check(self, name: str, *, accept: bool = False) -> Report:
-        """Look at one target now; `accept`: its fields are right as they are.
+    async def check(self, name: str, *, accept: Pen | None = None) -> Report:
+        """Look at one target now; `accept`: somebody says that its fields are right as they are.
 
         Raises `DependencyAway`.
         """
@@ -157,7 +158,9 @@ class Preflights:
                 continue
             await pause(stopping, _EVERY_S)
 
-    async def _keep(self, target: Target, looked: bool, seen: Seen, *, accept: bool) -> Report:
+    async def _keep(
+        self, target: Target, looked: bool, seen: Seen, *, accept: Pen | None
+    ) -> Report:
         """Compare with what was right, and keep this look."""
         now, name = self._clock(), target.name
         used = {written.field for written in _used(target).attributes.values()}
@@ -166,7 +169,7 @@ class Preflights:
                 row = (await connection.execute(_READ, {"target": name})).one_or_none()
                 right: dict[str, str] = row.seen if row else {}
                 told = [one["what"] for one in row.findings] if row else []
-                if accept:
+                if accept is not None:
                     right = {**right, **seen.fields}
                 findings = (*seen.findings, *drifted(right, seen.fields, told, used))
                 values = {
@@ -176,6 +179,9 @@ class Preflights:
                     "seen": orjson.dumps(settled(right, seen.fields)).decode(),
                 }
                 await connection.execute(_SAVE, values)
+                if accept is not None:
+                    fields = len(seen.fields)
+                    await accept.note(connection, "target.fields_accepted", name, fields=fields)
         return Report(name, now, looked, findings)
 
     def _tell(self, report: Report) -> None:

@@ -7,18 +7,19 @@ messages that no mapping understood, sent by mistake, or of somebody who never b
 """
 
 from dataclasses import asdict
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.asking import PROBLEMS, Asked, asked, described
 from services.ingest.correct.whom import Named, normalised
 from services.ingest.keep.forget import Forgetting
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.people import people
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.identifiers import Rules
 
 _log = structlog.get_logger(__name__)
@@ -43,24 +44,32 @@ class Erased(BaseModel):
 
 
 def erase_router(
-    access: Access, intake: Intake, forgetting: Forgetting, *, route_key: bytes, rules: Rules
+    access: Access,
+    intake: Intake,
+    forgetting: Forgetting,
+    *,
+    route_key: bytes,
+    rules: Rules,
+    ahead: Ahead,
 ) -> APIRouter:
     """Make the route; `rules` normalise what is given as what was kept."""
     router = APIRouter(prefix="/v1/bodies", tags=["bodies"])
 
     @router.post(
         "/erase",
-        dependencies=[Depends(access.require("erase"))],
         openapi_extra=described(Erase),
         responses=PROBLEMS,
     )
-    async def erase(request: Request) -> Erased:
+    async def erase(
+        request: Request, token: Annotated[Token, Depends(access.require("erase"))]
+    ) -> Erased:
         """Delete kept bodies, quarantine, spool and waiting fetches that name one of these.
 
         Nothing is published: profiles and deliveries stay as they are, and what is sent again is
         kept again. To forget a person ask `/v1/customers/erase`. Asking again is harmless.
         """
         known = normalised((await asked(intake, request, Erase)).identifiers, rules)
+        await ahead(token, "bodies.erase_asked", f"{len(known)} identifiers")
         gone = await intake.in_time(forgetting.forget(people(route_key, known)), _DEADLINE_S)
         _log.info("ingest.erased", **asdict(gone))
         return Erased(**asdict(gone))

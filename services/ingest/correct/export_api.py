@@ -15,6 +15,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.asking import PROBLEMS, Asked, asked, described
 from services.ingest.correct.whom import Named, normalised
 from services.ingest.fetch.theirs import Fetch
@@ -81,6 +82,7 @@ def export_router(
     *,
     route_key: bytes,
     rules: Rules,
+    ahead: Ahead,
 ) -> APIRouter:
     """Make the route; `rules` normalise what is given as what was kept."""
     router = APIRouter(prefix="/v1/bodies", tags=["bodies"])
@@ -98,6 +100,7 @@ def export_router(
             whom = await forgetting.whole(Whom(people(route_key, known)))
             return await exporting.page(whom, limit=wanted.limit, store=store, place=place)
 
+        await ahead(token, "bodies.export_asked", f"{len(known)} identifiers")
         held, more = await intake.in_time(page(), _DEADLINE_S)
         _log.info("ingest.exported", asked_by=token.name, rows=len(held))
         following = _cursor(held[-1]) if more else None

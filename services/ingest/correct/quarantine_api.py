@@ -14,12 +14,13 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.asking import PROBLEMS, Asked, Since, Text, asked, described
 from services.ingest.correct.replay import Replay, Replayed, State
 from services.ingest.keep.intake import Intake
 from services.ingest.keep.quarantine import Quarantine, Quarantined, Shown
 from services.ingest.settings import SourceName
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.problems import Problem
 from shared.times import iso
 
@@ -103,7 +104,7 @@ class PageReadAgain(BaseModel):
 
 
 def quarantine_router(
-    access: Access, intake: Intake, quarantine: Quarantine, replay: Replay
+    access: Access, intake: Intake, quarantine: Quarantine, replay: Replay, *, ahead: Ahead
 ) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v1/quarantine", tags=["quarantine"])
@@ -147,11 +148,10 @@ def quarantine_router(
 
     @router.post(
         "/remap",
-        dependencies=[may_operate],
         openapi_extra=described(ReadAgain),
         responses=PROBLEMS,
     )
-    async def remap(request: Request) -> PageReadAgain:
+    async def remap(request: Request, token: Annotated[Token, may_operate]) -> PageReadAgain:
         """Read rows again with the mapping of today; `dry_run` (the default) tells nothing.
 
         Otherwise what can be told is published under the identity and receipt time of the message
@@ -165,6 +165,9 @@ def quarantine_router(
                 wanted.limit, wanted.source, wanted.rule, wanted.since, wanted.cursor
             )
             ids = [row.id for row in rows]
+        if ids and not wanted.dry_run:
+            named = sorted(str(one) for one in ids)
+            await ahead(token, "quarantine.replay_asked", f"{len(ids)} rows", rows=named)
         done = await _replayed(replay, ids, dry_run=wanted.dry_run)
         if 0 < len(done) < len(ids) and not wanted.ids and (last := done[-1].row):
             following = last.cursor

@@ -11,6 +11,7 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.asking import PROBLEMS, Asked, Since, asked, described
 from services.ingest.correct.remap import Change, Difference
 from services.ingest.correct.remapping import Mapped, Remapping
@@ -18,7 +19,7 @@ from services.ingest.correct.ways import Ways
 from services.ingest.decode.payload import MISSING
 from services.ingest.keep.intake import Intake
 from services.ingest.settings import SourceName
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.problems import Problem
 from shared.times import iso
 
@@ -73,14 +74,17 @@ class RemapPage(BaseModel):
     next: int | None
 
 
-def source_router(access: Access, intake: Intake, ways: Ways, remapping: Remapping) -> APIRouter:
+def source_router(
+    access: Access, intake: Intake, ways: Ways, remapping: Remapping, *, ahead: Ahead
+) -> APIRouter:
     """Make the route."""
-    router = APIRouter(
-        prefix="/v1/sources", tags=["sources"], dependencies=[Depends(access.require("operate"))]
-    )
+    router = APIRouter(prefix="/v1/sources", tags=["sources"])
+    caller = Depends(access.require("operate"))
 
     @router.post("/{source}/remap", openapi_extra=described(Remap), responses=_RESPONSES)
-    async def remap(source: Annotated[SourceName, Path()], request: Request) -> RemapPage:
+    async def remap(
+        source: Annotated[SourceName, Path()], request: Request, token: Annotated[Token, caller]
+    ) -> RemapPage:
         """Read kept bodies by the mapping in use; `dry_run` (the default) tells nothing.
 
         Otherwise what differs is published as a revision of the same answer: fields that only the
@@ -90,6 +94,17 @@ def source_router(access: Access, intake: Intake, ways: Ways, remapping: Remappi
         way = ways.now(source)
         if way is None:
             raise Problem(404, "unknown-source", "no source of this name is configured")
+        if not wanted.dry_run:
+            await ahead(
+                token,
+                "source.remap_asked",
+                source,
+                mapping=way.version,
+                since=iso(wanted.since),
+                until=None if wanted.until is None else iso(wanted.until),
+                after=wanted.cursor,
+                most=wanted.limit,
+            )
         page = await remapping.page(
             way,
             source,

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from services.ingest.catalogue import Source
+from services.ingest.correct.ahead import Ahead
 from services.ingest.correct.asking import PROBLEMS, Asked, asked, described
 from services.ingest.correct.ways import Ways
 from services.ingest.history.rows import read_row
@@ -25,7 +26,7 @@ from services.ingest.keep.tombstones import Tombstones
 from services.ingest.settings import SourceName
 from services.ingest.told import Ignored, Outcome, Thin, Translated, Unmappable
 from shared.events.feedback import Provenance
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.problems import Problem
 
 _log = structlog.get_logger(__name__)
@@ -103,12 +104,17 @@ _Found = Outcome | Erased
 
 
 def imports_router(
-    access: Access, intake: Intake, imports: Imports, ways: Ways, tombstones: Tombstones
+    access: Access,
+    intake: Intake,
+    imports: Imports,
+    ways: Ways,
+    tombstones: Tombstones,
+    *,
+    ahead: Ahead,
 ) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(
-        prefix="/v1/imports", tags=["imports"], dependencies=[Depends(access.require("operate"))]
-    )
+    caller = Depends(access.require("operate"))
+    router = APIRouter(prefix="/v1/imports", tags=["imports"], dependencies=[caller])
 
     def source_of(name: str) -> Source:
         source = ways.source(name)
@@ -127,7 +133,7 @@ def imports_router(
         ]
 
     @router.post("", openapi_extra=described(Begin), responses=_BEGINNING)
-    async def begin(request: Request) -> ImportView:
+    async def begin(request: Request, token: Annotated[Token, caller]) -> ImportView:
         """Begin a file, or learn where it stopped, also on another machine."""
         wanted = await asked(intake, request, Begin)
         source_of(wanted.source)
@@ -137,7 +143,7 @@ def imports_router(
                 wanted.sha256,
                 wanted.provenance,
                 wanted.rows_total,
-                intake.clock(),
+                ahead.pen(token),
             )
         )
         if known.provenance != wanted.provenance:
@@ -156,7 +162,7 @@ def imports_router(
         return _rows_view(wanted, found, wanted.from_ + len(found))
 
     @router.post("/{import_id}/rows", openapi_extra=described(Rows), responses=_TELLING)
-    async def tell(import_id: UUID, request: Request) -> RowsView:
+    async def tell(import_id: UUID, request: Request, token: Annotated[Token, caller]) -> RowsView:
         """Tell rows from where the file stands; those already told may be told again."""
         wanted = await asked(intake, request, Rows)
         known = await intake.in_time(imports.get(import_id))
@@ -174,7 +180,7 @@ def imports_router(
         end = wanted.from_ + len(found)
         if end > known.next_row:
             counts = _counts(found[known.next_row - wanted.from_ :])
-            await intake.in_time(imports.move(known, end, counts, intake.clock()))
+            await intake.in_time(imports.move(known, end, counts, ahead.pen(token)))
             tombstones.stopped("import", counts.erased)
             _log.info(
                 "ingest.rows_imported",

@@ -3,14 +3,14 @@
 Every call raises `DependencyAway` when the database is away.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.audit.trail import Pen
 from shared.database import away_as_dependency
 from shared.events.feedback import Provenance
 from shared.events.ids import name_id
@@ -70,7 +70,7 @@ class Imports:
         sha256: str,
         provenance: Provenance,
         rows_total: int | None,
-        now: datetime,
+        pen: Pen,
     ) -> Import:
         """Begin a file, or find how far it has come; a file is known by the hash of its bytes."""
         asked = {
@@ -79,11 +79,22 @@ class Imports:
             "sha256": sha256,
             "provenance": provenance,
             "rows_total": rows_total,
-            "now": now,
+            "now": pen.at,
         }
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                return _import((await connection.execute(_BEGIN, asked)).one())
+                known = _import((await connection.execute(_BEGIN, asked)).one())
+                # Also who goes on with a file: the rows told from now on are at her word.
+                await pen.note(
+                    connection,
+                    "import.begun",
+                    str(known.id),
+                    source=source,
+                    file=sha256,
+                    provenance=known.provenance,
+                    next_row=known.next_row,
+                )
+                return known
 
     async def get(self, import_id: UUID) -> Import | None:
         """Find one; None if there is none of this id."""
@@ -92,7 +103,7 @@ class Imports:
                 row = (await connection.execute(_GET, {"id": import_id})).one_or_none()
         return None if row is None else _import(row)
 
-    async def move(self, known: Import, to: int, counts: Counts, now: datetime) -> bool:
+    async def move(self, known: Import, to: int, counts: Counts, pen: Pen) -> bool:
         """Go on to the row `to`; False if somebody else moved it meanwhile."""
         asked = {
             "id": known.id,
@@ -102,11 +113,21 @@ class Imports:
             "ignored": counts.ignored,
             "refused": counts.refused,
             "erased": counts.erased,
-            "now": now,
+            "now": pen.at,
         }
         with away_as_dependency():
             async with self._engine.begin() as connection:
-                return (await connection.execute(_MOVE, asked)).rowcount == 1
+                moved = (await connection.execute(_MOVE, asked)).rowcount == 1
+                if moved:
+                    await pen.note(
+                        connection,
+                        "import.rows_told",
+                        str(known.id),
+                        from_row=known.next_row,
+                        to_row=to,
+                        **asdict(counts),
+                    )
+                return moved
 
 
 def _import(row: Row[Any]) -> Import:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,6 +17,8 @@ from services.segmenter.cases import cases
 from services.segmenter.decide import snapshot
 from services.segmenter.store import reading
 from services.segmenter.store.rows import Customer
+from shared.audit.actions import Action
+from shared.audit.trail import Trail
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.events import ids
@@ -28,7 +30,7 @@ from shared.events.feedback import (
     CaseStep,
     ResponseLink,
 )
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.problems import Problem
 from shared.http.routing import guarded
 
@@ -66,6 +68,8 @@ def make_case_router(
     access: Access,
     clock: Callable[[], datetime],
     publisher: Publisher,
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Build the routes below `/v1/customers/{customer_id}/cases`."""
     router = guarded(
@@ -75,9 +79,17 @@ def make_case_router(
         prefix="/v1/customers/{customer_id}/cases",
         responses=_ANSWERS,
     )
+    caller = Depends(access.require("operate"))
+
+    async def noted(token: Token, action: Action, customer: Customer, event_id: UUID) -> None:
+        """Write down the asking; a case's id may come from a helpdesk, so the event's stands."""
+        pen, she = trail.pen(token.name, clock()), str(customer.customer_id)
+        await pen.ahead(engine, action, she, event=str(event_id))
 
     @router.post("", status_code=202)
-    async def open_case(customer_id: UUID, wish: NewCase) -> ToldCase:
+    async def open_case(
+        customer_id: UUID, wish: NewCase, token: Annotated[Token, caller]
+    ) -> ToldCase:
         """Open a case: while it is open, she is neither asked nor sold to."""
         customer = await _customer(engine, customer_id)
         case_id = _new_id(customer, wish.response)
@@ -90,21 +102,31 @@ def make_case_router(
             occurred_at=clock(),
             response=wish.response,
         )
-        return await _told(publisher, customer, data, cases.opened_event(case_id))
+        event_id = cases.opened_event(case_id)
+        await noted(token, "case.open_asked", customer, event_id)
+        return await _told(publisher, customer, data, event_id)
 
     @router.post("/resolve", status_code=202)
-    async def resolve(customer_id: UUID, named: NamedCase) -> ToldCase:
+    async def resolve(
+        customer_id: UUID, named: NamedCase, token: Annotated[Token, caller]
+    ) -> ToldCase:
         """Resolve a case; some days later she is asked how it went."""
         customer = await _customer(engine, customer_id)
         data = CaseResolved(case_id=named.case_id, occurred_at=clock())
-        return await _step(publisher, customer, data, wanted=True)
+        event_id = _step(customer, data, wanted=True)
+        await noted(token, "case.resolve_asked", customer, event_id)
+        return await _told(publisher, customer, data, event_id)
 
     @router.post("/reopen", status_code=202)
-    async def reopen(customer_id: UUID, named: NamedCase) -> ToldCase:
+    async def reopen(
+        customer_id: UUID, named: NamedCase, token: Annotated[Token, caller]
+    ) -> ToldCase:
         """Open a case again that was resolved."""
         customer = await _customer(engine, customer_id)
         data = CaseReopened(case_id=named.case_id, occurred_at=clock())
-        return await _step(publisher, customer, data, wanted=False)
+        event_id = _step(customer, data, wanted=False)
+        await noted(token, "case.reopen_asked", customer, event_id)
+        return await _told(publisher, customer, data, event_id)
 
     return router
 
@@ -132,10 +154,8 @@ def _new_id(customer: Customer, response: ResponseLink | None) -> str:
     return f"{cases.OURS}{ids.name_id('case', 'person', cause)}"
 
 
-async def _step(
-    publisher: Publisher, customer: Customer, data: CaseStep, *, wanted: bool
-) -> ToldCase:
-    """Tell a further step of a case that is open now (`wanted`), or resolved."""
+def _step(customer: Customer, data: CaseResolved | CaseReopened, *, wanted: bool) -> UUID:
+    """Name a further step of a case that is open now (`wanted`), or resolved."""
     profile = customer.profile
     known = cases.known(profile).get(cases.named(profile, data.case_id))
     if known is None:
@@ -144,8 +164,7 @@ async def _step(
         state = "open" if known.open else "resolved"
         raise Problem(409, "nothing-to-do", f"the case is {state} already")
     # Named by the step before it, so that a second click is the same event.
-    event_id = ids.name_id(data.TYPE, data.case_id, known.event_id)
-    return await _told(publisher, customer, data, event_id)
+    return ids.name_id(data.TYPE, data.case_id, known.event_id)
 
 
 async def _told(

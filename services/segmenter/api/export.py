@@ -5,7 +5,9 @@ one customer's state, not every word of hers); whom by id or identifiers, in the
 rows as they are kept. What figures and data quality read from these rows is left out.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -16,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.api.erase import whom
 from services.segmenter.api.merge import Who
 from services.segmenter.erase import store as erase_store
+from shared.audit.trail import Trail
 from shared.database import away_as_dependency
 from shared.events.vocabulary import Identifier
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.openapi import GUARDED
 from shared.identifiers import Rules
 
@@ -52,12 +55,19 @@ class Export(BaseModel):
     rows: dict[str, list[dict[str, Any]]]
 
 
-def make_export_router(engine: AsyncEngine, access: Access, rules: Rules) -> APIRouter:
+def make_export_router(
+    engine: AsyncEngine,
+    access: Access,
+    rules: Rules,
+    *,
+    clock: Callable[[], datetime],
+    trail: Trail,
+) -> APIRouter:
     """Build `/v1/customers/export`; `rules` normalise how she is named."""
     router = APIRouter(prefix="/v1/customers", tags=["erasure"], responses=GUARDED)
 
-    @router.post("/export", dependencies=[Depends(access.require("erase"))])
-    async def export(who: Who) -> Export:
+    @router.post("/export")
+    async def export(who: Who, token: Annotated[Token, Depends(access.require("erase"))]) -> Export:
         """Give everything that is kept here of a person; of nobody known, nothing."""
         ids, keys = whom(who, rules)
         with away_as_dependency():
@@ -70,6 +80,10 @@ def make_export_router(engine: AsyncEngine, access: Access, rules: Rules) -> API
                     name: list(await connection.scalars(text(query), values))
                     for name, query in _KEPT.items()
                 }
+        # Before she who asks has it: what cannot be written down is not handed out.
+        named = sorted(str(one) for one in found.customer_ids)
+        pen = trail.pen(token.name, clock())
+        await pen.ahead(engine, "customer.exported", f"{len(named)} customers", customers=named)
         return Export(
             customer_ids=found.customer_ids,
             identifiers=tuple(

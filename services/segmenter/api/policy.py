@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,11 +20,12 @@ from services.segmenter.decide.decide import Due, Rulebook
 from services.segmenter.decide.looking import policy_due
 from services.segmenter.recompute.differing import Difference, Stand, counted, differences, stand
 from services.segmenter.recompute.policy_store import Known, Rulebooks, customers
+from shared.audit.trail import Trail
 from shared.bus.port import Message, Publisher
 from shared.errors import ConfigError
 from shared.events.envelope import FEEDBACK, Event, encode
 from shared.events.vocabulary import Value
-from shared.http.auth import Access
+from shared.http.auth import Access, Token
 from shared.http.problems import Problem
 from shared.http.routing import guarded
 
@@ -120,6 +121,8 @@ def make_policy_router(
     access: Access,
     clock: Callable[[], datetime],
     publisher: Publisher,
+    *,
+    trail: Trail,
 ) -> APIRouter:
     """Build the routes below `/v1/policy`."""
     router = guarded(access, "operate", "policy", prefix="/v1/policy")
@@ -156,10 +159,16 @@ def make_policy_router(
         )
 
     @router.post("/recompute")
-    async def recompute(asked: Recompute) -> Recomputed:
+    async def recompute(
+        asked: Recompute, token: Annotated[Token, Depends(access.require("operate"))]
+    ) -> Recomputed:
         """Count, or tell, whose state the policy in force changed since her last decision."""
         now, found = clock(), Counter[str]()
         end = None
+        if asked.apply:
+            pen = trail.pen(token.name, now)
+            version, after = rulebook.version, str(asked.after)
+            await pen.ahead(engine, "policy.recompute_asked", version, after=after, most=asked.most)
         async for last, some in customers(engine, asked.after, asked.most):
             end = last
             dues = [

@@ -22,6 +22,7 @@ from services.segmenter.erase import waiting as erase_open
 from services.segmenter.erase.erasure import Group
 from services.segmenter.erase.waiting import Unfinished, WaitsFor
 from services.segmenter.profile.facts import PERSONAL, Key
+from shared.audit.trail import Trail
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -91,11 +92,13 @@ class Requests:
         publisher: Publisher,
         route_key: bytes,
         *,
+        trail: Trail,
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._route_key = route_key
+        self._trail = trail
         self._clock = clock
 
     async def preview(
@@ -115,6 +118,12 @@ class Requests:
             async with self._engine.begin() as connection:
                 found = await erase_store.group(connection, customer_ids, keys)
                 await self._add(connection, erasure_id, found, keys, by)
+                await self._trail.pen(by, self._clock()).note(
+                    connection,
+                    "erasure.asked",
+                    str(erasure_id),
+                    customers=sorted(str(one) for one in found.customer_ids),
+                )
         try:
             await self.tell()
         except DependencyAway as error:

@@ -1,0 +1,15 @@
+"""What people did, row after row."""
+
+from alembic import op
+
+from shared.audit.schema import CREATE
+
+revision = "0023"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for statement in CREATE:
+        op.execute(statement)

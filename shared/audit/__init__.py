@@ -1,0 +1,1 @@
+"""What people did to an installation, row after row, each sealed to the one before it."""
