@@ -84,13 +84,6 @@ class JavaBroker:
         """See `Broker`."""
         await self._end(signal.SIGKILL)
 
-    async def lose(self) -> None:
-        """End it, and start a new one on empty disks in its place: another cluster."""
-        await self.kill()
-        shutil.rmtree(self._folder / "data")
-        (self._folder / "server.properties").unlink()
-        await self.start()
-
     def _spawn(self) -> subprocess.Popen[bytes]:
         """Format the data folder if it is new, and start the broker on it."""
         self._folder.mkdir(parents=True, exist_ok=True)
