@@ -240,7 +240,6 @@ async def _registered(service: str, settings: Settings) -> list[Collector]:
     registry = _Listing()
     context = schemas.nowhere(settings, registry, bus="kafka")
     HostMeters(registry)
-    _ = context.bus_meters
     if service == "dispatcher":  # it looks at its database when it is built
         DispatcherMetrics(registry)
         return registry.collectors

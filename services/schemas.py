@@ -26,6 +26,7 @@ from services.segmenter.__main__ import build as build_segmenter
 from services.segmenter.policy.whole import Policy
 from shared.audit.api import build_audit_router
 from shared.audit.trail import Trail
+from shared.bus.meters import BusMeters
 from shared.bus.postgres import PostgresBus
 from shared.bus.postgres_consumer import PostgresConsumer
 from shared.database import connect
@@ -114,7 +115,8 @@ def nowhere(
     secrets = _AnySecret({})
     access = Access(AccessConfig(), secrets)
     log = _Nowhere(connect(_NOWHERE, "bus", connections=1), member="description")
-    return Context(told, secrets, access, registry, log, utc_now, "description")
+    meters = BusMeters(registry)
+    return Context(told, secrets, access, registry, log, utc_now, "description", meters)
 
 
 #: Never dialled: port 1 of this machine has no PostgreSQL.

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -45,7 +44,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Context:
-    """What a service's `build` may use. Engines are made by the service, for its schema only."""
+    """What a service's `build` may use. Engines are made by the service, for its schema only.
+
+    `bus_meters` are those of all consumers of the process, made once.
+    """
 
     settings: Settings
     secrets: Secrets
@@ -54,11 +56,7 @@ class Context:
     bus: Bus
     clock: Callable[[], datetime]
     member: str
-
-    @cached_property
-    def bus_meters(self) -> BusMeters:
-        """The meters of all consumers of this process."""
-        return BusMeters(self.registry)
+    bus_meters: BusMeters
 
     def engine(self, schema: str, *, connections: int = 10) -> AsyncEngine:
         """Build the engine of one schema; the part's `close` disposes of it."""
@@ -124,7 +122,8 @@ async def open_context(
     bus, close = await _open_bus(settings, member)
     try:
         await bus.check()
-        yield Context(settings, secrets, access, registry, bus, utc_now, member)
+        meters = BusMeters(registry)
+        yield Context(settings, secrets, access, registry, bus, utc_now, member, meters)
     finally:
         await bounded("bus", BUS_S, close())
 

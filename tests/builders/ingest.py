@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from services.ingest.__main__ import build
 from services.ingest.examples import SignedRequest
+from shared.bus.meters import BusMeters
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
 from shared.database import connect
@@ -157,7 +158,7 @@ async def running_ingest(
     )
     registry = CollectorRegistry()
     settings = Settings(database_url=url, config=config)
-    context = Context(settings, secrets, access, registry, bus, clock, "tests")
+    context = Context(settings, secrets, access, registry, bus, clock, "tests", BusMeters(registry))
     if wrap is not None:
         context = await wrap(context)
     part = await build(context)
