@@ -1,19 +1,27 @@
 """What the Dockerfile's steps make, without an engine: it starts, refuses and answers as told."""
 
+import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.tools.sbom import describe, unwelcome
+from shared.embedded.account import choose
 from tests.builders.dockerfile import read
+from tests.builders.ports import free_port
+from tests.builders.postgres import bare_database
 from tests.builders.replayed import ROOT, Image, interpreter, replay
 from tests.builders.tools import missing
+from tests.builders.waiting import eventually
 
 SERVICES = ["services.ingest", "services.segmenter", "services.dispatcher"]
 SECRETS = dict.fromkeys(
@@ -88,6 +96,45 @@ def test_nothing_in_the_image_can_be_written_by_its_user(image: Image) -> None:
     assert writable == ""
     assert not list(image.inside("/opt/venv").glob("lib/*/site-packages/pip"))
     assert list(image.inside("/app/services/ingest").glob("__pycache__/*.pyc"))
+
+
+async def test_it_prepares_a_database_and_ingest_is_ready_and_stops_in_order(
+    image: Image, server: str, tmp_path: Path
+) -> None:
+    """What compose and the chart do: provision, migrate, start, ask /readyz, stop."""
+    # The embedded server lets its own account in, which is not root either.
+    image = replace(image, user=choose(None).uid)
+    async with bare_database(server) as admin:
+        environ = {**SECRETS, "NPS_DATABASE_URL": admin}
+        for command in ("provision", "migrate"):
+            code, told = await asyncio.to_thread(
+                image.run, "services", command, log=tmp_path / command, environ=environ
+            )
+            assert code == 0, told
+        port = free_port()
+        log = tmp_path / "ingest"
+        ingest = image.spawn(
+            "services.ingest",
+            log=log,
+            environ={**environ, "NPS_HOST": "127.0.0.1", "NPS_PORT": str(port)},
+        )
+        try:
+            async with httpx.AsyncClient() as client:
+
+                async def ready() -> bool:
+                    assert ingest.poll() is None, log.read_text()
+                    try:
+                        answer = await client.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                    except httpx.TransportError:
+                        return False
+                    return answer.status_code == 200
+
+                await eventually(ready, within=60, what="ingest of the image ready")
+            ingest.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(ingest.wait, 60) == 0, log.read_text()
+        finally:
+            ingest.kill()
+            ingest.wait()
 
 
 def test_the_bill_of_materials_names_all_that_is_installed_and_nothing_of_this_machine(
