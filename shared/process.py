@@ -11,8 +11,9 @@ import secrets as random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -223,13 +224,13 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
     later, as sysexits.h has it). Anything else is a bug: a line of the log (without the values that
     a traceback may show) and exit code 1. SIGTERM ends it from the start.
     """
-    before = signal.signal(signal.SIGTERM, _told_early)
 
     async def runner() -> None:
         await run()
 
     try:
-        asyncio.run(runner())
+        with _ended_by_signal():
+            asyncio.run(runner())
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
@@ -244,6 +245,17 @@ def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:
             raise SystemExit(2) from None
         _log.critical("process.failed", error=type(error).__name__, exc_info=error)
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the process at once; in a thread, the process is not ours to end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _told_early)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 

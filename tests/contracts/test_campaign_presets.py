@@ -68,7 +68,9 @@ async def test_v8_asks_for_an_sms_by_its_number_and_tells_the_archived_event() -
     """`wishedChannel` 1, the phone beside the address that every event must have."""
     fake = v8.FakeCampaignV8()
     verdict = await act(v8.CASE, fake, channel="sms")
-    assert verdict == Verdict("accepted", "HTTP 200", reference="72057594037935967")
+    assert verdict.shown is not None
+    wanted = Verdict("accepted", "HTTP 200", reference="72057594037935967", shown=verdict.shown)
+    assert verdict == wanted
     event = fake.events[0]
     assert {name: event.get(name) for name in ("wishedChannel", "mobilePhone", "email")} == {
         "wishedChannel": "1",

@@ -32,6 +32,7 @@ CONFIG = Path(__file__).resolve().parent.parent.parent / "deploy" / "config"
 #: Port 9 of this machine answers to nobody: the target is away.
 ENVIRON = {
     "NPS_TOKEN_OPERATOR": "operator-token",
+    "NPS_ROUTE_SECRET": "route-secret-of-the-tests",
     "NPS_SANDBOX_URL": "http://127.0.0.1:9/sandbox",
     "NPS_SECRET_WEBHOOK": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 }
