@@ -121,12 +121,17 @@ async def open_context(
     GCCollector(registry=registry)
     member = f"{socket.gethostname()}-{os.getpid()}-{random.token_hex(3)}"
     bus, close = await _open_bus(settings, member)
+    failed = False
     try:
         await bus.check()
         meters = BusMeters(registry)
         yield Context(settings, secrets, access, registry, bus, utc_now, member, meters)
+    except Exception:
+        failed = True
+        raise
     finally:
-        await bounded("bus", BUS_S, close())
+        # Who starts it with something wrong reads one line, the one with the fix.
+        await bounded("bus", BUS_S, close(), told=not failed)
 
 
 async def _open_bus(settings: Settings, member: str) -> tuple[Bus, Callable[[], Awaitable[None]]]:

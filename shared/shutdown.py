@@ -81,17 +81,23 @@ async def end(house: House, drain_s: float) -> list[Exception]:
     return await _close(house.parts)
 
 
-async def within(phase: str, limit_s: float, work: Sequence["asyncio.Task[None]"]) -> bool:
-    """Wait for work, no longer than `limit_s` seconds; tells whether all of it has ended."""
+async def within(
+    phase: str, limit_s: float, work: Sequence["asyncio.Task[None]"], *, told: bool = True
+) -> bool:
+    """Wait for work, no longer than `limit_s` seconds; tells whether all of it has ended.
+
+    Logged, unless it is in time and not to be `told`.
+    """
     began = asyncio.get_running_loop().time()
     late = {task for task in work if not task.done()}
     if late:
         _, late = await asyncio.wait(late, timeout=limit_s)
-    _tell(phase, began, late)
+    if told or late:
+        _tell(phase, began, late)
     return not late
 
 
-async def bounded(phase: str, limit_s: float, work: Awaitable[None]) -> None:
+async def bounded(phase: str, limit_s: float, work: Awaitable[None], *, told: bool = True) -> None:
     """Do one thing within a phase; late, it is cut off and not waited for. Raises what it raises.
 
     `asyncio.wait_for` would wait until what it cancelled has ended: for ever, if that hangs.
@@ -102,7 +108,7 @@ async def bounded(phase: str, limit_s: float, work: Awaitable[None]) -> None:
 
     task = asyncio.create_task(do(), name=phase)
     try:
-        if await within(phase, limit_s, [task]):
+        if await within(phase, limit_s, [task], told=told):
             await task
     finally:
         task.cancel()

@@ -369,7 +369,7 @@ async def test_every_table_is_thought_of(engine: AsyncEngine) -> None:
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'segmenter'"
     nobody = {"policies", "figure_watches", "figure_alerts", "sweeps", "alembic_version"}
     nobody |= {"owner_digests", "figure_untold"}
-    ids_only = {"decisions", "erasures", "tombstones", "changed_customers"}
+    ids_only = {"decisions", "erasures", "tombstones", "changed_customers", "audit"}
     # Read from her profile, and deleted with it by a trigger or by the next sweep.
     read = {"people", "people_said", "people_keys", "suspects"}
     read |= {"told_answers", "told_cases", "told_invitations"}
