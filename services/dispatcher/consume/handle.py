@@ -240,10 +240,7 @@ class Handler:
                     digest=week.digest,
                     reason=notice,
                 )
-        if found:
-            async with self._engine.begin() as connection:
-                new = await week_store.add(connection, found, now)
-            _log.info("dispatcher.weeks_due", notices=new)
+        await self._due("dispatcher.weeks_due", found, now)
 
     async def _figures(self, told: Sequence[tuple[UUID, FigureChanged]]) -> None:
         """Have a notice for each change of a figure that somebody is to read."""
@@ -261,10 +258,14 @@ class Handler:
                     alert=figure.alert,
                     reason=notice,
                 )
+        await self._due("dispatcher.figures_due", found, now)
+
+    async def _due(self, event: str, found: Sequence[Notice], now: datetime) -> None:
+        """Have these notices, and log by this event how many are new."""
         if found:
             async with self._engine.begin() as connection:
                 new = await week_store.add(connection, found, now)
-            _log.info("dispatcher.figures_due", notices=new)
+            _log.info(event, notices=new)
 
     async def _progress(self, told: Sequence[SegmenterProgressed]) -> None:
         if told:

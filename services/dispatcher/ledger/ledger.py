@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dispatcher.delivery import SLOT_STATES, TOLD_STATES, Contact, Delivery
@@ -84,28 +84,26 @@ _INSERT = text(f"""
     ), noted AS ({_NOTE})
     SELECT id FROM changed
 """)  # noqa: S608 - names of columns, nothing from outside
-_MOVE = text(f"""
-    WITH changed AS (
-        UPDATE deliveries d SET {", ".join(f"{name} = x.{name}" for name in _MUTABLE)},
-            change = d.change + 1
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
-        WHERE d.id = x.id AND d.change = x.change
-        RETURNING d.id, d.change, d.state, d.reason, d.until
-    ), noted AS ({_NOTE})
-    SELECT id FROM changed
-""")  # noqa: S608
 #: What planning anew writes: all but whose it is, which merges decide, and what was reported.
 _ANEW: Final = tuple(n for n in _TYPES if n not in {"id", "customer_id", "message", "change"})
-_RENEW = text(f"""
-    WITH changed AS (
-        UPDATE deliveries d SET {", ".join(f"{name} = x.{name}" for name in _ANEW)},
-            change = d.change + 1
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
-        WHERE d.id = x.id AND d.change = x.change
-        RETURNING d.id, d.change, d.state, d.reason, d.until
-    ), noted AS ({_NOTE})
-    SELECT id FROM changed
-""")  # noqa: S608
+
+
+def _change_of(names: Sequence[str]) -> TextClause:
+    """Write these columns of deliveries that stand as they were read, and note each change."""
+    return text(f"""
+        WITH changed AS (
+            UPDATE deliveries d SET {", ".join(f"{name} = x.{name}" for name in names)},
+                change = d.change + 1
+            FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x({_RECORD})
+            WHERE d.id = x.id AND d.change = x.change
+            RETURNING d.id, d.change, d.state, d.reason, d.until
+        ), noted AS ({_NOTE})
+        SELECT id FROM changed
+    """)  # noqa: S608 - names of columns, nothing from outside
+
+
+_MOVE = _change_of(_MUTABLE)
+_RENEW = _change_of(_ANEW)
 _UNSENT_ROWS = text(f"""
     SELECT {COLUMNS} FROM deliveries d
     WHERE d.id = ANY(CAST(:ids AS uuid[])) AND d.attempts = 0 AND d.unanswered_since IS NULL
