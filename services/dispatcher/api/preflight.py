@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import AwareDatetime, BaseModel
 
+from services.dispatcher.api.target_path import NO_SUCH_TARGET
 from services.dispatcher.platforms.findings import Reason
 from services.dispatcher.targets.preflight import Preflights
 from shared.audit.trail import Trail
@@ -38,11 +39,6 @@ class ReportShown(BaseModel):
     findings: list[FindingShown]
 
 
-_NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"description": "No target of this name is configured"}
-}
-
-
 def build_preflight_router(
     preflights: Preflights,
     access: Access,
@@ -54,7 +50,7 @@ def build_preflight_router(
     """Make the route."""
     router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
 
-    @router.post("/{target}/check", responses=_NO_SUCH)
+    @router.post("/{target}/check", responses=NO_SUCH_TARGET)
     async def check_target(
         target: Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
         token: Annotated[Token, Depends(access.require("operate"))],

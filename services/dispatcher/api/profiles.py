@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.dispatcher.api.target_path import NO_SUCH_TARGET, TargetName
 from services.dispatcher.bell import Bell
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.operate.profiles import Chosen, RefusedState, Word, redrive
@@ -19,10 +20,6 @@ from shared.http.problems import Problem
 from shared.settings import Strict
 
 _Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-_Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-_NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"description": "No target of this name is configured"}
-}
 
 
 class RedriveProfiles(Strict):
@@ -61,9 +58,9 @@ def build_profiles_router(
     """Make the route that pushes refused profiles again."""
     router = APIRouter(prefix="/v1/targets", tags=["targets"], responses=GUARDED)
 
-    @router.post("/{target}/redrive-profiles", responses=_NO_SUCH)
+    @router.post("/{target}/redrive-profiles", responses=NO_SUCH_TARGET)
     async def redrive_profiles(
-        target: _Name,
+        target: TargetName,
         wish: RedriveProfiles,
         token: Annotated[Token, Depends(access.require("operate"))],
     ) -> ProfilesRedriven:

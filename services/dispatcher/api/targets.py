@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.dispatcher.api.preflight import FindingShown
+from services.dispatcher.api.target_path import NO_SUCH_TARGET, TargetName
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import rate_store, tallies
 from services.dispatcher.brakes.brakes import Hold, TargetState
@@ -150,12 +151,6 @@ class Drain(Word):
     rate: Annotated[str, Field(max_length=12), AfterValidator(_rate)]
 
 
-_Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-_NO_SUCH: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"description": "No target of this name is configured"}
-}
-
-
 def build_target_router(
     engine: AsyncEngine,
     access: Access,
@@ -195,30 +190,30 @@ def build_target_router(
             async with engine.connect() as connection:
                 return TargetsShown(targets=await _shown(connection, targets, clock()))
 
-    @router.get("/{target}", dependencies=[Depends(read)], responses=_NO_SUCH)
-    async def one_target(target: _Name) -> TargetWithChanges:
+    @router.get("/{target}", dependencies=[Depends(read)], responses=NO_SUCH_TARGET)
+    async def one_target(target: TargetName) -> TargetWithChanges:
         """Show one target with who paused, resumed or drained it, when and why."""
         _known(target, targets)
         with away_as_dependency():
             return await one(target)
 
-    @router.post("/{target}/pause", responses=_NO_SUCH)
+    @router.post("/{target}/pause", responses=NO_SUCH_TARGET)
     async def pause_target(
-        target: _Name, word: Word, token: Annotated[Token, Depends(operate)]
+        target: TargetName, word: Word, token: Annotated[Token, Depends(operate)]
     ) -> TargetWithChanges:
         """Begin no more calls until somebody says so; a start does not end it."""
         return await told(target, "pause", word, token)
 
-    @router.post("/{target}/resume", responses=_NO_SUCH)
+    @router.post("/{target}/resume", responses=NO_SUCH_TARGET)
     async def resume_target(
-        target: _Name, word: Word, token: Annotated[Token, Depends(operate)]
+        target: TargetName, word: Word, token: Annotated[Token, Depends(operate)]
     ) -> TargetWithChanges:
         """Call it again at full speed, whatever kept it: a person, its account, its breaker."""
         return await told(target, "resume", word, token)
 
-    @router.post("/{target}/drain", responses=_NO_SUCH)
+    @router.post("/{target}/drain", responses=NO_SUCH_TARGET)
     async def drain_target(
-        target: _Name, word: Drain, token: Annotated[Token, Depends(operate)]
+        target: TargetName, word: Drain, token: Annotated[Token, Depends(operate)]
     ) -> TargetWithChanges:
         """Call it again no faster than `rate`, until nothing is due; then at full speed."""
         return await told(target, "drain", word, token, rate_of(word.rate))
