@@ -65,6 +65,22 @@ async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await reader.read()
 
 
+def hang_after(answer: bytes) -> Talk:
+    """Answer the first request, read the later ones and say nothing."""
+    answered = False
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        while True:
+            await read_request(reader)
+            if not answered:
+                answered = True
+                writer.write(answer)
+                await writer.drain()
+
+    return talk
+
+
 async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer with a part of what was promised, then hang up."""
     await read_request(reader)
