@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatcher.alerts.digest import Notice, night_end
+from services.dispatcher.alerts.readers import reader_of
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.playbook.routing import DigestRoute
 from shared.events.decisions import FigureChanged
@@ -30,24 +31,19 @@ def notice_of(
 
     It is news until the next period is over.
     """
-    if figure.alert not in alerts:
-        return "the playbook has no figure alert of this name"
-    door = alerts[figure.alert].door(figure.value)
-    if door is None:
-        return "the figure alert leads this group nowhere"
-    rules = targets.get(door.target)
-    if rules is None or rules.alerts is None or rules.shadow:
-        return "nobody reads this target, or it is in shadow"
+    reader = reader_of(alerts, figure.alert, figure.value, targets)
+    if isinstance(reader, str):
+        return reader
     age = max(_LEAST, figure.after.end - figure.after.start)
     return Notice(
         id=event_id,
         kind=KIND,
-        target=door.target,
+        target=reader.target,
         action=KIND,
-        channel=next(iter(rules.channels or ()), "chat"),
+        channel=reader.channel,
         begun=figure.since,
-        due=night_end(rules.alerts, now) or now,
+        due=night_end(reader.alerts, now) or now,
         deadline=figure.since + age,
-        room=door.room,
+        room=reader.room,
         figure=figure,
     )

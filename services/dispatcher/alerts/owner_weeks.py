@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from services.dispatcher.alerts.digest import Notice, night_end
+from services.dispatcher.alerts.readers import reader_of
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.playbook.routing import DigestRoute
 from shared.events.decisions import OwnerWeekCounted
@@ -27,24 +28,18 @@ def notice_of(
     now: datetime,
 ) -> Notice | str:
     """Return what to tell the owner, or why nothing is told. In the readers' night it waits."""
-    if week.digest not in digests:
-        return "the playbook has no digest of this name"
-    door = digests[week.digest].door(week.owner)
-    if door is None:
-        return "the digest leads this owner nowhere"
-    rules = targets.get(door.target)
-    if rules is None or rules.alerts is None or rules.shadow:
-        return "nobody reads this target, or it is in shadow"
-    due = night_end(rules.alerts, now) or now
+    reader = reader_of(digests, week.digest, week.owner, targets)
+    if isinstance(reader, str):
+        return reader
     return Notice(
         id=event_id,
         kind=KIND,
-        target=door.target,
+        target=reader.target,
         action="weekly_digest",
-        channel=next(iter(rules.channels or ()), "chat"),
+        channel=reader.channel,
         begun=week.start,
-        due=due,
+        due=night_end(reader.alerts, now) or now,
         deadline=week.due_at + _MAX_AGE,
-        room=door.room,
+        room=reader.room,
         week=week,
     )

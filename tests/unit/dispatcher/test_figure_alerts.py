@@ -75,8 +75,10 @@ def test_the_change_of_a_day_is_news_after_a_weekend() -> None:
 @pytest.mark.parametrize(
     ("route", "reason"),
     [
-        pytest.param(None, "the playbook has no figure alert of this name", id="no alert"),
-        pytest.param({"to": {}}, "the figure alert leads this group nowhere", id="no door"),
+        pytest.param(
+            None, "the playbook has no digest or figure alert of this name", id="no alert"
+        ),
+        pytest.param({"to": {}}, "its route leads this owner or group nowhere", id="no door"),
         *(
             pytest.param({"default": name}, "nobody reads this target, or it is in shadow", id=name)
             for name in ("gone", "unread", "shadow")

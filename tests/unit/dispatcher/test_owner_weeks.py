@@ -80,8 +80,12 @@ def test_it_waits_for_the_morning(now: str, owner: str, due: str) -> None:
 @pytest.mark.parametrize(
     ("route", "reason"),
     [
-        pytest.param(None, "the playbook has no digest of this name", id="no digest"),
-        pytest.param({"to": {"Pau": "chat"}}, "the digest leads this owner nowhere", id="no door"),
+        pytest.param(
+            None, "the playbook has no digest or figure alert of this name", id="no digest"
+        ),
+        pytest.param(
+            {"to": {"Pau": "chat"}}, "its route leads this owner or group nowhere", id="no door"
+        ),
         *(
             pytest.param({"default": name}, "nobody reads this target, or it is in shadow", id=name)
             for name in ("gone", "unread", "shadow")
