@@ -26,8 +26,10 @@ class Limits:
     head_s: float = 10.0
     #: From the whole head to the whole body.
     body_s: float = 15.0
-    #: Between an answer and the next request on the same connection.
-    idle_s: float = 30.0
+    #: Between an answer and the next request on the same connection. More than the 60 s for which
+    #: nginx's ingress and Amazon's load balancer keep one by default: whoever sends must be the one
+    #: who closes, or a webhook now and then meets a connection that is just going.
+    idle_s: float = 75.0
     #: How long an answer may wait for a client that does not read it.
     write_s: float = 30.0
     #: How long and how much a client may go on sending after its refusal, so that it can read it:

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import uuid
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +65,14 @@ class System:
     """Three services (replicas of each as asked) and the ways to talk to them."""
 
     def __init__(
-        self, folder: Path, database: str, kafka: str, sink: Sink, config: Path, prefix: str
+        self,
+        folder: Path,
+        database: str,
+        kafka: str,
+        sink: Sink,
+        config: Path,
+        prefix: str,
+        environ: Mapping[str, str],
     ) -> None:
         self.folder = folder
         self.database = database
@@ -86,6 +93,7 @@ class System:
             "NPS_SECRET_SHOP": self.shop_secret,
             "NPS_SECRET_TYPEFORM_NPS": self.shop_secret,
             "NPS_SECRET_FORMBRICKS_NPS": self.shop_secret,
+            **environ,
         }
         self.processes: list[Process] = []
         self.ingest = self.process("services.ingest")
@@ -244,6 +252,7 @@ async def open_system(
     policy: Edit | None = None,
     sources: Edit | None = None,
     targets: Edit = to_the_sink,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[System]:
     """Prepare a system of its own (nothing is started), and stop and drop it afterwards."""
     name = f"system_{uuid.uuid4().hex[:12]}"
@@ -254,7 +263,8 @@ async def open_system(
     if sources is not None:
         edits["sources"] = sources
     config = write_config(folder / "config", **edits)
-    system = System(folder, in_database(server, name), kafka, sink, config, f"{name}.")
+    url = in_database(server, name)
+    system = System(folder, url, kafka, sink, config, f"{name}.", environ or {})
     try:
         await system.prepare()
         yield system
