@@ -10,8 +10,9 @@ pytest_plugins = [
     "tests.builders.buses",
     "tests.builders.emptied",
     "tests.builders.segmenting",
-    "tests.builders.charts",
     "tests.builders.tools",
+    "tests.builders.charts",
+    "tests.builders.definitions",
 ]
 
 

@@ -56,7 +56,7 @@ def compose_loader() -> Path:
     source = TOOLS / "compose"
     text = b"".join((source / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
     try:
-        return _made(
+        return made(
             KEPT / f"compose-{hashlib.sha256(text).hexdigest()[:16]}",
             lambda path: [go, "build", "-C", str(source), "-trimpath", "-o", str(path), "."],
         )
@@ -64,8 +64,8 @@ def compose_loader() -> Path:
         missing("COMPOSE FILE NOT VALIDATED: install Go 1.26 (it builds deploy/tools/compose)")
 
 
-def _made(path: Path, command: Callable[[Path], list[str]]) -> Path:
-    """Make a file by a command: whole or not at all, by one process at a time."""
+def made(path: Path, command: Callable[[Path], list[str]]) -> Path:
+    """Make a file or folder by a command: whole or not at all, by one process at a time."""
     path.parent.mkdir(exist_ok=True)
     with path.with_suffix(".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -10,11 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.builders.charts import CHART, OLDEST, PROFILES, Helm
+from tests.builders.charts import CHART, OLDEST, OWN, PROFILES, Helm
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
-#: Groups of Kubernetes itself: what the validator has schemas of.
-_OWN = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1")
 #: The newest Kubernetes whose schemas come with the validator.
 NEWEST = kubernetes_validate.latest_version().removesuffix(".0")
 
@@ -75,7 +73,7 @@ def test_kubernetes_knows_every_field(helm: Helm, profile: str, version: str) ->
     """From the oldest supported to the newest known: unknown fields are refused, not dropped."""
     validated = 0
     for document in helm.render(profile):
-        if document["apiVersion"] in _OWN:
+        if document["apiVersion"] in OWN:
             kubernetes_validate.validate(document, version, strict=True)
             validated += 1
 
