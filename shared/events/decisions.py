@@ -410,7 +410,7 @@ class FigureChanged(Fact):
     value: str | None = None
     zone: str
     state: Literal["open", "quiet"]
-    reason: Literal["changed", "back", "late_answers", "new_level"]
+    reason: Literal["changed", "back", "late_answers", "new_level", "too_few"]
     direction: Literal["down", "up"]
     since: Moment
     before: FigureScore

@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.api.cases import make_case_router
 from services.segmenter.api.customers import make_router
+from services.segmenter.profile.profile import KEPT_CASES
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
 from shared.settings import Secrets
 from tests.builders.auditing import trail
-from tests.builders.facts import Shelf, answered, day, handler, received, rulebook
+from tests.builders.facts import Shelf, answered, case, day, handler, received, rulebook
 
 READ = {"Authorization": "Bearer reader"}
 OPERATE = {"Authorization": "Bearer operator"}
@@ -114,6 +115,25 @@ async def test_a_case_about_no_answer_finds_its_customer(
         decided.append(told.json()["case_id"])
     assert len(set(decided)) == 2
     assert {one.customer_id for one in found.decided()} == {customer}
+
+
+async def test_of_more_cases_than_are_kept_each_new_one_is_another(
+    engine: AsyncEngine, client: httpx.AsyncClient, shelf: Shelf
+) -> None:
+    """A customer of many tickets: asked twice it is one case, told and asked again a new one."""
+    customer = await known(engine)
+    handle = handler(engine, Shelf(), now=day(1))
+    await handle(received(*(case("opened", f"helpdesk/{n}") for n in range(KEPT_CASES - 1))))
+    named = []
+    for _ in range(3):
+        first, again = [
+            await client.post(f"/v1/customers/{customer}/cases", headers=OPERATE, json={})
+            for _ in range(2)
+        ]
+        assert (first.status_code, first.json()) == (202, again.json())
+        await handle(received(shelf.events()[-1]))
+        named.append(first.json()["case_id"])
+    assert len(set(named)) == 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.builders.segmenting import engine, rows
 __all__ = ["engine"]
 
 CUSTOMERS = 20_000
+MINUTE = timedelta(minutes=1)
 #: As many of everything else: a decided answer of each with its timer, as many merged away and
 #: forgotten. Of a table that fits a few pages the planner rightly reads all.
 _FILL = (
@@ -85,6 +87,54 @@ async def test_no_statement_of_a_batch_reads_a_table_from_end_to_end(engine: Asy
         }
     assert len(plans) > 12
     assert [line for plan in plans.values() for line in plan if "Seq Scan" in line] == []
+
+
+async def test_a_batch_costs_as_many_statements_however_large_it_is(engine: AsyncEngine) -> None:
+    """One for each kind of thing, in one transaction; of a customer one row, however often told."""
+    handle = handler(engine, Shelf())
+    await handle(received(*(answered(f"r{n}", 9, email=f"c{n}@example.com") for n in range(31))))
+    commits: list[object] = []
+
+    def ended(connection: object) -> None:
+        commits.append(connection)
+
+    on.listen(engine.sync_engine, "commit", ended)
+    asked: list[list[Told]] = []
+    for who, times in ((range(1), 1), (range(1, 31), 4)):
+        known = (f"c{n}@example.com" for n in who)
+        new = (f"new{n}@example.com" for n in who)
+        told = [
+            answered(f"{email} {time}", 3, email=email, received=NOON + time * MINUTE)
+            for email in (*known, *new)
+            for time in range(times)
+        ]
+        with listening(engine) as statements:
+            await handle(received(*told))
+        asked.append(statements)
+    on.remove(engine.sync_engine, "commit", ended)
+    few, many = ([statement for statement, _ in statements] for statements in asked)
+    assert (few, len(commits)) == (many, 2)
+    # Who was merged is asked twice: before the customers are locked, and with the locks.
+    assert len(few) - len(set(few)) == 1
+    written = {
+        words[1 if words[0] == "UPDATE" else 2]: values[0]
+        for words, values in ((statement.split(), values) for statement, values in asked[1])
+        if any("_row[]" in word for word in words)
+    }
+    # Of what is named by several columns, the columns; in their order locks are asked for.
+    keys = {
+        table: [row[:3] if table in {"timers", "answers"} else row[0] for row in values]
+        for table, values in written.items()
+    }
+    timers = keys.pop("timers")
+    assert {table: len(rows) for table, rows in keys.items()} == {
+        "facts": 240,
+        "profiles": 60,
+        "decisions": 240,
+        "answers": 240,
+    }
+    for rows_of in (*keys.values(), timers):
+        assert rows_of == sorted(set(rows_of))
 
 
 async def test_large_values_are_compressed_by_lz4_where_the_server_has_it(

@@ -100,6 +100,7 @@ WORDINGS: Final[Mapping[Language, Wording]] = {
             "figure_back": "the score is back at what it was before the change",
             "figure_late_answers": "answers that came late took the difference back",
             "figure_new_level": "so many periods at the new level: it is no news any more",
+            "figure_too_few": "so many periods with too few answers: nothing can be said any more",
         },
     ),
     "fr": Wording(
@@ -179,6 +180,7 @@ WORDINGS: Final[Mapping[Language, Wording]] = {
             "figure_back": "le score est revenu à ce qu'il était avant le changement",
             "figure_late_answers": "des réponses arrivées tard ont effacé l'écart",
             "figure_new_level": "le nouveau niveau dure : ce n'est plus une nouvelle",
+            "figure_too_few": "trop peu de réponses depuis : on ne peut plus rien en dire",
         },
     ),
 }

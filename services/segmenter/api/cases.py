@@ -6,6 +6,7 @@ Out: the id of the event that tells it (202); it is a fact like a helpdesk's a m
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import count
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -110,7 +111,7 @@ def make_case_router(
     async def resolve(
         customer_id: UUID, named: NamedCase, token: Annotated[Token, caller]
     ) -> ToldCase:
-        """Resolve a case; some days later she is asked how it went."""
+        """Resolve a case; if it is about an answer, she is asked some days later how it went."""
         customer = await _customer(engine, customer_id)
         data = CaseResolved(case_id=named.case_id, occurred_at=clock())
         event_id = _step(customer, data, wanted=True)
@@ -143,8 +144,13 @@ async def _customer(engine: AsyncEngine, customer_id: UUID) -> Customer:
 def _new_id(customer: Customer, response: ResponseLink | None) -> str:
     """Name a case by its answer, else by how many she had: told twice, it is one case."""
     if response is None:
-        number = len(customer.profile.cases)
-        return f"{cases.OURS}{ids.name_id('case', customer.customer_id, number)}"
+        had = customer.profile.cases
+        numbered = (
+            f"{cases.OURS}{ids.name_id('case', customer.customer_id, number)}"
+            for number in count(len(had))
+        )
+        # Of many cases not all are kept, and some leave with who is parted from her.
+        return next(case_id for case_id in numbered if case_id not in had)
     if f"{response.source}/{response.survey}/{response.response_id}" not in (
         customer.profile.responses
     ):

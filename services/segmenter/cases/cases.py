@@ -3,8 +3,9 @@
 A case of ours (`nps/…`) is opened by the policy with an answer. It stands for the helpdesk's own,
 whose number nobody knows yet. Once the delivery that made the ticket tells it, both are one: the
 helpdesk's steps are steps of ours. Else, once a step of a helpdesk's case names the same answer,
-that case alone says how the problem stands. A case resolved is asked about some days later; the
-next answer is then paired with the one that the case was about, both as they stand when corrected.
+that case alone says how the problem stands. A case about an answer, once resolved, is asked about
+some days later; the next score is then paired with that of the answer, if it had one, both as they
+stand when corrected.
 A case of ours about an answer that was corrected since, so that it would open none, is nobody's
 problem: it holds nothing, nobody asks how it went, and nothing recovered.
 """
@@ -155,20 +156,19 @@ def pairs(profile: Profile, policy: Policy) -> Iterator[Pair]:
 def resurveys(profile: Profile, policy: Policy) -> dict[str, datetime]:
     """Tell for each resolved case when she is asked how it went: not if she answered since.
 
-    Of several the last resolved only: one question answers for all.
+    About whichever answer of hers it is: what she wrote without a score was a problem, too, and no
+    other question would tell whether it is one still. Of several the last resolved only: one
+    question answers for all.
     """
-    if not profile.cases or holding(profile, policy):
+    days = timedelta(days=policy.cases.resurvey_after_days)
+    if not days or not profile.cases or holding(profile, policy):
         return {}
     found = [
-        pair
-        for pair in _of_problems(profile, policy)
-        if not _answered_since(profile, pair.resolved_at)
+        (case.at, case_id)
+        for case_id, case in problems(profile, policy)
+        if case.answer in profile.responses and not _answered_since(profile, case.at)
     ]
-    last = max(found, key=lambda pair: (pair.resolved_at, pair.case_id), default=None)
-    if last is None:
-        return {}
-    days = timedelta(days=policy.cases.resurvey_after_days)
-    return {last.case_id: last.resolved_at + days}
+    return {case_id: at + days for at, case_id in [max(found)]} if found else {}
 
 
 def asked_about(profile: Profile, due: TimerDue) -> Response | None:

@@ -17,9 +17,11 @@ from services.segmenter.figures.question import Period
 State = Literal["open", "quiet"]
 Direction = Literal["down", "up"]
 #: `changed`: a real difference. Quiet because the score is `back` at what it was, because answers
-#: that came late (`late_answers`) took the difference back, or because it is the `new_level`.
-Reason = Literal["changed", "back", "late_answers", "new_level"]
-#: After so many periods at the new level nobody is surprised any more.
+#: that came late (`late_answers`) took the difference back, because it is the `new_level`, or
+#: because too few answer still (`too_few`): a store that closed, a survey that ended.
+Reason = Literal["changed", "back", "late_answers", "new_level", "too_few"]
+#: After so many periods at the new level nobody is surprised any more; after as many of which
+#: nothing can be said, nobody waits for more.
 PERIODS: Final = 4
 
 
@@ -115,7 +117,7 @@ def _open_still(
 ) -> Standing:
     """Judge an alert that is open by the difference to its baseline."""
     if found is None or not found.enough:
-        return known  # too few answers say nothing, neither way
+        return _silent(known, told, at)
     same = told.period == known.period
     seen = replace(known, period=told.period, now=told.now, then=then)
     if not found.real:
@@ -127,6 +129,16 @@ def _open_still(
     if periods > PERIODS:
         return replace(seen, state="quiet", since=at, reason="new_level", periods=periods)
     return replace(seen, periods=periods)
+
+
+def _silent(known: Standing, told: Compared, at: datetime) -> Standing:
+    """Judge an open alert by a period of too few answers: one says nothing, neither way."""
+    length = known.period.end - known.period.start
+    # Rounded, for a week in which the clocks change has an hour more or less.
+    since = round((told.period.start - known.period.start) / length)
+    if since < PERIODS:
+        return known
+    return replace(known, state="quiet", since=at, reason="too_few")
 
 
 def _opened(alert: str, value: str, found: Difference, told: Compared, at: datetime) -> Standing:

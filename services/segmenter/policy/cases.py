@@ -80,9 +80,9 @@ class Cases(Strict):
     """Cases from the answer that opens one to the question how it went.
 
     Somebody should have called `first_contact_hours` business hours after the answer, at the latest
-    `ceiling_hours` hours after it. `resurvey_after_days` after a case was resolved she is asked
-    again; 0: she is not. The rules of `resurvey_exempt_from` do not hold that question, if it is
-    one of `resurvey_surveys`.
+    `ceiling_hours` hours after it. `resurvey_after_days` after a case about an answer was resolved
+    she is asked again; 0: she is not. The rules of `resurvey_exempt_from` do not hold that
+    question, if it is one of `resurvey_surveys`.
     """
 
     open: Opening = Opening()

@@ -78,6 +78,12 @@ JOURNEYS = (
             "though she was written to": Gets(
                 (*SOLVED, written_to(15)), "resurvey", "RESURVEY_EN", after=DUE
             ),
+            "after a threat without a score": Gets(
+                (answer(comment="Je vais saisir mon avocat"), *SOLVED[1:]),
+                "resurvey",
+                "RESURVEY_EN",
+                after=DUE,
+            ),
         },
         {
             "reopened before the day": Held((*SOLVED, case("reopened", 9))),

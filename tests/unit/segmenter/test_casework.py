@@ -353,7 +353,9 @@ RESOLVED = (
         pytest.param([answered("r2", 9, at=day(10))], None, id="she answered meanwhile"),
         pytest.param([answered("r0", 9, at=day(2))], 18, id="she answered before it was resolved"),
         pytest.param([case("opened", "helpdesk/9", at=day(4))], None, id="another case is open"),
-        pytest.param([answered("r1", cleared=("score",), revision=2)], None, id="no first score"),
+        pytest.param(
+            [answered("r1", cleared=("score",), revision=2)], None, id="she took her score back"
+        ),
     ],
 )
 def test_a_resolved_case_is_asked_about(then: list[Event], due: float | None) -> None:
@@ -363,7 +365,7 @@ def test_a_resolved_case_is_asked_about(then: list[Event], due: float | None) ->
 
 
 def test_a_case_about_no_answer_of_hers_is_not_asked_about() -> None:
-    """There is no first score to compare with; and a policy may ask nobody."""
+    """A ticket that no survey brought is no reason for one; and a policy may ask nobody."""
     told = [answered("r1", 3), case("opened"), case("resolved", at=day(3))]
     assert cases.resurveys(profile(*told), POLICY) == {}
     assert cases.resurveys(profile(*RESOLVED), with_cases(resurvey_after_days=0)) == {}

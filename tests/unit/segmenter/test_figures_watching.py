@@ -148,8 +148,37 @@ def test_the_more_groups_the_surer_each_must_be() -> None:
     assert many == []
 
 
+@pytest.mark.parametrize("few", [FEW, Counts()], ids=["few", "nobody"])
+def test_an_alert_on_what_nobody_answers_any_more_is_quiet_in_the_end(few: Counts) -> None:
+    """A store that closed, a survey that ended: not open for ever, and not at the first silence."""
+    for number in range(2, PERIODS + 1):
+        assert judged(opened(), number, few, few) == opened()
+    found = judged(opened(), PERIODS + 1, few, few)
+    at = week(PERIODS + 1).end + timedelta(hours=2)
+    assert found == replace(opened(), state="quiet", since=at, reason="too_few")
+    # Counted from the last week that said something; and answers again may be news again.
+    still = judged(opened(), 2, BAD, BAD)
+    assert judged(still, PERIODS + 1, few, few) == still
+    assert judged(found, PERIODS + 2, few, few) == found
+    again = judged(found, PERIODS + 3, BAD, GOOD)
+    assert again is not None
+    assert (again.state, again.reason) == ("open", "changed")
+
+
+def test_a_week_that_lost_an_hour_is_a_week() -> None:
+    """Of four weeks since then, also where the clocks changed in between."""
+    hour = timedelta(hours=1)
+    known = replace(opened(), period=Period(week(1).start, week(1).end + hour))
+    told = Period(week(PERIODS + 1).start - hour, week(PERIODS + 1).end)
+    for period, state in ((told, "quiet"), (week(PERIODS), "open")):
+        compared = Compared(period, week(PERIODS), FEW, FEW)
+        found = judge("weekly", "", known, compared, then=known.then, minimum_n=30, at=period.end)
+        assert found is not None
+        assert found.state == state
+
+
 def test_a_group_that_vanished_stays_as_it_was() -> None:
-    """Nobody of the store answered: that says nothing, and it is not forgotten."""
+    """Nobody of the store answered: that says nothing yet, and it is not forgotten."""
     known = replace(opened(), value="Lyon")
     found = judge_groups(
         "weekly",

@@ -220,13 +220,47 @@ def test_it_opens_a_case_until_somebody_has_called(
 
 
 def test_who_takes_her_request_back_is_no_longer_held_by_its_case() -> None:
-    """Nor asked how it went where there is no score to compare with."""
+    """Nor asked how it went; who did not is, though there is no score to compare with."""
     known = case("opened", OURS, response=LINK)
     back = answered("r1", callback_requested=False, received=day(0.1))
     assert open_case(profile(ASKS, known), POLICY) is not None
     assert open_case(profile(ASKS, known, back), POLICY) is None
     over = case("resolved", OURS, at=day(1))
-    assert cases.resurveys(profile(ASKS, known, over), POLICY) == {}
+    assert cases.resurveys(profile(ASKS, known, back, over), POLICY) == {}
+    called = profile(ASKS, known, over)
+    assert cases.resurveys(called, POLICY) == {OURS: day(16)}
+    assert list(cases.pairs(called, POLICY)) == []
+
+
+@pytest.mark.parametrize(
+    ("then", "asked"),
+    [
+        pytest.param([], True, id="nothing since"),
+        pytest.param([answered("r2", 9, at=day(3))], False, id="a score since"),
+        pytest.param([answered("r2", 9, at=day(0.5))], True, id="a score before it was resolved"),
+        pytest.param([answered("r2", at=day(3), comment="Merci")], True, id="words without one"),
+        pytest.param([case("reopened", OURS, at=day(3))], False, id="reopened"),
+        pytest.param(
+            [case("opened", "helpdesk/9", at=day(2)), case("resolved", "helpdesk/9", at=day(3))],
+            True,
+            id="a later ticket about no answer",
+        ),
+    ],
+)
+def test_who_threatened_without_a_score_is_asked_how_it_went(
+    then: list[Event], asked: bool
+) -> None:
+    """As anybody whose case was resolved; her next score has none to be paired with."""
+    told = [
+        THREATENS,
+        case("opened", OURS, response=LINK),
+        case("resolved", OURS, email=None, at=day(1)),
+        *then,
+    ]
+    assert cases.resurveys(profile(*told), POLICY) == ({OURS: day(16)} if asked else {})
+    better = profile(*told, answered("r3", 9, at=day(17)))
+    assert cases.resurveys(better, POLICY) == {}
+    assert cases.recovered_from(better, POLICY) is None
 
 
 def test_without_the_rule_a_call_opens_no_case() -> None:

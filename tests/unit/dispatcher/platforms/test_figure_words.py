@@ -67,7 +67,7 @@ def test_the_title_says_which_way(changes: dict[str, str], voice: Voice, title: 
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("reason", ["back", "late_answers", "new_level"])
+@pytest.mark.parametrize("reason", ["back", "late_answers", "new_level", "too_few"])
 def test_every_reason_for_quiet_has_words(language: str, reason: str) -> None:
     """In both languages."""
     voice = Voice(language)  # type: ignore[arg-type]
