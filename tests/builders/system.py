@@ -5,6 +5,7 @@ sink as platform, so that the journeys try what a newcomer gets.
 """
 
 import asyncio
+import re
 import secrets
 import uuid
 from base64 import b64encode
@@ -96,12 +97,24 @@ class System:
             **environ,
         }
         self.processes: list[Process] = []
-        self.ingest = self.process("services.ingest")
-        self.segmenter = self.process("services.segmenter")
-        self.dispatcher = self.process("services.dispatcher")
+        self._make_services()
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {self.token}"}, timeout=15
         )
+
+    def _make_services(self) -> None:
+        self.ingest = self.process("services.ingest")
+        self.segmenter = self.process("services.segmenter")
+        self.dispatcher = self.process("services.dispatcher")
+
+    def move_topics(self, prefix: str, partitions: int) -> None:
+        """Replace the services, which were stopped, by some on topics of their own (not made)."""
+        self.prefix = prefix
+        self._environ |= {
+            "NPS_KAFKA_TOPIC_PREFIX": prefix,
+            "NPS_KAFKA_PARTITIONS": str(partitions),
+        }
+        self._make_services()
 
     def process(
         self, module: str, *arguments: str, service: str = "", config: Path | None = None
@@ -144,10 +157,27 @@ class System:
             process.spawn()
         await asyncio.gather(*(process.ready() for process in services))
 
-    async def close(self) -> None:
-        """Stop what runs."""
-        await self._client.aclose()
+    async def stop(self) -> None:
+        """Stop what runs, all at once."""
         await asyncio.gather(*(process.stop() for process in self.processes))
+
+    async def caught_up(self) -> None:
+        """Wait until segmenter and dispatcher have handled all there is, as their metrics say."""
+
+        async def check() -> bool:
+            for process in (self.segmenter, self.dispatcher):
+                page = (await self._client.get(f"{process.url}/metrics")).text.splitlines()
+                lags = [line for line in page if re.match(r"nps_\w+_lag_seconds{", line)]
+                assert lags, page
+                assert {line.rpartition(" ")[2] for line in lags} == {"0.0"}, lags
+            return True
+
+        await eventually(check, within=120, what="no lag")
+
+    async def close(self) -> None:
+        """Stop what runs, for good."""
+        await self._client.aclose()
+        await self.stop()
 
     async def post(self, request: SignedRequest, *, to: Process | None = None) -> httpx.Response:
         """Post one signed webhook."""
