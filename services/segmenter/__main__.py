@@ -114,7 +114,7 @@ async def build(context: process.Context) -> Part:
         name="segmenter",
         routers=[
             make_router(engine, rulebook, context.access, clock, rules),
-            make_case_router(engine, context.access, clock, publisher, trail=audit.trail),
+            make_case_router(engine, rulebook, context.access, clock, publisher, trail=audit.trail),
             make_merge_router(engine, rulebook, context.access, clock, rules, publisher=publisher),
             make_erase_router(erasures, context.access, rules, clock=clock),
             make_export_router(engine, context.access, rules, clock=clock, trail=audit.trail),

@@ -71,7 +71,7 @@ async def desk(database: str) -> AsyncIterator[Desk]:
         make_merge_router(engine, book, may, at, AS_SAID, publisher=asked),
         make_erase_router(requests, may, AS_SAID, clock=at),
         make_export_router(engine, may, AS_SAID, clock=at, trail=mine),
-        make_case_router(engine, may, at, asked, trail=mine),
+        make_case_router(engine, book, may, at, asked, trail=mine),
         make_policy_router(engine, book, may, at, asked, trail=mine),
     ]
     app = make_app([Part("segmenter", routers=routers)], CollectorRegistry())

@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.segmenter.api.cases import make_case_router
 from services.segmenter.api.customers import make_router
 from services.segmenter.profile.profile import KEPT_CASES
+from shared.events import ids
+from shared.events.envelope import Event
+from shared.events.feedback import ResponseLink
 from shared.hosting import Part, make_app
 from shared.http.auth import Access, AccessConfig, Token
 from shared.identifiers import Rules
@@ -21,6 +24,8 @@ from tests.builders.facts import Shelf, answered, case, day, handler, received, 
 READ = {"Authorization": "Bearer reader"}
 OPERATE = {"Authorization": "Bearer operator"}
 ANSWER = {"source": "demo", "survey": "nps", "response_id": "r1"}
+LINK = ResponseLink(source="demo", survey="nps", response_id="r1")
+OURS = f"nps/{ids.case_of(ids.response_cause('demo', 'nps', 'r1'))}"
 
 
 @pytest.fixture
@@ -42,7 +47,9 @@ async def client(engine: AsyncEngine, shelf: Shelf) -> AsyncIterator[httpx.Async
     access = Access(tokens, secrets)
     routers = [
         make_router(engine, rulebook(), access, lambda: day(1), Rules(region="FR")),
-        make_case_router(engine, access, lambda: day(1), shelf, trail=trail("segmenter")),
+        make_case_router(
+            engine, rulebook(), access, lambda: day(1), shelf, trail=trail("segmenter")
+        ),
     ]
     app = make_app([Part(name="segmenter", routers=routers)], CollectorRegistry())
     transport = httpx.ASGITransport(app=app)
@@ -134,6 +141,45 @@ async def test_of_more_cases_than_are_kept_each_new_one_is_another(
         await handle(received(shelf.events()[-1]))
         named.append(first.json()["case_id"])
     assert len(set(named)) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "status"),
+    [
+        pytest.param([], 409, id="the policy's own is open"),
+        pytest.param([case("resolved", OURS, email=None, at=day(0.5))], 202, id="it is over"),
+        pytest.param([case("opened", response=LINK, at=day(0.5))], 409, id="the helpdesk's is"),
+        pytest.param(
+            [case("opened", response=LINK, at=day(0.5)), case("resolved", at=day(0.6))],
+            409,
+            id="the helpdesk's is over, and may be reopened",
+        ),
+        pytest.param([case("opened", at=day(0.5))], 409, id="beside one about no answer"),
+        pytest.param([answered("r1", 9, revision=2)], 202, id="she meant a 9: its case is none"),
+    ],
+)
+async def test_an_answer_has_one_case_that_says_how_it_stands(
+    engine: AsyncEngine,
+    client: httpx.AsyncClient,
+    shelf: Shelf,
+    steps: list[Event],
+    status: int,
+) -> None:
+    """Nobody should have to close two; what a person then opens holds her, whatever the score."""
+    decided, handle = Shelf(), handler(engine, found := Shelf(), now=day(1))
+    await handler(engine, decided)(received(answered("r1", 3)))
+    opened, _ = decided.events()
+    await handle(received(opened, *steps))
+    cases = f"/v1/customers/{decided.decided()[0].customer_id}/cases"
+    answer = await client.post(cases, headers=OPERATE, json={"response": ANSWER})
+    assert answer.status_code == status
+    if status == 409:
+        assert answer.json()["type"].endswith("known-case")
+        assert shelf.messages == []
+        return
+    assert "open_case" not in {hold.rule for hold in found.decided()[-1].holds}
+    await handle(received(*shelf.events()))
+    assert "open_case" in {hold.rule for hold in found.decided()[-1].holds}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.segmenter.cases import cases
 from services.segmenter.decide import snapshot
+from services.segmenter.decide.decide import Rulebook
+from services.segmenter.policy.whole import Policy
 from services.segmenter.store import reading
 from services.segmenter.store.rows import Customer
 from shared.audit.actions import Action
@@ -66,6 +68,7 @@ class ToldCase(BaseModel):
 
 def make_case_router(
     engine: AsyncEngine,
+    rulebook: Rulebook,
     access: Access,
     clock: Callable[[], datetime],
     publisher: Publisher,
@@ -94,9 +97,13 @@ def make_case_router(
         """Open a case: while it is open, she is neither asked nor sold to."""
         customer = await _customer(engine, customer_id)
         case_id = _new_id(customer, wish.response)
-        known = customer.profile.cases.get(case_id)
-        if known is not None:
-            raise Problem(409, "known-case", "this answer has a case already: reopen it if need be")
+        known = wish.response is not None and _known(customer, rulebook.policy, wish.response)
+        if known or case_id in customer.profile.cases:
+            raise Problem(
+                409,
+                "known-case",
+                "this answer has a case already, which the customer shows: reopen that if need be",
+            )
         data = CaseOpened(
             case_id=case_id,
             identifiers=snapshot.identifiers(customer.profile)[:1],
@@ -151,13 +158,27 @@ def _new_id(customer: Customer, response: ResponseLink | None) -> str:
         )
         # Of many cases not all are kept, and some leave with who is parted from her.
         return next(case_id for case_id in numbered if case_id not in had)
-    if f"{response.source}/{response.survey}/{response.response_id}" not in (
-        customer.profile.responses
-    ):
+    if _identity(response) not in customer.profile.responses:
         raise Problem(404, "unknown-response", "she gave no such answer: correct `response`")
     cause = ids.response_cause(response.source, response.survey, response.response_id)
     # Not the policy's: a person's case stands whatever becomes of the score.
     return f"{cases.OURS}{ids.name_id('case', 'person', cause)}"
+
+
+def _known(customer: Customer, policy: Policy, response: ResponseLink) -> bool:
+    """Tell whether a case about an answer says how it stands: nobody should have to close two.
+
+    A helpdesk's does so also when it is over; one of ours no more then, nor once the policy would
+    not open it for the answer as it was corrected.
+    """
+    return any(
+        case.answer == _identity(response) and (case.open or not case_id.startswith(cases.OURS))
+        for case_id, case in cases.problems(customer.profile, policy)
+    )
+
+
+def _identity(response: ResponseLink) -> str:
+    return f"{response.source}/{response.survey}/{response.response_id}"
 
 
 def _step(customer: Customer, data: CaseResolved | CaseReopened, *, wanted: bool) -> UUID:
