@@ -137,6 +137,12 @@ async def build(context: Context) -> Part:
         raise
 
 
+def _metrics(context: Context, rules: Rulebook) -> Metrics:
+    metrics = Metrics(context.registry)
+    metrics.begin(((play.name, play.do.target) for play in rules.playbook.plays), rules.targets)
+    return metrics
+
+
 async def _part(
     context: Context,
     engine: AsyncEngine,
@@ -150,7 +156,7 @@ async def _part(
     await pushes.leave_shadow(engine, live, context.clock())
     rates = {name: known.rates for name, known in rules.targets.items()}
     await add_rates(engine, rates, context.clock())
-    metrics, bell = Metrics(context.registry), Bell()
+    metrics, bell = _metrics(context, rules), Bell()
     around = Surroundings(bell=bell, metrics=metrics, clock=context.clock)
     desks = {
         name: Desk(

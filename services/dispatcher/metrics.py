@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger.reason_kinds import kind_of
 from services.dispatcher.plan.parking import SURGE, TRIAL
+from shared.events.outcomes import DeliveryState
 
 #: From 5 ms (a local sink) to an hour (a target that was away).
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
@@ -15,6 +17,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 36
 _WAYS = (1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 259200, 604800)
 #: From a local sink to the longest that a call with its sign-in may take.
 _CALLS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+
+#: What a call to a platform ends as, that alerts compare.
+_ENDS: Final[tuple[DeliveryState, ...]] = ("accepted", "rejected")
+#: How the reason of what a brake parked begins.
+_BRAKES: Final = {"surge": SURGE, "trial": TRIAL}
 
 
 class Metrics:
@@ -192,6 +199,22 @@ class Metrics:
             registry=registry,
         )
 
+    def begin(self, plays: Iterable[tuple[str, str]], targets: Iterable[str]) -> None:
+        """Have a 0 where an alert or a panel asks how much something grew.
+
+        `plays`: each with its target. For Prometheus a series whose first value is 12 did not grow.
+        """
+        for target in targets:
+            for state in _ENDS:
+                self.deliveries.labels(target, state, "platform")
+            self.refusals_shown.labels(target)
+        for play, target in plays:
+            for state in get_args(DeliveryState):
+                self.of_plays.labels(play, state)
+            self.refused.labels(play)
+            for brake in _BRAKES:
+                self.braked.labels(play, target, brake)
+
     def lags(self, found: Iterable[tuple[str, int, float]]) -> None:
         """Set how old, in seconds, the oldest waiting record of each partition of ours is."""
         # A partition that went to another replica must not show its last value for ever.
@@ -225,6 +248,6 @@ class Metrics:
             self.of_plays.labels(delivery.play, delivery.state).inc()
             if delivery.reason.startswith("budget "):
                 self.refused.labels(delivery.play).inc()
-            for name, begins in (("surge", SURGE), ("trial", TRIAL)):
+            for name, begins in _BRAKES.items():
                 if delivery.state == "parked" and delivery.reason.startswith(begins):
                     self.braked.labels(delivery.play, delivery.target, name).inc()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import tallies
 from services.dispatcher.brakes.brakes import TARGET_STATES, Hold
-from services.dispatcher.brakes.breaker import level
+from services.dispatcher.brakes.breaker import Kind, level
 from services.dispatcher.consume import progress
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.metrics import Metrics
@@ -68,7 +68,8 @@ _BUSIEST = text("""
 """)
 
 
-_HOLDS = text("SELECT name, paused_until, slow_until, broken_until, held FROM targets")
+_HOLDS = text("SELECT name, paused_until, slow_until, held FROM targets")
+_BROKEN = text("SELECT target, kind, probe_at FROM breakers WHERE probe_at IS NOT NULL")
 
 
 async def report_own_reach(
@@ -105,8 +106,11 @@ async def measure(
             attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
             deletions = {r.target: r.n for r in await connection.execute(_DELETIONS)}
             inquiries = {r.target: r.n for r in await connection.execute(_INQUIRIES)}
+            broken: dict[str, dict[Kind, datetime]] = {}
+            for row in await connection.execute(_BROKEN):
+                broken.setdefault(row.target, {})[row.kind] = row.probe_at
             holds = {
-                row.name: Hold(row.paused_until, row.slow_until, row.broken_until, row.held)
+                row.name: Hold(row.paused_until, row.slow_until, row.held, broken.get(row.name, {}))
                 for row in await connection.execute(_HOLDS)
             }
             lately = {
@@ -117,15 +121,20 @@ async def measure(
         hold, found = holds[target], lately[target]
         for stands in TARGET_STATES:
             metrics.target_state.labels(target, stands).set(int(hold.state(now) == stands))
-        metrics.failed_share.labels(target).set(found.share)
-        reached = level(rules.breaker, found, is_open=hold.broken_until is not None)
+        metrics.failed_share.labels(target).set(max(one.share for one in found.values()))
+        levels = {
+            kind: level(rules.breaker, one, is_open=kind in hold.broken)
+            for kind, one in found.items()
+        }
+        reached, worst = max((reached, kind) for kind, reached in levels.items())
         if metrics.failing(target, reached):
             _log.warning(
                 "dispatcher.target_failing",
                 target=target,
+                kind=worst,
                 level=reached,
-                calls=found.calls,
-                failed=found.failed,
+                calls=found[worst].calls,
+                failed=found[worst].failed,
             )
         since = oldest.get(target, now)
         metrics.oldest.labels(target).set(_seconds(since, now))

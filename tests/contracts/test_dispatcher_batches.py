@@ -129,8 +129,9 @@ async def test_an_unanswered_batch_is_tried_again_by_all(database: str) -> None:
         await told(d, people(10))
         await d.run()
         assert len(set(await d.scalars("SELECT due FROM pushes WHERE target = 'sandbox'"))) > 5
-        assert await d.scalars("SELECT calls FROM tallies WHERE target = 'sandbox'") == [1]
-        assert await d.scalars("SELECT broken_until FROM targets WHERE name = 'sandbox'") == [None]
+        assert await d.scalars("SELECT calls FROM kind_tallies WHERE target = 'sandbox'") == [1]
+        broken = await d.scalars("SELECT target FROM breakers WHERE probe_at IS NOT NULL")
+        assert broken == []
         d.now = later(minutes=1)
         await d.run()
         assert await states(d) == ["reached"] * 10

@@ -1,6 +1,7 @@
-"""The breaker of a target, over replicas, on a real PostgreSQL, in virtual time."""
+"""The breakers of a target, over replicas, on a real PostgreSQL, in virtual time."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -54,9 +55,9 @@ async def test_it_opens_probes_and_closes_by_itself(database: str, outcome: Outc
         before = len(carrier.actions)
         assert before == 10
         assert await _gauge(d, "nps_dispatcher_target_failing", target="sandbox") == 100
-        assert await d.scalars("SELECT broken_reason FROM targets WHERE broken_until > now()") == []
-        (why,) = await d.scalars("SELECT broken_reason FROM targets WHERE name = 'sandbox'")
-        assert why == "10 of the last 10 calls failed"
+        assert await d.scalars("SELECT reason FROM breakers WHERE probe_at IS NOT NULL") == [
+            "10 of the last 10 actions failed"
+        ]
         d.now = later(seconds=29)
         await d.run("sandbox")
         assert len(carrier.actions) == before
@@ -145,6 +146,68 @@ async def test_a_start_leaves_the_breaker_open(database: str) -> None:
         await d.run("sandbox")
         await add_targets(d.engine, ["sandbox"])
         assert await _state(d) == "broken"
+
+
+#: Platforms serve profiles and messages by APIs of their own.
+BOTH = TargetRules("sandbox", 10, ("nps_segment",), (), None, True)
+
+
+async def _open(d: Dispatching) -> list[str]:
+    return await d.scalars("SELECT reason FROM breakers WHERE probe_at IS NOT NULL")
+
+
+async def test_profiles_that_fail_stop_no_message(database: str) -> None:
+    """Who has her profile there is written to at once, the others after `profile_wait`."""
+    away = {"on": False}
+    carrier = ScriptedCarrier(on_push=_while_away(away))
+    there = [uuid.uuid4() for _ in range(15)]
+    async with dispatching(
+        database, rules(INVITE, targets=[BOTH]), carriers={"sandbox": carrier}
+    ) as d:
+        await d.tell(
+            *(
+                decision(one, segment="promoter", triggers=("updated",), response="r0")
+                for one in there
+            )
+        )
+        await d.run("sandbox")
+        away["on"], d.now = True, later(minutes=6)
+        await d.tell(*(decision(segment="promoter", at=d.now) for _ in range(20)))
+        await d.run("sandbox")
+        tried = len(carrier.pushes)
+        assert tried <= 15 + 10 + 5, "ten slots, and what was claimed ahead of them"
+        assert carrier.actions == []
+        (why,) = await _open(d)
+        assert why.endswith("pushes failed")
+        assert await _state(d) == "broken"
+        await d.tell(*(decision(one, segment="promoter", version=2, at=d.now) for one in there))
+        await d.run("sandbox")
+        assert {call.customer_id for call in carrier.actions} == set(there)
+        await d.run_until(later(minutes=15), every=timedelta(minutes=1))
+        assert len(carrier.actions) == 15, "the others' profiles may come yet"
+        await d.run_until(later(minutes=17), every=timedelta(minutes=1))
+        assert len(carrier.actions) == 35
+        assert len(carrier.pushes) == tried + 11, "one probe a minute, which fails"
+        away["on"] = False
+        await d.run_until(later(hours=2), every=timedelta(minutes=5))
+        assert (await _state(d), await _open(d)) == ("working", [])
+        assert set(await d.scalars("SELECT state FROM pushes")) == {"reached"}
+
+
+async def test_messages_that_fail_stop_no_profile(database: str) -> None:
+    """Profiles go on arriving while only a probe of the messages is sent."""
+    carrier = ScriptedCarrier(on_act=lambda _: Verdict("retry", "503"))
+    async with dispatching(
+        database, rules(INVITE, targets=[BOTH]), carriers={"sandbox": carrier}
+    ) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(30)))
+        await d.run("sandbox")
+        assert (len(carrier.pushes), len(carrier.actions)) == (30, 10)
+        assert await _open(d) == ["10 of the last 10 actions failed"]
+        d.now = later(seconds=31)
+        await d.tell(*(decision(segment="passive", at=d.now) for _ in range(30)))
+        await d.run("sandbox")
+        assert (len(carrier.pushes), len(carrier.actions)) == (60, 11), "one probe, which fails"
 
 
 async def test_a_target_that_hangs_holds_up_no_other(database: str) -> None:

@@ -25,10 +25,11 @@ SHOP = TargetRules("shop", 8, (), (), None, True)
 SANDBOX = TargetRules("sandbox", 8, (), (), None, True, sandbox=True)
 
 
-def book(most: int = 100, *more: dict[str, Any], **changes: Any) -> Any:
+def book(most: int = 100, *more: dict[str, Any], review_sites: Any = None, **changes: Any) -> Any:
     given = play("discount", "passive", "discount", target="shop", coupon="spring", **changes)
     pools = {"coupon_pools": {"spring": {"most": most, "period": "30 d"}}}
-    return rules(given, *more, targets=[SHOP, SANDBOX], **pools)
+    sites = {"review_sites": review_sites or {}}
+    return rules(given, *more, targets=[SHOP, SANDBOX], **pools, **sites)
 
 
 def answer(number: int = 1, *, score: int = 7, version: int = 1, **more: Any) -> CustomerDecided:
@@ -179,6 +180,24 @@ async def test_no_code_for_a_score_changed_downwards(
         assert ("coupon" in row.context) is given
         if not given:
             assert "changed downwards" in row.reason
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_who_got_a_code_is_asked_for_no_review_of_the_same_answer(
+    database: str, sent: bool
+) -> None:
+    """A seven that becomes a nine: once the code may have been seen, a review would be for it."""
+    ask = play("review", "promoter", "review", target="shop", review_site="shop")
+    given = book(100, ask, review_sites={"shop": {"audience": "promoters"}})
+    async with dispatching(database, given) as d:
+        await fill(d, "G-1")
+        await d.tell(answer(score=7))
+        if sent:
+            await d.run()
+        await d.tell(answer(score=9, version=2))
+        review = await d.row(play="review")
+        assert review.state == ("suppressed" if sent else "planned")
+        assert ("a coupon goes with the same answer" in review.reason) is sent
 
 
 async def test_a_new_answer_is_no_lowered_one(database: str) -> None:

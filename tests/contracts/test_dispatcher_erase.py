@@ -76,7 +76,7 @@ async def everything(d: Dispatching) -> list[tuple[str, list[str]]]:
     """All rows of all tables of the schema, as text; but counts of calls, which name nobody."""
     tables = await d.scalars(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'dispatcher'"
-        " AND tablename <> 'tallies' ORDER BY 1"
+        " AND tablename <> 'kind_tallies' ORDER BY 1"
     )
     return [
         (name, await d.scalars(f'SELECT t::text FROM "{name}" t ORDER BY 1')) for name in tables

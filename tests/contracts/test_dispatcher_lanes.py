@@ -295,6 +295,29 @@ async def test_an_action_waits_for_its_profile(
         assert (await d.row()).state == state
 
 
+async def test_what_is_planned_wakes_its_lane(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No poll is waited for: the lane of an idle target sleeps for an hour here."""
+    monkeypatch.setattr("services.dispatcher.lanes.lane.POLL_S", 3600.0)
+    async with dispatching(database, rules(INVITE)) as d:
+        await d.fresh()
+        stopping = asyncio.Event()
+        working = asyncio.create_task(d.lanes["sandbox"].run(stopping))
+        try:
+            await asyncio.sleep(0)
+            await d.tell(decision(segment="promoter"))
+
+            async def sent() -> bool:
+                return [row.state for row in await d.rows()] == ["accepted"]
+
+            await eventually(sent)
+        finally:
+            stopping.set()
+            d.bell.ring("sandbox")
+            await working
+
+
 async def test_a_wrong_account_pauses_the_target_and_one_call_tries_again(database: str) -> None:
     """Credentials refused: nothing is lost or sent, and after a while a single call probes."""
     wrong = {"on": True}

@@ -3,8 +3,11 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from prometheus_client import CollectorRegistry
+
 from services.dispatcher import watch
 from services.dispatcher.calls.calls import Verdict
+from services.dispatcher.metrics import Metrics
 from shared.bus.port import Partition, Progress
 from shared.events.envelope import DECISIONS, FEEDBACK
 from tests.builders.carrier import ScriptedCarrier
@@ -49,6 +52,21 @@ async def test_each_change_is_counted_by_state_kind_of_reason_and_play(database:
         assert _counted(d, "nps_dispatcher_slots_refused_total", play="thanks") == 1
         call = {"target": "sandbox", "kind": "action"}
         assert _counted(d, "nps_dispatcher_call_seconds_count", **call) == 2
+
+
+def test_what_alerts_compare_begins_at_nothing() -> None:
+    """Twelve refusals before the first look would else have grown by none."""
+    registry = CollectorRegistry()
+    Metrics(registry).begin([("thanks", "shop")], ["shop", "chat"])
+    for name, labels in (
+        ("deliveries", {"target": "chat", "state": "rejected", "reason": "platform"}),
+        ("deliveries", {"target": "shop", "state": "accepted", "reason": "platform"}),
+        ("play_deliveries", {"play": "thanks", "state": "in_doubt"}),
+        ("slots_refused", {"play": "thanks"}),
+        ("braked", {"play": "thanks", "target": "shop", "brake": "surge"}),
+        ("refusals_shown", {"target": "shop"}),
+    ):
+        assert registry.get_sample_value(f"nps_dispatcher_{name}_total", labels) == 0, name
 
 
 async def test_the_way_of_an_answer_is_counted_from_when_she_gave_it(database: str) -> None:

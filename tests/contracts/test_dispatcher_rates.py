@@ -58,6 +58,20 @@ async def test_a_rate_of_pushes_does_not_hold_actions(database: str) -> None:
         assert len(carrier.actions) == 9
 
 
+async def test_a_backlog_of_pushes_holds_no_action_for_longer_than_its_wait(database: str) -> None:
+    """Two profiles an hour are granted: whose profile is not there in ten minutes is written to."""
+    carrier = ScriptedCarrier()
+    limited = replace(SANDBOX, rates=(Rate(3600, 2, "push"),))
+    async with dispatching(
+        database, rules(INVITE, targets=[limited]), carriers={"sandbox": carrier}
+    ) as d:
+        await d.tell(*(decision(segment="promoter") for _ in range(9)))
+        await d.run_until(d.now + timedelta(minutes=9), every=timedelta(minutes=1))
+        assert (len(carrier.pushes), len(carrier.actions)) == (2, 2)
+        await d.run_until(d.now + timedelta(minutes=2), every=timedelta(minutes=1))
+        assert (len(carrier.pushes), len(carrier.actions)) == (2, 9)
+
+
 async def test_what_was_granted_and_not_claimed_stays(database: str) -> None:
     """Claims that find less than they may, or nothing, use up no more than they find."""
     carrier = ScriptedCarrier()

@@ -147,8 +147,13 @@ async def test_a_person_closes_the_breaker(database: str) -> None:
         await _promoters(d, 20)
         await d.run("sandbox")
         shown = await _shown(caller)
-        assert (shown["state"], shown["reason"]) == ("broken", "10 of the last 10 calls failed")
-        assert (shown["breaker"]["calls"], shown["breaker"]["share"]) == (10, 1.0)
+        assert (shown["state"], shown["reason"]) == ("broken", "10 of the last 10 actions failed")
+        acting = shown["breakers"]["act"]
+        assert (acting["calls"], acting["share"], acting["reason"]) == (10, 1.0, shown["reason"])
+        assert (shown["breakers"]["push"]["calls"], shown["breakers"]["push"]["reason"]) == (
+            0,
+            None,
+        )
         away["on"] = False
         await _say(caller, "resume")
         await d.run("sandbox")

@@ -14,6 +14,7 @@ from services.dispatcher.api.target_path import NO_SUCH_TARGET, TargetName
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes import rate_store, tallies
 from services.dispatcher.brakes.brakes import Hold, TargetState
+from services.dispatcher.brakes.breaker import Kind, Tally
 from services.dispatcher.brakes.holding import What, say
 from services.dispatcher.brakes.rates import Counted, Rate, Window, rate_of
 from services.dispatcher.delivery import TargetRules
@@ -26,14 +27,15 @@ from shared.http.problems import Problem
 from shared.settings import Strict
 
 _ROWS = text("""
-    SELECT g.name, g.paused_until, g.slow_until, g.reason, g.broken_since, g.broken_until,
-        g.broken_reason, g.held, g.drain_per_s, g.drain_most, c.reason AS word, c.by, c.at, c.rate
+    SELECT g.name, g.paused_until, g.slow_until, g.reason, g.held, g.drain_per_s, g.drain_most,
+        c.reason AS word, c.by, c.at, c.rate
     FROM targets g LEFT JOIN LATERAL (
         SELECT reason, by, at, rate FROM target_changes c
         WHERE c.target = g.name AND c.what <> 'redrive_profiles' ORDER BY number DESC LIMIT 1
     ) c ON true
     WHERE g.name = ANY(CAST(:names AS text[])) ORDER BY g.name
 """)
+_BREAKERS = text("SELECT target, kind, open_since, probe_at, reason FROM breakers")
 _WAITING = text("""
     SELECT target, count(*) AS n, min(send_at) AS oldest FROM deliveries
     WHERE state IN ('planned', 'waiting', 'sending') GROUP BY target
@@ -57,13 +59,17 @@ _CHANGES = text("""
 
 
 class BreakerShown(BaseModel):
-    """The calls of the breaker's time, over all replicas, and since when it is open."""
+    """The calls of the breaker's time, over all replicas, and since when it is open.
+
+    `reason` says why it is.
+    """
 
     calls: int
     failed: int
     share: float
     open_since: AwareDatetime | None
     probe_at: AwareDatetime | None
+    reason: str | None
 
 
 class WindowShown(BaseModel):
@@ -86,7 +92,8 @@ class TargetShown(BaseModel):
     """How a target stands; `reason`, `until` and `by` say why it is not called at full speed.
 
     `profiles_refused`: pushes that its platform refused; they wait for her next change, or a
-    person's word.
+    person's word. `breakers`: each kind of call has one, so that profiles and actions do not stop
+    each other.
     """
 
     name: str
@@ -102,7 +109,7 @@ class TargetShown(BaseModel):
     in_doubt: int
     parked: int
     oldest: AwareDatetime | None
-    breaker: BreakerShown
+    breakers: dict[Kind, BreakerShown]
     windows: list[WindowShown]
     preflight: LastLook | None
 
@@ -208,7 +215,7 @@ def build_target_router(
     async def resume_target(
         target: TargetName, word: Word, token: Annotated[Token, Depends(operate)]
     ) -> TargetWithChanges:
-        """Call it again at full speed, whatever kept it: a person, its account, its breaker."""
+        """Call it again at full speed, whatever kept it: a person, its account, a breaker."""
         return await told(target, "resume", word, token)
 
     @router.post("/{target}/drain", responses=NO_SUCH_TARGET)
@@ -237,29 +244,28 @@ async def _shown(
     attention = {(r.target, r.state): r.n for r in await connection.execute(_ATTENTION)}
     windows = await rate_store.windows(connection, now)
     looks = await last(connection, sorted(targets))
+    breakers: dict[str, dict[Kind, Any]] = {}
+    for each in await connection.execute(_BREAKERS):
+        breakers.setdefault(each.target, {})[each.kind] = each
     found = []
     for row in rows:
         name, rules = row.name, targets[row.name]
         lately = await tallies.read(connection, name, rules.breaker, now)
         open_rows = [each[name] for each in (waiting, pushes) if name in each]
-        hold = Hold(row.paused_until, row.slow_until, row.broken_until, row.held)
+        hers = breakers.get(name, {})
+        broken = {kind: one.probe_at for kind, one in hers.items() if one.probe_at is not None}
+        hold = Hold(row.paused_until, row.slow_until, row.held, broken)
         found.append(
             TargetShown(
                 name=name,
-                **_why(hold, row, now),
+                **_why(hold, row, [hers[kind] for kind in broken], now),
                 waiting=waiting[name].n if name in waiting else 0,
                 pushes=pushes[name].n if name in pushes else 0,
                 profiles_refused=refused.get(name, 0),
                 in_doubt=attention.get((name, "in_doubt"), 0),
                 parked=attention.get((name, "parked"), 0),
                 oldest=min((each.oldest for each in open_rows), default=None),
-                breaker=BreakerShown(
-                    calls=lately.calls,
-                    failed=lately.failed,
-                    share=round(lately.share, 3),
-                    open_since=row.broken_since,
-                    probe_at=row.broken_until,
-                ),
+                breakers={kind: _breaker(lately[kind], one) for kind, one in hers.items()},
                 windows=_windows(rules, row, windows.get(name, []), now),
                 preflight=LastLook.model_validate(looks[name]) if name in looks else None,
             )
@@ -267,8 +273,19 @@ async def _shown(
     return found
 
 
-def _why(hold: Hold, row: Any, now: datetime) -> dict[str, Any]:
-    """Say why a target is not called at full speed."""
+def _breaker(lately: Tally, row: Any) -> BreakerShown:
+    return BreakerShown(
+        calls=lately.calls,
+        failed=lately.failed,
+        share=round(lately.share, 3),
+        open_since=row.open_since,
+        probe_at=row.probe_at,
+        reason=row.reason,
+    )
+
+
+def _why(hold: Hold, row: Any, broken: list[Any], now: datetime) -> dict[str, Any]:
+    """Say why a target is not called at full speed; `broken`: its breakers that are open."""
     state = hold.state(now)
     why: dict[str, Any] = dict.fromkeys(("reason", "until", "by", "since", "rate"))
     if state in {"paused", "draining"}:
@@ -277,8 +294,10 @@ def _why(hold: Hold, row: Any, now: datetime) -> dict[str, Any]:
         why |= {"reason": row.reason, "until": row.paused_until}
     elif state == "slowed":
         why |= {"reason": row.reason, "until": row.slow_until}
-    elif row.broken_until is not None:
-        why |= {"reason": row.broken_reason, "until": row.broken_until, "since": row.broken_since}
+    elif broken:
+        first = min(broken, key=lambda one: one.open_since)
+        told = "; ".join(one.reason for one in broken)
+        why |= {"reason": told, "until": first.probe_at, "since": first.open_since}
     elif state == "probing":
         why |= {"reason": row.reason, "until": row.paused_until}
     return {"state": state, **why}

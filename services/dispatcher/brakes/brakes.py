@@ -1,29 +1,38 @@
 """Whether a target may be called at all, in rows that all replicas read.
 
-What platforms say: a pause for an account that is wrong, a slowdown, an open breaker. What a person
-says: a pause, or a rate at which to drain what has gathered; that neither a start nor an answer
-ends.
+What platforms say: a pause for an account that is wrong, a slowdown, an open breaker, which each
+kind of call has for itself. What a person says: a pause, or a rate at which to drain what has
+gathered; that neither a start nor an answer ends.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.dispatcher.brakes.breaker import KINDS, Kind
 from services.dispatcher.brakes.rates import Rate
 from services.dispatcher.ledger.desk import Desk
 
 _TARGET = text("""
-    SELECT paused_until, slow_until, broken_until, held, drain_per_s, drain_most, EXISTS (
+    SELECT paused_until, slow_until, held, drain_per_s, drain_most, (
+        SELECT probe_at FROM breakers WHERE target = :target AND kind = 'push'
+    ) AS push_probe_at, (
+        SELECT probe_at FROM breakers WHERE target = :target AND kind = 'act'
+    ) AS act_probe_at, EXISTS (
         SELECT 1 FROM calls WHERE target = :target AND lease_until < now()
     ) AS lapsed, EXISTS (
         SELECT 1 FROM deletions WHERE target = :target AND state = 'due' AND due <= :now
     ) AS deletions, EXISTS (
-        SELECT 1 FROM calls WHERE target = :target AND lease_until >= now()
-    ) AS calling, EXISTS (
+        SELECT 1 FROM calls
+        WHERE target = :target AND lease_until >= now() AND delivery_id IS NULL
+    ) AS pushing, EXISTS (
+        SELECT 1 FROM calls
+        WHERE target = :target AND lease_until >= now() AND delivery_id IS NOT NULL
+    ) AS acting, EXISTS (
         SELECT 1 FROM pushes WHERE target = :target AND state = 'due' AND due <= :now
     ) AS pushes, EXISTS (
         SELECT 1 FROM deliveries
@@ -48,20 +57,20 @@ _SLOW = text("""
     WHERE name = :target AND (slow_until IS NULL OR slow_until < :until)
 """)
 _RESUME = text("""
-    UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL,
-        counted_from = CASE WHEN broken_until IS NULL THEN counted_from
-                            ELSE CAST(:now AS timestamptz) END,
-        broken_since = NULL, broken_until = NULL, broken_reason = NULL
-    WHERE name = :target
+    WITH closed AS (
+        UPDATE breakers SET counted_from = :now, open_since = NULL, probe_at = NULL, reason = NULL
+        WHERE target = :target AND kind = :kind AND probe_at IS NOT NULL
+    )
+    UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL WHERE name = :target
 """)
 # Without an open breaker the account was the question, and that is answered: the rest is counted.
 _FAILED = text("""
-    UPDATE targets SET
-        paused_until = CASE WHEN broken_until IS NULL THEN NULL ELSE paused_until END,
-        slow_until = CASE WHEN broken_until IS NULL THEN NULL ELSE slow_until END,
-        reason = CASE WHEN broken_until IS NULL THEN NULL ELSE reason END,
-        broken_until = CASE WHEN broken_until IS NULL THEN NULL ELSE CAST(:until AS timestamptz) END
-    WHERE name = :target
+    WITH still AS (
+        UPDATE breakers SET probe_at = :until
+        WHERE target = :target AND kind = :kind AND probe_at IS NOT NULL RETURNING kind
+    )
+    UPDATE targets SET paused_until = NULL, slow_until = NULL, reason = NULL
+    WHERE name = :target AND NOT EXISTS (SELECT 1 FROM still)
 """)
 _DRAINED = text("""
     WITH ended AS (
@@ -75,10 +84,16 @@ _ADD_TARGETS = text("""
     INSERT INTO targets (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT (name) DO UPDATE
         SET paused_until = NULL, slow_until = NULL, reason = NULL
 """)
+_ADD_BREAKERS = text("""
+    INSERT INTO breakers (target, kind)
+    SELECT name, kind FROM unnest(CAST(:names AS text[])) AS name,
+        unnest(CAST(:kinds AS text[])) AS kind
+    ORDER BY name, kind ON CONFLICT DO NOTHING
+""")
 
 
-#: How a target stands: `account` is wrong · `slowed` by its own word · `broken`: its breaker is
-#: open · `probing`: the next call finds out. `paused` and `draining` are a person's word.
+#: How a target stands: `account` is wrong · `slowed` by its own word · `broken`: a breaker of
+#: its is open · `probing`: the next call finds out. `paused` and `draining` are a person's word.
 TargetState = Literal["working", "paused", "draining", "account", "slowed", "broken", "probing"]
 TARGET_STATES: Final[tuple[TargetState, ...]] = (
     "working", "paused", "draining", "account", "slowed", "broken", "probing",
@@ -87,12 +102,15 @@ TARGET_STATES: Final[tuple[TargetState, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What keeps a target from being called at full speed."""
+    """What keeps a target from being called at full speed.
+
+    `broken`: the kinds of call whose breaker is open, and until when nothing of them is called.
+    """
 
     paused_until: datetime | None
     slow_until: datetime | None
-    broken_until: datetime | None
     held: str | None
+    broken: Mapping[Kind, datetime] = field(default_factory=dict)
 
     def state(self, now: datetime) -> TargetState:
         """Name how it stands; what a person said comes first."""
@@ -100,25 +118,24 @@ class Hold:
             return "paused"
         if self.paused_until is not None and now < self.paused_until:
             return "account"
-        if self.broken_until is not None and now < self.broken_until:
+        if any(now < until for until in self.broken.values()):
             return "broken"
         if self.slow_until is not None and now < self.slow_until:
             return "slowed"
-        if self.probing:
+        if any(map(self.probes, KINDS)):
             return "probing"
         return "draining" if self.held == "draining" else "working"
 
-    @property
-    def probing(self) -> bool:
-        """Whether a pause ended without a call that worked: one goes ahead and shows the rest."""
-        return self.paused_until is not None or self.broken_until is not None
+    def probes(self, kind: Kind) -> bool:
+        """Tell whether a pause ended without a call that worked: one goes ahead of its kind."""
+        return self.paused_until is not None or kind in self.broken
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
     """A target's row, and what there is to do for it, so that an idle poll is one query.
 
-    `lapsed`: there are calls whose lease has ended; `calling`: some are in flight; `deletions`,
+    `lapsed`: there are calls whose lease has ended; `calling`: kinds in flight; `deletions`,
     `pushes`, `deliveries`: some are due; `next_due`: when the next of those that are not is;
     `inquiries`: some messages are to be asked about, which is nothing that waits to be sent.
     """
@@ -126,7 +143,7 @@ class Brake:
     hold: Hold
     drain: Rate | None
     lapsed: bool
-    calling: bool
+    calling: frozenset[Kind]
     deletions: bool
     pushes: bool
     deliveries: bool
@@ -140,9 +157,19 @@ class Brake:
 
     def holds(self, now: datetime) -> bool:
         """Tell whether nothing may be claimed now."""
-        if self.hold.state(now) in {"paused", "account", "broken", "slowed"}:
+        hold = self.hold
+        if hold.held == "paused":
             return True
-        return self.hold.probing and self.calling
+        if any(until is not None and now < until for until in (hold.paused_until, hold.slow_until)):
+            return True
+        if hold.paused_until is not None and self.calling:
+            return True
+        return all(self.closed(kind, now) for kind in KINDS)
+
+    def closed(self, kind: Kind, now: datetime) -> bool:
+        """Tell whether the breaker of a kind lets none of its calls through now."""
+        until = self.hold.broken.get(kind)
+        return until is not None and (now < until or kind in self.calling)
 
     def rates(self, granted: Sequence[Rate]) -> tuple[Rate, ...]:
         """Return the rates to keep to: what the platform grants, and that of a drain."""
@@ -161,6 +188,8 @@ async def add_targets(engine: AsyncEngine, names: Collection[str]) -> None:
     """
     async with engine.begin() as connection:
         await connection.execute(_ADD_TARGETS, {"names": sorted(names)})
+        values = {"names": sorted(names), "kinds": list(KINDS)}
+        await connection.execute(_ADD_BREAKERS, values)
 
 
 async def read(desk: Desk, now: datetime) -> Brake:
@@ -171,11 +200,14 @@ async def read(desk: Desk, now: datetime) -> Brake:
         values = {"target": desk.rules.name, "now": now}
         row = (await connection.execute(_TARGET, values)).one()
     draining = row.held == "draining" and row.drain_per_s is not None
+    probes: dict[Kind, datetime | None] = {"push": row.push_probe_at, "act": row.act_probe_at}
+    calling: dict[Kind, bool] = {"push": row.pushing, "act": row.acting}
+    broken = {kind: at for kind, at in probes.items() if at is not None}
     return Brake(
-        hold=Hold(row.paused_until, row.slow_until, row.broken_until, row.held),
+        hold=Hold(row.paused_until, row.slow_until, row.held, broken),
         drain=Rate(row.drain_per_s, row.drain_most) if draining else None,
         lapsed=row.lapsed,
-        calling=row.calling,
+        calling=frozenset(kind for kind, out in calling.items() if out),
         deletions=row.deletions,
         pushes=row.pushes,
         deliveries=row.deliveries,
@@ -203,16 +235,18 @@ async def slow(desk: Desk, reason: str, until: datetime) -> None:
         await connection.execute(_SLOW, values)
 
 
-async def resume(desk: Desk, now: datetime) -> None:
-    """End a pause and close the breaker after a call that worked."""
+async def resume(desk: Desk, kind: Kind, now: datetime) -> None:
+    """End a pause and close the breaker of its kind after a call that worked."""
     async with desk.engine.begin() as connection:
-        await connection.execute(_RESUME, {"target": desk.rules.name, "now": now})
+        values = {"target": desk.rules.name, "kind": kind, "now": now}
+        await connection.execute(_RESUME, values)
 
 
-async def probe_failed(desk: Desk, now: datetime) -> None:
-    """Leave the breaker open for another while after a probe that failed."""
+async def probe_failed(desk: Desk, kind: Kind, now: datetime) -> None:
+    """Leave the breaker of its kind open for another while after a probe that failed."""
     async with desk.engine.begin() as connection:
-        values = {"target": desk.rules.name, "until": now + desk.rules.breaker.probe}
+        until = now + desk.rules.breaker.probe
+        values = {"target": desk.rules.name, "kind": kind, "until": until}
         await connection.execute(_FAILED, values)
 
 

@@ -1,15 +1,20 @@
-"""The breaker of a target: when so many calls fail that calling it on only does harm. Pure.
+"""The breakers of a target: when so many calls fail that calling it on only does harm. Pure.
 
-In: what became of calls in the last minutes, counted over all replicas. Out: whether it opens, and
-how bad it is. While it is open nothing is called; then one call at a time finds out.
+In: what became of calls of one kind in the last minutes, counted over all replicas. Out: whether
+their breaker opens, and how bad it is. While it is open none of them is made; then one call at a
+time finds out.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 
 from services.dispatcher.calls.calls import Outcome
 
+#: Kinds of call, which platforms often serve by APIs of their own; deletions count with pushes.
+Kind = Literal["push", "act"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_CALLS: Final[dict[Kind, str]] = {"push": "pushes", "act": "actions"}
 #: Calls are counted in spans of this length: what is older than the rule's time goes span by span.
 SPAN: Final = timedelta(seconds=10)
 #: Shares of failed calls (percent) that a person is told of.
@@ -78,6 +83,6 @@ def span_of(at: datetime) -> datetime:
     return at - timedelta(seconds=at.timestamp() % SPAN.total_seconds())
 
 
-def told(found: Tally) -> str:
+def told(kind: Kind, found: Tally) -> str:
     """Say why it is open."""
-    return f"{found.failed} of the last {found.calls} calls failed"
+    return f"{found.failed} of the last {found.calls} {_CALLS[kind]} failed"

@@ -28,16 +28,23 @@ _PAUSE: Final = "held = 'paused', drain_per_s = NULL, drain_most = NULL"
 # A person knows better than the last answers: what they led to ends. What the platform asked for
 # (to come again later) still holds.
 _RESUME: Final = """
-    held = NULL, drain_per_s = NULL, drain_most = NULL, paused_until = NULL,
-    counted_from = CAST(:now AS timestamptz),
-    broken_since = NULL, broken_until = NULL, broken_reason = NULL
+    held = NULL, drain_per_s = NULL, drain_most = NULL, paused_until = NULL
 """
+_CLOSED: Final = """, closed AS (
+    UPDATE breakers SET counted_from = :now, open_since = NULL, probe_at = NULL, reason = NULL
+    WHERE target = :target
+)"""
 _DRAIN: Final = "held = 'draining', drain_per_s = :per_s, drain_most = :most"
 _STATEMENTS: Final = {
     what: text(f"""
-        WITH changed AS (UPDATE targets SET {change} WHERE name = :target RETURNING name) {_NOTE}
+        WITH changed AS (UPDATE targets SET {change} WHERE name = :target RETURNING name){more}
+        {_NOTE}
     """)  # noqa: S608 - fixed texts
-    for what, change in (("pause", _PAUSE), ("resume", _RESUME), ("drain", _DRAIN))
+    for what, change, more in (
+        ("pause", _PAUSE, ""),
+        ("resume", _RESUME, _CLOSED),
+        ("drain", _DRAIN, ""),
+    )
 }
 
 

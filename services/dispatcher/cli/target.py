@@ -41,7 +41,8 @@ def list_targets(context: typer.Context, *, url: Url = HERE, json: Json = False)
         "target", "state", "waiting", "pushes", "refused", "doubt", "parked", "failed", "why"
     )
     for each in found["targets"]:
-        share = f"{each['breaker']['share']:.0%}" if each["breaker"]["calls"] else ""
+        shares = [one["share"] for one in each["breakers"].values() if one["calls"]]
+        share = f"{max(shares):.0%}" if shares else ""
         kinds = ("waiting", "pushes", "profiles_refused", "in_doubt", "parked")
         numbers = (each[name] for name in kinds)
         row = (each["name"], each["state"], *numbers, share, _why(each))
@@ -115,7 +116,7 @@ def resume(
     url: Url = HERE,
     json: Json = False,
 ) -> None:
-    """Call a target again at full speed, whatever kept it: a person, its account, its breaker."""
+    """Call a target again at full speed, whatever kept it: a person, its account, a breaker."""
     _say(context, url, name, "resume", {"reason": reason}, json=json)
 
 

@@ -2,12 +2,13 @@
 
 In: the configuration folder; an invented customer, a saved decision or one of a running instance.
 Out: the requests in order, or with `--json` one JSON object; nothing is sent without `--send`, and
-then only to a target with `sandbox: true`. Exit codes: 0 done, 1 the target would not take it, 2 a
-setting, a file or an option is wrong, 75 no instance answers.
+then only to a target with `sandbox: true`. Exit codes: 0 done, 1 the target would not take it, or a
+request cannot be written, 2 a setting, a file or an option is wrong, 75 no instance answers.
 """
 
 import asyncio
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -92,11 +93,25 @@ def try_target(
     if isinstance(shown, Verdict):
         _tell_verdict(name, shown, json=json)
         return
+    _tell_shown(name, settings, preset.verified, asked, shown, json=json)
+    if any(one.why and not one.passed_over for one in shown):
+        raise typer.Exit(1)
+
+
+def _tell_shown(
+    name: str,
+    settings: TargetSettings,
+    verified: str,
+    asked: ProfilePush | ActionCall,
+    shown: Sequence[Shown],
+    *,
+    json: bool,
+) -> None:
     if json:
         requests = [_as_json(one) for one in shown]
         write_json({"target": name, "sent": False, **_message(asked), "requests": requests})
         return
-    head = f"{name} ({settings.preset}, {preset.verified}"
+    head = f"{name} ({settings.preset}, {verified}"
     told = ", ".join(f"{key} {value}" for key, value in _message(asked).items())
     _print(f"{head}{'' if settings.enabled else ', not enabled'}): nothing was sent.", told, shown)
 
@@ -255,7 +270,7 @@ def _message(asked: ProfilePush | ActionCall) -> dict[str, str]:
     }
 
 
-def _print(head: str, message: str, shown: tuple[Shown, ...]) -> None:
+def _print(head: str, message: str, shown: Sequence[Shown]) -> None:
     console = Console(highlight=False)
     for line in (head, message):
         if line:

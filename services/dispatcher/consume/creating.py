@@ -1,22 +1,22 @@
 """Giving deliveries their slots: new ones, and those that a revision has made right again."""
 
-from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.consume.plans import Plans
 from services.dispatcher.delivery import SLOT_STATES, Delivery
 from services.dispatcher.gates.gates import dropped, release, standing
 from services.dispatcher.gates.newer import right_again
 from services.dispatcher.ledger.recipients import Recipient
-from services.dispatcher.plan.plan import ONLY_ONE, Rulebook
+from services.dispatcher.plan.beside import beside
+from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.slots.book import contact_of
 from services.dispatcher.slots.slots import take
-from shared.events.ids import delivery_id
 
 
 def create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
     """Give a new delivery its slot, or its refusal."""
     target = rules.targets[delivery.target]
-    if delivery.state == "planned" and (rival := _gone_first(plans, delivery, rules)):
-        delivery = delivery.to("suppressed", rival)
+    taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
+    if delivery.state == "planned" and (why := beside(delivery, rules.playbook, taken.person)):
+        delivery = delivery.to("suppressed", why)
     if delivery.state == "planned":
         delivery = standing(delivery, recipient, target, rules.playbook) or delivery
     if delivery.state == "planned":
@@ -25,7 +25,6 @@ def create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebo
     if delivery.state == "planned":
         budgets = recipient.state.budgets if recipient.state else ()
         released = release(delivery, recipient, rules.playbook, target)
-        taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
         delivery = take(delivery, budgets, taken, released)
     plans.created[delivery.id] = delivery
     if delivery.state in SLOT_STATES:
@@ -52,22 +51,3 @@ def renew(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleboo
     elif not made_here:
         plans.ended.pop(mine, None)
         plans.renewed.add(mine)
-
-
-def _gone_first(plans: Plans, delivery: Delivery, rules: Rulebook) -> str | None:
-    """Name the play of its `only_one_of` that this cause has brought already, and that stands.
-
-    Planning chooses between those that one decision matches; a revision may match another one.
-    """
-    play = rules.playbook.named(delivery.play)
-    if play is None or not play.only_one_of or CORRECTS in delivery.context:
-        return None
-    rivals = {
-        delivery_id(delivery.cause_id, other.name, other.do.action)
-        for other in rules.playbook.plays
-        if other is not play and other.only_one_of == play.only_one_of
-    }
-    for contact in plans.book.history(delivery.customer_id):
-        if contact.delivery_id in rivals and contact.counts_for(delivery.target, rules.shadows):
-            return f"{ONLY_ONE}'{play.only_one_of}': play {contact.play} went first"
-    return None

@@ -20,6 +20,7 @@ from typing import Final
 from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger.said import SCORED, Said
+from services.dispatcher.plan.beside import ALONE
 from services.dispatcher.plan.plan import ONLY_ONE
 from services.dispatcher.playbook.conditions import outgrown, unlike
 from services.dispatcher.playbook.plays import Play
@@ -72,7 +73,7 @@ def right_again(before: Delivery, planned: Delivery) -> Delivery | None:
     """
     tried = before.attempts > 0 or before.unanswered_since is not None
     given_up = before.state == "superseded" and before.reason.startswith(REVISED)
-    left_out = before.state == "suppressed" and before.reason.startswith(ONLY_ONE)
+    left_out = before.state == "suppressed" and before.reason.startswith((ONLY_ONE, ALONE))
     if planned.state != "planned" or tried or not (given_up or left_out):
         return None
     return replace(planned, change=before.change, reason=f"{REVISED}it is right by now")

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.dispatcher.alerts import alert_store, digest_store
 from services.dispatcher.alerts.alerting import CORRECTS, ready, saying
 from services.dispatcher.brakes import brakes, rate_store
+from services.dispatcher.brakes.breaker import KINDS, Kind
 from services.dispatcher.brakes.rates import AtOnce, Rate, least
 from services.dispatcher.calls.calls import Correction
 from services.dispatcher.delivery import Delivery
@@ -64,7 +65,9 @@ _PUSHES = text(f"""
     FOR KEY SHARE OF r SKIP LOCKED
 """)  # noqa: S608
 # One whose profile push is about to go is not looked at: its turn comes right after the push. Both
-# queues have the same order, so these are not many. `taken`: customers found by an earlier look.
+# queues have the same order, so these are not many. It is, once it has waited long enough (since
+# `waited`): pushes may be kept back longer, by a rate or a breaker of their own. `taken`: customers
+# found by an earlier look.
 _DELIVERIES = text(f"""
     WITH due AS MATERIALIZED (
         SELECT {ledger.COLUMNS} FROM deliveries d
@@ -74,6 +77,7 @@ _DELIVERIES = text(f"""
             AND (
                 SELECT count(*) FILTER (
                     WHERE p.state = 'sending' OR p.state = 'due' AND p.due <= :now
+                        AND NOT (d.send_at <= :waited AND p.wanted_at <= :waited)
                 )
                 FROM pushes p JOIN recipients r ON r.customer_id = p.customer_id
                 WHERE p.customer_id = d.customer_id AND p.target = :target AND r.version > 0
@@ -128,19 +132,20 @@ async def claim(
         return Claim(lost=lost, paused=brake.hold.state(now) == "account")
     if brake.drain is not None and brake.idle:
         await brakes.drained(desk, now)
-    most = 1 if brake.hold.probing else free
+    # Of an account one call finds out, whatever its kind.
+    most = free if brake.hold.paused_until is None else 1
     rates = brake.rates(desk.rules.rates)
-    found = Claim(lost=lost, probing=brake.hold.probing, next_due=brake.next_due)
+    probing = frozenset(kind for kind in KINDS if brake.hold.probes(kind))
+    found = Claim(lost=lost, probing=probing, next_due=brake.next_due)
     due = {"deletion": brake.deletions, "push": brake.pushes, "delivery": brake.deliveries}
     rest_of_them = ("push", "delivery") if pushes_first else ("delivery", "push")
     for kind in ("deletion", *rest_of_them):
-        rest = min(most - found.calls, _room(found, kind, at_once))
-        if rest <= 0 or not due[kind]:
+        of: Kind = "act" if kind == "delivery" else "push"
+        rest = min(most - found.calls, _room(found, of, at_once))
+        if rest <= 0 or not due[kind] or brake.closed(of, now):
             continue
         async with desk.engine.begin() as connection:
-            windows = await rate_store.grant(
-                connection, name, rates, "act" if kind == "delivery" else "push", now
-            )
+            windows = await rate_store.grant(connection, name, rates, of, now)
             granted = least(windows, rest, now)
             if granted == 0:
                 found = replace(found, left=True)
@@ -152,7 +157,7 @@ async def claim(
                 )
             elif kind == "push":
                 # Whether a target works again is asked with one push.
-                batch = 1 if brake.hold.probing else desk.rules.batch
+                batch = 1 if "push" in probing else desk.rules.batch
                 taken = await _claim_pushes(connection, desk, granted, batch, now)
                 found = replace(found, pushes=taken)
             else:
@@ -161,18 +166,20 @@ async def claim(
             await rate_store.spend(connection, name, windows, found.calls - before)
             if found.seen == seen:
                 found = replace(found, left=True)
-    if brake.inquiries and not brake.hold.probing:
+    if brake.inquiries and "act" not in probing:
         return await _claim_inquiries(desk, rates, found, min(questions, most - found.calls), now)
     return found
 
 
-def _room(found: Claim, kind: str, at_once: AtOnce) -> int:
+def _room(found: Claim, kind: Kind, at_once: AtOnce) -> int:
     """Tell how many more calls of a kind this claim may take by what the kind has to itself."""
-    if kind == "delivery":
-        return NO_END if at_once.act is None else at_once.act - len(found.deliveries)
-    if at_once.push is None:
+    most = at_once.act if kind == "act" else at_once.push
+    if kind in found.probing:
+        most = 1 if most is None else min(most, 1)
+    if most is None:
         return NO_END
-    return at_once.push - len(found.deletions) - len(found.pushes)
+    pushes = len(found.deletions) + len(found.pushes)
+    return most - (len(found.deliveries) if kind == "act" else pushes)
 
 
 async def _claim_inquiries(
@@ -256,7 +263,7 @@ def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
 
 
 async def _first_of_each(
-    connection: AsyncConnection, target: str, most: int, now: datetime
+    connection: AsyncConnection, desk: Desk, most: int, now: datetime
 ) -> list[Any]:
     """Return the oldest due delivery of each of at most so many customers: her next one follows.
 
@@ -265,7 +272,8 @@ async def _first_of_each(
     """
     found: dict[UUID, Any] = {}
     for wider in _LOOKS:
-        values = {"target": target, "now": now, "most": most * wider, "taken": list(found)}
+        values = {"most": most * wider, "taken": list(found), "now": now}
+        values |= {"target": desk.rules.name, "waited": now - desk.playbook.profile_wait}
         rows = sorted(await connection.execute(_DELIVERIES, values), key=lambda row: row.due)
         fresh = {row.customer_id: row for row in reversed(rows)}
         found.update(fresh)
@@ -277,9 +285,8 @@ async def _first_of_each(
 async def _claim_deliveries(
     connection: AsyncConnection, desk: Desk, most: int, now: datetime
 ) -> tuple[tuple[ClaimedDelivery, ...], tuple[Delivery, ...], int]:
-    name = desk.rules.name
     await connection.execute(_WALK)
-    rows = await _first_of_each(connection, name, most, now)
+    rows = await _first_of_each(connection, desk, most, now)
     due = {row.customer_id: ledger.delivery(row) for row in rows}
     recipients = {row.customer_id: recipient(row, row.recipient_state) for row in rows}
     if not due:

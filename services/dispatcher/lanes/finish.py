@@ -3,7 +3,7 @@
 Both remove the row in `calls` first; whoever finds it gone has lost the lease and writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.brakes import tallies
-from services.dispatcher.brakes.breaker import Tally
+from services.dispatcher.brakes.breaker import Kind, Tally
 from services.dispatcher.calls.calls import Idempotency, Verdict
 from services.dispatcher.calls.judge import PushNext, judge
 from services.dispatcher.delivery import Delivery
@@ -34,7 +34,7 @@ class Finished(NamedTuple):
     """What was written.
 
     `seconds` that each recorded push took since it was wanted, by customer; ids of the recorded
-    deliveries; tokens that were still ours; why the breaker opened, if it did.
+    deliveries; tokens that were still ours; why a breaker opened, if one did.
     """
 
     seconds: dict[UUID, float]
@@ -50,11 +50,11 @@ async def finish(
     deleted: Sequence[tuple[ClaimedDeletion, DeletionNext]],
     now: datetime,
     *,
-    heard: Tally,
+    heard: Mapping[Kind, Tally],
 ) -> Finished:
     """Record how calls ended, in one transaction; what lost its lease is left out.
 
-    `heard` counts them for the breaker, lease or no lease: the target failed us all the same.
+    `heard` counts them for the breakers, lease or no lease: the target failed us all the same.
     """
     tokens = [claimed.token for claimed, _, _ in pushed]
     tokens += [claimed.token for claimed, _ in acted] + [claimed.token for claimed, _ in deleted]

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import structlog
 
 from services.dispatcher.alerts.alerting import CORRECTS
 from services.dispatcher.bell import Bell
 from services.dispatcher.brakes.brakes import pause, probe_failed, resume, slow
-from services.dispatcher.brakes.breaker import failed
+from services.dispatcher.brakes.breaker import Kind, failed
 from services.dispatcher.brakes.rates import AtOnce
 from services.dispatcher.calls.calls import ActionCall, Carrier, Outcome, ProfilePush, Verdict
 from services.dispatcher.calls.judge import judge, judge_push
@@ -57,9 +57,7 @@ PAUSE: Final = timedelta(minutes=5)
 SLOW: Final = timedelta(seconds=2)
 
 
-#: Kinds of call that may have a number of their own; deletions count with pushes.
-Kind = Literal["push", "act"]
-#: How metrics call them.
+#: How metrics call the kinds of call.
 _WORDS: Final[dict[Kind, str]] = {"push": "push", "act": "action"}
 
 
@@ -142,13 +140,14 @@ class Flights:
         self._asking += len(taken.inquiries)
         self._of["push"] += len(taken.deletions) + len(taken.pushes)
         self._of["act"] += len(taken.deliveries)
+        profiles, actions = "push" in taken.probing, "act" in taken.probing
         for deletion in taken.deletions:
-            self.tasks.add(asyncio.create_task(self._erase(deletion, taken.probing, turn)))
+            self.tasks.add(asyncio.create_task(self._erase(deletion, profiles, turn)))
         for group in taken.pushes:
             pushing = self._push if len(group) == 1 else self._push_together
-            self.tasks.add(asyncio.create_task(pushing(group, taken.probing, turn)))
+            self.tasks.add(asyncio.create_task(pushing(group, profiles, turn)))
         for delivery in taken.deliveries:
-            self.tasks.add(asyncio.create_task(self._act(delivery, taken.probing, turn)))
+            self.tasks.add(asyncio.create_task(self._act(delivery, actions, turn)))
         for inquiry in taken.inquiries:
             self.tasks.add(asyncio.create_task(self._ask(inquiry, turn)))
 
@@ -363,7 +362,8 @@ class Flights:
                 took = loop.time() - began
                 self.pace.called(took)
                 self._around.metrics.call_seconds.labels(self._target, _WORDS[kind]).observe(took)
-                await self._heed(said_of_target(verdicts), probing, self._around.clock())
+                said = said_of_target(verdicts)
+                await self._heed(said, self._around.clock(), probing=kind if probing else None)
                 return verdicts, True
         finally:
             self._free_slot(kind)
@@ -391,7 +391,7 @@ class Flights:
             return Verdict("retry", "the target was braked meanwhile: nothing was sent")
         return None
 
-    async def _heed(self, verdict: Verdict, probing: bool, now: datetime) -> None:
+    async def _heed(self, verdict: Verdict, now: datetime, *, probing: Kind | None) -> None:
         """Do what an answer says about the whole target; at worst the next answer says it again."""
         if verdict.outcome in ("disable_target", "throttle"):
             # What waits for a slot in this process was claimed before.
@@ -415,16 +415,19 @@ def waited(delivery: Delivery, desk: Desk, at: datetime) -> timedelta | None:
     return at - (delivery.deadline - desk.playbook.max_age_of(play))
 
 
-async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: bool) -> None:
-    """Write down what an answer says about the whole target, for all replicas."""
+async def heed(desk: Desk, verdict: Verdict, now: datetime, *, probing: Kind | None) -> None:
+    """Write down what an answer says about the whole target, for all replicas.
+
+    `probing`: of which kind it was the call that finds out (None: it was not).
+    """
     if verdict.outcome == "disable_target":
         await pause(desk, verdict.reason, now + (verdict.wait or PAUSE))
     elif verdict.outcome == "throttle":
         await slow(desk, verdict.reason, now + (verdict.wait or SLOW))
     elif probing and failed(verdict.outcome):
-        await probe_failed(desk, now)
+        await probe_failed(desk, probing, now)
     elif probing:
-        await resume(desk, now)
+        await resume(desk, probing, now)
 
 
 def _call_of(claimed: ClaimedPush) -> ProfilePush:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from services.dispatcher.brakes.breaker import tally
+from services.dispatcher.brakes.breaker import Kind, Tally, tally
 from services.dispatcher.calls.calls import Outcome, Shown
 from services.dispatcher.calls.judge import PushNext
 from services.dispatcher.consent import store as consent
@@ -120,7 +120,9 @@ class Recorder:
         pushed = [(e.claimed, e.after, e.at) for e in batch if isinstance(e, EndedPush)]
         acted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDelivery)]
         deleted = [(e.claimed, e.after) for e in batch if isinstance(e, EndedDeletion)]
-        heard = tally([ended.outcome for ended in batch])
+        acts = [ended.outcome for ended in batch if isinstance(ended, EndedDelivery)]
+        pushes = [ended.outcome for ended in batch if not isinstance(ended, EndedDelivery)]
+        heard: dict[Kind, Tally] = {"push": tally(pushes), "act": tally(acts)}
         shown = [
             (e.customer_id, e.shown)
             for e in batch

@@ -12,6 +12,7 @@ from services.dispatcher.ledger import ledger, pushes, store
 from services.dispatcher.ledger.desk import Desk
 from services.dispatcher.ledger.recipients import PushState, Recipient
 from services.dispatcher.slots.book import Book
+from services.dispatcher.slots.slots import reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,13 @@ async def gather(
         shadows=desk.shadows,
         foreign=await store.foreign(connection, groups),
     )
-    customers = set(recipients).union(*book.members.values())
-    for contact in await ledger.contacts(connection, customers):
+    others = set[UUID]().union(*book.members.values()).difference(recipients)
+    # Of the rest of an account only what a window of its budgets reaches counts; there may be many.
+    since = now - reach(b for r in recipients.values() if r.state for b in r.state.budgets)
+    for contact in (
+        *await ledger.contacts(connection, recipients),
+        *await ledger.contacts(connection, others, since=since),
+    ):
         book.add(contact)
     reaches = await progress.read(connection)
     return Scenes(

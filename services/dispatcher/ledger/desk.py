@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.dispatcher.brakes.breaker import Kind
 from services.dispatcher.calls.calls import Correction, Deletion, Idempotency
 from services.dispatcher.delivery import Delivery, TargetRules
 from services.dispatcher.ledger.pushes import Wanted
@@ -67,7 +68,8 @@ class Claim:
 
     `pushes`: in groups, each of which is one call.
     `turned`: deliveries that a gate kept from being sent; `put_off`: how many wait on for the same
-    reason; `lost`: deliveries whose worker was lost during the call; `left`: something is due that
+    reason; `lost`: deliveries whose worker was lost during the call; `probing`: kinds of which one
+    call finds out whether the target works again; `left`: something is due that
     a rate or another's lock left for soon; `next_due`: when the next comes that is not due yet.
     """
 
@@ -79,7 +81,7 @@ class Claim:
     put_off: int = 0
     lost: tuple[Delivery, ...] = ()
     paused: bool = False
-    probing: bool = False
+    probing: frozenset[Kind] = frozenset()
     left: bool = False
     next_due: datetime | None = None
 

@@ -141,12 +141,14 @@ _OF_CUSTOMERS = text(f"""
     WHERE d.customer_id = ANY(CAST(:customers AS uuid[])) ORDER BY d.id FOR UPDATE
 """)  # noqa: S608
 # In the order of a `Contact`'s fields: of one customer there may be hundreds, at every claim.
-_CONTACTS = text("""
+_HELD: Final = """
     SELECT id, customer_id, moment, action, play, channel, contact_class, state,
         unanswered_since IS NOT NULL, target
     FROM deliveries
     WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND state = ANY(CAST(:states AS text[]))
-""")
+"""
+_CONTACTS = text(_HELD)
+_CONTACTS_SINCE = text(f"{_HELD} AND moment > :since")
 _TO_SURVIVOR = text("UPDATE deliveries SET customer_id = :survivor WHERE customer_id = :merged")
 
 _BACK = text("""
@@ -254,13 +256,17 @@ async def pending(
     return found
 
 
-async def contacts(connection: AsyncConnection, customers: Collection[UUID]) -> list[Contact]:
-    """Return every contact of these customers that holds a slot."""
+async def contacts(
+    connection: AsyncConnection, customers: Collection[UUID], *, since: datetime | None = None
+) -> list[Contact]:
+    """Return the contacts of these customers that hold a slot: all, or those after `since`."""
     if not customers:
         return []
-    rows = await connection.execute(
-        _CONTACTS, {"customers": list(customers), "states": sorted(SLOT_STATES)}
-    )
+    values: dict[str, object] = {"customers": list(customers), "states": sorted(SLOT_STATES)}
+    if since is None:
+        rows = await connection.execute(_CONTACTS, values)
+    else:
+        rows = await connection.execute(_CONTACTS_SINCE, {**values, "since": since})
     return [Contact(*row) for row in rows]
 
 

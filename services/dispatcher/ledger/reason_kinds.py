@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.gates.newer import REVISED
+from services.dispatcher.plan.beside import ALONE
 from services.dispatcher.plan.parking import SURGE, TRIAL
 from services.dispatcher.plan.plan import ONLY_ONE
 from services.dispatcher.playbook.offers import NO_CODE
@@ -39,6 +40,7 @@ _BEGINS: Final[tuple[tuple[str, Kind], ...]] = (
     ("done: ", "done"),
     ("she did it: ", "done"),
     (ONLY_ONE, "only_one_of"),
+    (ALONE, "only_one_of"),
     ("hold-out: ", "hold_out"),
     (NO_CODE, "coupon"),
     ("no coupon: ", "coupon"),

@@ -16,6 +16,7 @@ from services.dispatcher.delivery import ERASED, Delivery
 from services.dispatcher.gates.gates import dropped, ended, expired, overtaken, release, standing
 from services.dispatcher.ledger.recipients import Recipient
 from services.dispatcher.plan import refusals
+from services.dispatcher.plan.beside import beside
 from services.dispatcher.plan.experiments import arm_of
 from services.dispatcher.plan.parking import TRIAL
 from services.dispatcher.plan.plan import Rulebook, without
@@ -78,6 +79,8 @@ def sent_on(delivery: Delivery, known: Known, rules: Rulebook, ask: Ask) -> Chan
         return "its play is new or changed: look at it, then release it"
     if target is None:
         return "its target is not configured"
+    if play is None and not ask.looked:
+        return "its play is not in the playbook any more"
     due = delivery.to("planned", f"sent on by {ask.by}", due=ask.now)
     due = replace(due, send_at=ask.now)
     refused = expired(due, ask.now) or standing(due, known.recipient, target, rules.playbook)
@@ -109,6 +112,8 @@ def _refused(
     done = [what for what in play.stop_when if what in known.done]
     if done:
         return overtaken(delivery, f"she did it: {done[0]}")
+    if why := beside(delivery, rules.playbook, known.taken.person):
+        return ended(delivery, delivery.to("suppressed", why))
     rivals = rules.playbook.rivals(play)
     refused = (
         too_soon(delivery, play, known.taken.person, now, rivals=rivals)

@@ -71,7 +71,7 @@ def plan(
     now: datetime,
     known: Known = NOTHING,
 ) -> list[Delivery]:
-    """Return the deliveries of every matching play, in the playbook's order.
+    """Return the deliveries of every matching play, in the playbook's order, `alone` ones last.
 
     `customer_id` is the survivor where the decision speaks of a merged customer; `history` her
     contacts that hold a slot. A late cause leads to nothing but what is urgent: the decision shows
@@ -102,7 +102,9 @@ def plan(
         seen = decision.snapshot
         refused = refused or lowered(delivery, play, seen.score, seen.segment, known)
         planned.append(refused or _in_its_arm(delivery, play, decision, known))
-    return never_both(planned, rules.playbook)
+    planned = never_both(planned, rules.playbook)
+    # Whether another one goes shows when that has, or has not, its slot.
+    return sorted(planned, key=lambda delivery: drafts[delivery.play][0].alone)
 
 
 def _seen(draft: Delivery, rules: Rulebook, history: Sequence[Contact]) -> Sequence[Contact]:

@@ -30,6 +30,7 @@ class Known:
 
 
 NOTHING: Final = Known()
+NO_REVIEW: Final = "no review is asked for: a coupon goes with the same answer"
 
 
 def too_soon(
@@ -96,8 +97,6 @@ def never_both(planned: list[Delivery], playbook: Playbook) -> list[Delivery]:
     if not any(d.state == "planned" and plays[d.play].coupon for d in planned):
         return planned
     return [
-        d.to("suppressed", "no review is asked for: a coupon goes with the same answer")
-        if d.state == "planned" and plays[d.play].review_site
-        else d
+        d.to("suppressed", NO_REVIEW) if d.state == "planned" and plays[d.play].review_site else d
         for d in planned
     ]

@@ -45,6 +45,8 @@ ERASE = COMMON | {"message_id"}
 
 #: Consent is the customer's, and the platform's to keep: whatever a target maps, never these.
 NEVER_WRITTEN = ("*blacklist*", "*optout*", "*opt_out*", "*optin*", "*opt_in*", "*unsubscri*")
+#: A template as a number, in a request.
+_BY_NUMBER = "{{template|int}}"
 
 
 class Var(Strict):
@@ -227,6 +229,11 @@ class Preset(Strict):
         """The names that an action's requests ask for."""
         operations = [operation for operation in (self.act, self.update) if operation is not None]
         return render.names([s.request.templates for o in operations for s in o.steps])
+
+    @cached_property
+    def numbers_templates(self) -> bool:
+        """Whether its platform knows templates by numbers, which no name of ours is."""
+        return self.act is not None and _BY_NUMBER in self.act.model_dump_json()
 
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this field: never one of consent."""

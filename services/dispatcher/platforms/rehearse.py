@@ -48,7 +48,10 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One request as it would leave; `why` it cannot be written, where it cannot."""
+    """One request as it would leave; `why` it cannot be written, where it cannot.
+
+    `passed_over`: it is not asked for by this channel, which is no mistake.
+    """
 
     step: str
     reached: str
@@ -57,6 +60,7 @@ class Shown:
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
     why: str = ""
+    passed_over: bool = False
 
 
 def rehearse(account: Account, deal: Deal, marks: Marks, *, at: datetime) -> tuple[Shown, ...]:
@@ -74,7 +78,8 @@ def _steps(account: Account, deal: Deal, marks: Marks, at: datetime) -> Iterator
     for step in operation.steps:
         reached = _reached(operation, step)
         if step.channels and deal.channel not in step.channels:
-            yield Shown(step.id, reached, why=f"passed over: not asked for {deal.channel}")
+            why = f"passed over: not asked for {deal.channel}"
+            yield Shown(step.id, reached, why=why, passed_over=True)
             continue
         lacking = next((kind for kind in step.needs if not names.get(kind)), None)
         if lacking:

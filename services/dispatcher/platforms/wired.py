@@ -55,6 +55,11 @@ class Wired(Strict):
         """It has no requests that could ask for names."""
         return frozenset()
 
+    @property
+    def numbers_templates(self) -> bool:
+        """Its templates are files, known by our names."""
+        return False
+
     def may_write(self, field: str) -> bool:
         """Tell whether a target may map an attribute to this name: never one of consent."""
         return may_write(field, ())

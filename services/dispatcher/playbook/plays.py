@@ -160,6 +160,7 @@ class Play(Strict):
     when: When
     do: Do
     only_one_of: Name | None = None
+    alone: bool = False
     priority: int = 0
     surge: Surge | None = None
     approve_first: Annotated[int, Field(ge=0, le=10_000)] = 0
@@ -174,6 +175,12 @@ class Play(Strict):
                 f"class {self.do.contact_class} has no hold_out: nobody who asked, and no "
                 "colleague, goes without"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _speaks_to_her(self) -> "Play":
+        if self.alone and self.do.contact_class == "internal":
+            raise ValueError("alone is about what reaches her: remove it from class 'internal'")
         return self
 
 

@@ -7,12 +7,17 @@ or the refusing budget with its counts. The caller holds the locks that make cou
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from services.dispatcher.delivery import Contact, Delivery
 from services.dispatcher.hours.hours import period
 from shared.events.decisions import Budget, RollingWindow
 from shared.times import iso
 
+#: No day, week or month is longer, nor begins earlier before a moment in it, in any zone.
+_LONGEST: Final = {
+    "day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32),
+}  # fmt: skip
 #: Moves a moment past holds and quiet hours; the text says why it moved (None: it did not).
 Release = Callable[[datetime], tuple[datetime, str | None]]
 
@@ -62,6 +67,17 @@ def covering(budgets: Iterable[Budget], delivery: Delivery) -> tuple[Budget, ...
         if delivery.contact_class in budget.classes
         and (budget.channels is None or delivery.channel in budget.channels)
     )
+
+
+def reach(budgets: Iterable[Budget]) -> timedelta:
+    """Tell how far back from a moment any of these windows may look."""
+    spans = (
+        timedelta(hours=b.window.hours)
+        if isinstance(b.window, RollingWindow)
+        else _LONGEST[b.window.unit]
+        for b in budgets
+    )
+    return max(spans, default=timedelta(0))
 
 
 def refusal(budget: Budget, taken: Taken, at: datetime) -> Refusal | None:

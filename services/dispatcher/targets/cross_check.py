@@ -121,6 +121,16 @@ def _at(do: Do, name: str, targets: Mapping[str, Able]) -> Iterator[tuple[str, s
         )
     if target.stock is not None:
         yield from target.stock.mistakes(do)
+    unnumbered = _unnumbered(do, target) if target.preset.numbers_templates else []
+    if unnumbered:
+        yield (
+            "variants",
+            (
+                f"'{target.name}' knows templates by number, and has none for "
+                f"{', '.join(unnumbered)}: add targets.{target.name}.templates.{unnumbered[0]} "
+                'to targets.yaml, such as "7"'
+            ),
+        )
     if "event" not in target.preset.used_by_actions:
         return
     events = target.settings.events
@@ -133,3 +143,10 @@ def _at(do: Do, name: str, targets: Mapping[str, Able]) -> Iterator[tuple[str, s
                 f"add targets.{target.name}.events.{do.action} to targets.yaml"
             ),
         )
+
+
+def _unnumbered(do: Do, target: Able) -> list[str]:
+    """Name the templates of a play that the target gives no number."""
+    known = target.settings.templates
+    named = dict.fromkeys(one for by in do.variants.values() for one in by.values())
+    return [one for one in named if not known.get(one, one).isdecimal()]

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.dispatcher.alerts import digest_store, week_store
 from services.dispatcher.alerts.digest import Notice
 from services.dispatcher.brakes import brakes, rate_store
+from services.dispatcher.brakes.breaker import Kind
 from services.dispatcher.brakes.rates import least
 from services.dispatcher.calls.calls import ActionCall, Carrier, Verdict
 from services.dispatcher.calls.judge import wait_after
@@ -114,7 +115,7 @@ class Herald:
         """Claim one notice and tell it; False: there is none, or the target is not to be called."""
         desk, name = reader.desk, reader.desk.rules.name
         brake = await brakes.read(desk, now)
-        if brake.holds(now):
+        if brake.holds(now) or brake.closed("act", now):
             return False
         async with self._engine.begin() as connection:
             rates = brake.rates(desk.rules.rates)
@@ -138,7 +139,8 @@ class Herald:
             call = call_of(claimed.notice, said)
             verdict = await reader.carrier.act(call, budget=self._budget, now=now)
             # Where nothing but notices goes, they are what finds out that a target is back.
-            await heed(desk, verdict, self._clock(), probing=brake.hold.probing)
+            probing: Kind | None = "act" if brake.hold.probes("act") else None
+            await heed(desk, verdict, self._clock(), probing=probing)
         await self._record(claimed, verdict)
         return True
 

@@ -160,6 +160,6 @@ async def _ended(desk: Desk, taken: Claim) -> None:
     """Write down that all calls of a claim were accepted."""
     now = utc_now()
     acted = [(one, one.delivery.to("accepted", "a reason")) for one in taken.deliveries]
-    done = await finish(desk, [], acted, [], now, heard=Tally(len(acted), 0))
+    done = await finish(desk, [], acted, [], now, heard={"act": Tally(len(acted), 0)})
     if len(done.moved) < len(acted):
         raise RuntimeError(f"{len(done.moved)} recorded of {len(acted)}")

@@ -63,19 +63,19 @@ JOURNEYS = (
                 after=7 * MINUTE,
             ),
             "instead of the thanks, who lowered her answer": Gets(
-                (answer(9, comment="Parfait"), LOWERED), "reassurance", "REASSURE_EN"
+                (answer(9, yes=False, comment="Parfait"), LOWERED), "reassurance", "REASSURE_EN"
             ),
             "while a case of hers is open": Gets(
                 (case("opened", -1, number=7), answer(4)), "reassurance", "REASSURE_EN"
             ),
             "thanked for her answer before": Gets(
-                (answer(9, comment="Parfait"), answer(3, 10, number=2)),
+                (answer(9, yes=False, comment="Parfait"), answer(3, 10, number=2)),
                 "reassurance",
                 "REASSURE_EN",
                 after=10,
             ),
             "thanked already for the answer that she lowers": Gets(
-                (answer(9, comment="Parfait"), answer(3, told=0.1, revision=2)),
+                (answer(9, yes=False, comment="Parfait"), answer(3, told=0.1, revision=2)),
                 "reassurance",
                 "REASSURE_EN",
             ),
@@ -105,21 +105,44 @@ JOURNEYS = (
     Journey(
         "thanks",
         {
-            "a passive wrote": Gets((answer(8, comment="Correct."),), "thanks", "THANKS_EN"),
+            "a passive wrote, without any yes": Gets(
+                (answer(8, yes=False, comment="Correct."),), "thanks", "THANKS_EN"
+            ),
             "a promoter wrote, without any yes": Gets(
                 (about(language="fr"), answer(10, yes=False, comment="Parfait")),
                 "thanks",
                 "THANKS_FR",
             ),
             "happier after an apology": Gets(
-                (answer(2), answer(9, 10, number=2, comment="Mieux")),
+                (answer(2, yes=False), answer(9, 10, number=2, yes=False, comment="Mieux")),
                 "thanks",
                 "THANKS_EN",
                 after=10,
             ),
+            "no offer may go, for a case of hers is open": Gets(
+                (case("opened", -1, number=7), answer(8, comment="Correct.")),
+                "thanks",
+                "THANKS_EN",
+            ),
+            "her comment came when the offer had gone": Gets(
+                (answer(8), answer(8, told=0.1, revision=2, comment="Correct.")),
+                "thanks",
+                "THANKS_EN",
+                after=0.1,
+            ),
         },
         {
             "she wrote nothing": Held((answer(9),)),
+            "the discount thanks": Held(
+                (answer(8, comment="Correct."),),
+                "suppressed",
+                "goes alone: play passive-discount writes to her of the same",
+            ),
+            "the ask thanks": Held(
+                (answer(9, comment="Parfait"),),
+                "suppressed",
+                "goes alone: play review-invite writes to her of the same",
+            ),
             "the reassurance thanks": Held((answer(2, comment="Trop cher"),)),
             "she wants no mail": Held(
                 (NO_MAIL, answer(9, comment="Parfait")), "suppressed", NOT_SERVED
@@ -128,13 +151,18 @@ JOURNEYS = (
                 (HELD_BY_US, answer(9, comment="Parfait")), "suppressed", BY_US
             ),
             "thanked lately": Held(
-                (answer(9, comment="Parfait"), answer(9, 10, number=2, comment="Encore")),
+                (
+                    answer(9, yes=False, comment="Parfait"),
+                    answer(9, 10, number=2, yes=False, comment="Encore"),
+                ),
                 "suppressed",
                 "cooldown: thanks at most once per 30 d; next free",
                 sent=1,
             ),
             "revised downward before it went": Held(
-                (answer(9, comment="Parfait"), LOWERED), "superseded", "she is detractor now"
+                (answer(9, yes=False, comment="Parfait"), LOWERED),
+                "superseded",
+                "she is detractor now",
             ),
             "three days old": Held((answer(9, told=3.1, comment="Parfait"),), "expired", LATE),
             "a test": Held((TEST, answer(9, comment="Parfait")), "suppressed", A_TEST),

@@ -26,7 +26,8 @@ def deliveries_of(response: Response) -> Iterable[str]:
     assert score is not None
     permitted = "accepted" if response.consent == "yes" else "suppressed"
     if response.comment and score > 6:
-        yield "thanks/default: accepted"
+        # Who is sent an offer or an ask is thanked by it.
+        yield f"thanks/default: {'suppressed' if permitted == 'accepted' else 'accepted'}"
     if score <= 6:
         yield f"reassurance/{response.theme or 'default'}: accepted"
         yield "internal_alert/default: accepted"

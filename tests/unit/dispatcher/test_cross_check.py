@@ -1,19 +1,32 @@
 """A play that its target cannot carry out is refused at start, not at the first customer."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from services.dispatcher.platforms.preset import Preset, load_preset
 from services.dispatcher.playbook.plays import Playbook
 from services.dispatcher.targets.cross_check import check_plays
+from services.dispatcher.targets.settings import TargetSettings
 from services.dispatcher.targets.targets import Targets, open_targets
 from shared.errors import ConfigError
 from shared.settings import Loaded, Secrets, load_yaml
 from tests.builders.dispatching import play
 from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS
+
+
+@dataclass
+class Read:
+    """A target that is only read."""
+
+    name: str
+    preset: Preset
+    settings: TargetSettings
+    stock: None = None
 
 
 @pytest.fixture
@@ -93,6 +106,35 @@ async def test_a_play_that_cannot_be_carried_out_is_told(
     with pytest.raises(ConfigError) as refusal:
         check_plays(playbook(**do), targets)
     assert str(refusal.value) == f"playbook.yaml:{told}"
+
+
+@pytest.mark.parametrize(
+    ("templates", "lacking"),
+    [
+        pytest.param({"A": "7", "B": "8"}, None, id="all"),
+        pytest.param({"A": "7"}, "B", id="one"),
+        pytest.param({"A": "7", "B": "thanks"}, "B", id="a name"),
+        pytest.param({}, "A, B", id="none"),
+    ],
+)
+def test_a_template_without_its_number_is_told(
+    templates: dict[str, str], lacking: str | None
+) -> None:
+    """listmonk knows templates by number: found at start, not with the first customer."""
+    shipped = yaml.safe_load(SHIPPED.read_text("utf-8"))["targets"]["listmonk"]
+    settings = TargetSettings.model_validate({**shipped, "templates": templates})
+    read = Read("listmonk", load_preset("listmonk"), settings)
+    asked = playbook(target="listmonk", variants={"default": "A", "price": {"default": "B"}})
+    if lacking is None:
+        return check_plays(asked, {"listmonk": read})
+    with pytest.raises(ConfigError) as refusal:
+        check_plays(asked, {"listmonk": read})
+    first = lacking.partition(",")[0]
+    assert str(refusal.value).endswith(
+        f"'listmonk' knows templates by number, and has none for {lacking}: add "
+        f'targets.listmonk.templates.{first} to targets.yaml, such as "7"'
+    )
+    return None
 
 
 async def test_all_mistakes_are_told_at_once(targets: Targets) -> None:

@@ -11,6 +11,7 @@ from services.dispatcher.operate.redrive import Ask, Known, cancelled, in_short,
 from services.dispatcher.plan.plan import Rulebook
 from services.dispatcher.playbook.plays import Playbook
 from services.dispatcher.slots.slots import Taken
+from shared.events.ids import delivery_id
 from tests.builders.decisions import NOW, decision, later, open_permits, rolling
 from tests.builders.deliveries import CUSTOMER, contact, delivery
 from tests.builders.dispatching import play
@@ -163,11 +164,46 @@ def test_what_is_sent_on_is_asked_about_anew(
         pytest.param(
             {"state": "rejected", "target": "gone"}, "its target is not configured", id="no-target"
         ),
+        pytest.param(
+            {"state": "rejected", "play": "gone"},
+            "its play is not in the playbook any more",
+            id="no-play",
+        ),
     ],
 )
 def test_what_is_left_as_it_is_and_why(before: dict[str, Any], words: str) -> None:
     """Nothing goes twice, and nothing that nobody would ask again."""
     assert sent_on(delivery(**before), _known(), _rules(COOLED), ASK) == words
+
+
+def test_a_person_may_release_what_a_play_that_is_gone_had_planned() -> None:
+    """She has looked at it, and its gates are asked."""
+    parked = delivery(state="parked", play="gone")
+    after = sent_on(parked, _known(), _rules(COOLED), replace(ASK, looked=True))
+    assert isinstance(after, Delivery)
+    assert after.state == "planned"
+
+
+def test_nothing_is_sent_on_beside_what_another_play_brought_meanwhile() -> None:
+    """A platform refused the review's invitation; a coupon went in answer to the same answer."""
+    gift = play("gift", "passive", "gift", coupon="spring")
+    ask = play("thanks", "promoter", "invite", review_site="shop")
+    book = _rules(
+        ask,
+        gift,
+        coupon_pools={"spring": {"most": 9, "period": "30 d"}},
+        review_sites={"shop": {"audience": "promoters"}},
+    )
+    before = delivery(state="rejected")
+    went = replace(
+        contact(NOW, action="gift"), delivery_id=delivery_id(before.cause_id, "gift", "gift")
+    )
+    after = sent_on(before, _known(went), book, ASK)
+    assert isinstance(after, Delivery)
+    assert (after.state, after.reason) == (
+        "suppressed",
+        "no review is asked for: a coupon goes with the same answer",
+    )
 
 
 ALL = {**COOLED, "experiment": {"hold_out": 1 - 1e-9}}

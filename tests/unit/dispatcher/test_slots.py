@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.dispatcher.delivery import Contact, Delivery
 from services.dispatcher.slots.book import Book
-from services.dispatcher.slots.slots import Taken, next_free, refusal, take
+from services.dispatcher.slots.slots import Taken, next_free, reach, refusal, take
 from shared.events.decisions import Budget, CalendarWindow, RollingWindow
 from shared.events.outcomes import DeliveryState
 from tests.builders.decisions import CLASSES
@@ -212,3 +212,23 @@ def test_no_window_ever_holds_more_than_its_limit(
     for index, at in enumerate(times):
         without = Taken(person=tuple(contact(t) for i, t in enumerate(times) if i != index))
         assert refusal(one, without, at) is None
+
+
+@given(
+    hours_ago=st.lists(st.integers(-60, 1500), max_size=25),
+    limit=st.integers(1, 3),
+    hours=st.integers(1, 800),
+    unit=st.sampled_from([None, "day", "week", "month"]),
+    ahead=st.integers(0, 900),
+)
+def test_what_no_window_reaches_changes_no_refusal(
+    hours_ago: list[int], limit: int, hours: int, unit: str | None, ahead: int
+) -> None:
+    """So only as much of an account's contacts is read as its budgets look back."""
+    one = rolling(hours, limit) if unit is None else calendar(unit, "Europe/Paris", limit)
+    all_of_them = [contact(h(-ago)) for ago in hours_ago]
+    near = [each for each in all_of_them if each.at > NOON - reach([rolling(1), one])]
+    asked = h(ahead)
+    assert refusal(one, Taken(person=tuple(all_of_them)), asked) == refusal(
+        one, Taken(person=tuple(near)), asked
+    )

@@ -12,7 +12,8 @@ import yaml
 
 from services.dispatcher.__main__ import target_rules
 from services.dispatcher.brakes.rates import AtOnce
-from services.dispatcher.platforms.preset import load_preset
+from services.dispatcher.platforms.preset import load_preset, preset_names
+from services.dispatcher.platforms.wired import load_wired, wired_names
 from services.dispatcher.targets.offline import read_targets
 from services.dispatcher.targets.settings import TargetsConfig, TargetSettings, status_of
 from services.dispatcher.targets.targets import Targets, open_targets
@@ -21,6 +22,8 @@ from shared.settings import Secrets, load_yaml
 from tests.builders.fakes import cases
 from tests.builders.fakes.adobe_campaign_standard import FakeAdobe
 from tests.builders.platforms import ENVIRON, NOW, SHIPPED, TARGETS
+
+PLATFORMS = SHIPPED.parents[2] / "docs" / "targets" / "README.md"
 
 
 async def opened(path: Path, environ: dict[str, str] | None = None) -> Targets:
@@ -50,6 +53,18 @@ def test_each_shipped_example_that_takes_profiles_is_told_when_to_ask_and_how_mu
     told = {"nps_next_survey_at", "nps_fatigue_threshold"}
     assert {name for name, one in pushing.items() if not told <= set(one.attributes)} == set()
     assert {"sandbox", "adobe", "braze", "hubspot", "qualtrics_contacts"} <= set(pushing)
+
+
+def test_every_preset_has_an_example_and_a_row_in_the_table_of_platforms() -> None:
+    """Whoever has one of these platforms finds where to begin, and how far it was tried."""
+    verified = {name: load_preset(name).verified for name in preset_names()}
+    verified |= {name: load_wired(name).verified for name in wired_names()}
+    settings = load_yaml(SHIPPED, TargetsConfig).value.targets.values()
+    assert {one.preset for one in settings} == set(verified)
+    # Name, push, action, erase, repeat, verified, limits.
+    rows = [line.split(" | ") for line in PLATFORMS.read_text("utf-8").splitlines()]
+    told = {row[0].strip("| `"): row[5].split(";")[0] for row in rows if len(row) == 7}
+    assert verified.items() <= told.items()
 
 
 async def test_the_shipped_examples_open_once_they_are_enabled(tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_a_mistake_is_told_with_its_fix(arguments: list[str], code: int, told: s
     assert told in errors
 
 
+def test_a_request_that_cannot_be_written_is_a_failure() -> None:
+    """The message has no number at listmonk: a script that tries each play sees it."""
+    code, out, _ = tried("listmonk", "--example", "--play", "thanks")
+
+    assert code == 1
+    assert "template THANKS_FR" in out
+    assert "rejected: template cannot be written as int" in out
+
+
 def test_what_a_target_does_not_carry_is_said() -> None:
     """An internal alert never goes to the customer's own address."""
     code, out, _ = tried("adobe", "--example", "--play", "detractor-alert")
@@ -91,7 +100,7 @@ def test_what_a_target_does_not_carry_is_said() -> None:
     assert "does not carry the class internal" in out
 
 
-@pytest.mark.parametrize("name", ["listmonk", "mautic", "twilio"])
+@pytest.mark.parametrize("name", ["brevo", "listmonk", "mautic", "twilio"])
 def test_the_shipped_examples_can_send_the_shipped_reassurance(name: str) -> None:
     """What a newcomer tries first is complete: no template of it lacks its number."""
     channel = ("--channel", "sms") if name == "twilio" else ()
