@@ -32,6 +32,7 @@ from services.ingest.history.cli import import_rows
 from services.ingest.tryout.cli import source
 from services.segmenter.__main__ import build as segmenter
 from services.segmenter.cli.customer import customer
+from services.segmenter.cli.dead_letters import dead_letters
 from services.segmenter.cli.erase import erase_customer, export_customer, list_erasures
 from services.segmenter.cli.explain import explain_customer
 from services.segmenter.cli.merge import merge_customers, unmerge_customer
@@ -41,11 +42,12 @@ from services.segmenter.cli.survey import survey
 from services.segmenter.figures.figures_cli import figures
 from shared.audit.cli import audit
 from shared.bus.kafka import KafkaBus
+from shared.bus.kafka_security import security_of
 from shared.database import SCHEMAS, migrate, provision
 from shared.errors import ConfigError
 from shared.observe import configure_logging
 from shared.process import read_settings, run_or_explain, serve
-from shared.settings import Settings
+from shared.settings import Secrets, Settings
 from shared.shutdown import ENDING_S, Stop
 
 app = typer.Typer(
@@ -76,6 +78,7 @@ app.add_typer(shadow)
 app.add_typer(policy)
 app.add_typer(template)
 app.add_typer(audit)
+app.add_typer(dead_letters)
 app.command(name="import")(import_rows)
 app.command(name="figures")(figures)
 app.command(name="explain")(explain_customer)
@@ -188,6 +191,7 @@ def topics(json: Json = False) -> None:
             topic_prefix=settings.kafka_topic_prefix,
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
+            security=security_of(settings, Secrets(os.environ)),
         )
         created.extend(await bus.create_topics())
         await bus.check()

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import identifiers
 from shared.bus.kafka import KafkaBus
+from shared.bus.kafka_security import security_of
 from shared.bus.meters import BusMeters
 from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
@@ -120,7 +121,7 @@ async def open_context(
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     member = f"{socket.gethostname()}-{os.getpid()}-{random.token_hex(3)}"
-    bus, close = await _open_bus(settings, member)
+    bus, close = await _open_bus(settings, secrets, member)
     failed = False
     try:
         await bus.check()
@@ -134,7 +135,9 @@ async def open_context(
         await bounded("bus", BUS_S, close(), told=not failed)
 
 
-async def _open_bus(settings: Settings, member: str) -> tuple[Bus, Callable[[], Awaitable[None]]]:
+async def _open_bus(
+    settings: Settings, secrets: Secrets, member: str
+) -> tuple[Bus, Callable[[], Awaitable[None]]]:
     """Start the bus that the settings name."""
     if settings.bus == "kafka":
         if not settings.kafka_bootstrap_servers:
@@ -147,6 +150,7 @@ async def _open_bus(settings: Settings, member: str) -> tuple[Bus, Callable[[], 
             topic_prefix=settings.kafka_topic_prefix,
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
+            security=security_of(settings, secrets),
         )
         await kafka.start()
         return kafka, kafka.close

@@ -20,6 +20,8 @@ from shared.errors import ConfigError
 
 #: Where the key is that makes bus keys, and signs links to unsubscribe.
 ROUTE_KEY: Final = "env:NPS_ROUTE_SECRET"
+#: Where the password is that Kafka asks for.
+KAFKA_PASSWORD: Final = "env:NPS_SECRET_KAFKA"  # noqa: S105 - where it is
 #: Where a secret is: an environment variable, or a file whose content (trimmed) it is.
 _SECRET_REF: Final = r"^(env:[A-Z][A-Z0-9_]*|file:.+)$"  # noqa: S105 - where one is
 SecretRef = Annotated[str, Field(pattern=_SECRET_REF)]
@@ -55,6 +57,32 @@ class Settings(BaseSettings):
     kafka_topic_prefix: str = Field(default="", description="put before every topic and group name")
     kafka_partitions: int = Field(default=12, ge=1, description="per topic; chosen once")
     kafka_replication: int = Field(default=1, ge=1, description="copies of each partition")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="how brokers are spoken to: `SSL` is TLS, `SASL_` signs in; `SASL_SSL` does "
+        "both, `PLAINTEXT` neither",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how the password is shown, with `SASL_`"
+    )
+    kafka_sasl_user: str = Field(default="", description="who signs in, with `SASL_`")
+    kafka_sasl_password: SecretRef = Field(
+        default=KAFKA_PASSWORD, description="reference to the password, with `SASL_`"
+    )
+    kafka_tls_ca: Path | None = Field(
+        default=None,
+        description="file (PEM) of the authorities that sign the brokers' certificates; none: "
+        "those of the system",
+    )
+    kafka_tls_certificate: Path | None = Field(
+        default=None, description="file (PEM) of our own certificate, where brokers ask for one"
+    )
+    kafka_tls_key: Path | None = Field(
+        default=None, description="file (PEM) of its key, without a password"
+    )
+    kafka_tls_check_hostname: bool = Field(
+        default=True, description="whether a broker's certificate must name the host we called"
+    )
     config: Path = Field(
         default=Path("deploy/config"),
         description="folder with sources, policy, playbook, targets and access .yaml",
@@ -115,6 +143,11 @@ class Settings(BaseSettings):
             if colon and not (port.isascii() and port.isdigit()):
                 raise ValueError("must be host:port, comma separated, each port a number")
         return servers
+
+    @field_validator("kafka_tls_ca", "kafka_tls_certificate", "kafka_tls_key", mode="before")
+    @classmethod
+    def _is_a_file_or_nothing(cls, path: object) -> object:
+        return path or None  # else an empty variable would be the working folder
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from services.segmenter.api.cases import make_case_router
 from services.segmenter.api.customers import make_router
+from services.segmenter.api.dead_letters import make_dead_letter_router
 from services.segmenter.api.eligibility import make_eligibility_router
 from services.segmenter.api.erase import make_erase_router
 from services.segmenter.api.explain import make_explain_router
@@ -125,6 +126,7 @@ async def build(context: process.Context) -> Part:
                 engine, rulebook, context.access, clock, publisher, trail=audit.trail
             ),
             make_quality_router(engine, rulebook, context.access, clock),
+            make_dead_letter_router(engine, context.access, clock, context.bus, trail=audit.trail),
             audit.router,
         ],
         tasks={

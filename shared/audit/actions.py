@@ -28,6 +28,7 @@ Action = Literal[
     "case.resolve_asked",
     "case.reopen_asked",
     "policy.recompute_asked",
+    "dead_letters.replay_asked",
     "target.paused",
     "target.resumed",
     "target.drained",

@@ -6,12 +6,13 @@ leave the topic as it is.
 """
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
 
-from shared.bus.port import Message, Record
+from shared.bus.port import Message, Partition, Record
 from shared.bus.topics import dead_topic
 from shared.errors import Unprocessable
 from shared.times import iso
@@ -84,9 +85,26 @@ def dead_letter(record: Record, reason: str, now: datetime) -> Message:
 
 def replay(dead: bytes) -> Message:
     """Read a dead letter back into the message it was. Raises `Unprocessable` if it is none."""
+    return opened(dead).message
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter, read: the message it was, where that came from, and why it was refused."""
+
+    message: Message
+    origin: Partition
+    offset: int
+    reason: str
+    at: datetime
+    dead_at: datetime
+
+
+def opened(dead: bytes) -> DeadLetter:
+    """Read a dead letter. Raises `Unprocessable` if it is none."""
     try:
         letter = orjson.loads(dead)
-        return Message(
+        message = Message(
             topic=str(letter["topic"]),
             key=str(letter["key"]),
             value=base64.b64decode(letter["value"], validate=True),
@@ -95,8 +113,35 @@ def replay(dead: bytes) -> Message:
                 for name, content in letter["headers"]
             ),
         )
+        return DeadLetter(
+            message,
+            Partition(message.topic, int(letter["partition"])),
+            int(letter["offset"]),
+            str(letter["reason"]),
+            datetime.fromisoformat(letter["at"]),
+            datetime.fromisoformat(letter["dead_at"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise Unprocessable(f"not a dead letter: {type(error).__name__}") from None
+
+
+def told_again(topic: str, offsets: Iterable[int], now: datetime) -> Message:
+    """Write down, behind the letters themselves, that these were told again.
+
+    So the mark lives as long as they do, on either bus, and is lost only with them.
+    """
+    value = {"told_again": sorted(offsets), "at": iso(now)}
+    return Message(dead_topic(topic), "told_again", orjson.dumps(value))
+
+
+def marked(record: bytes) -> frozenset[int]:
+    """Read which letters a record marks as told again; none if it is no mark."""
+    try:
+        content = orjson.loads(record)
+    except ValueError:
+        return frozenset()
+    listed = content.get("told_again") if isinstance(content, dict) else None
+    return frozenset(listed) if isinstance(listed, list) else frozenset()
 
 
 def _text(content: bytes) -> str:

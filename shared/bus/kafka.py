@@ -5,13 +5,15 @@ others; the product itself never sees it. Records may come twice, never not at a
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.bus import kafka_topics
+from shared.bus import kafka_reader, kafka_topics
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_consumer import KafkaConsumer
 from shared.bus.kafka_publisher import KafkaPublisher
-from shared.bus.port import Publisher
+from shared.bus.kafka_security import OPEN, Security
+from shared.bus.port import Publisher, Record
 from shared.bus.topics import declared
 from shared.times import utc_now
 
@@ -21,7 +23,7 @@ class KafkaBus:
 
     `client_id` names this process in the broker's logs. `session`: a member that died is replaced
     after it. `poll_interval`: so is one that lives, but does not poll. `replication` counts only
-    where topics are created.
+    where topics are created; `security` says how to sign in, and what to know the broker by.
     """
 
     publisher: Publisher
@@ -37,9 +39,9 @@ class KafkaBus:
         session: timedelta = timedelta(seconds=10),
         poll_interval: timedelta = timedelta(minutes=2),
         clock: Callable[[], datetime] = utc_now,
+        security: Security = OPEN,
     ) -> None:
-        self._servers = bootstrap_servers
-        self._client_id = client_id
+        self._connection = KafkaConnection(bootstrap_servers, client_id, security)
         self._prefix = topic_prefix
         self._topics = declared(partitions)
         self._replication = replication
@@ -47,9 +49,7 @@ class KafkaBus:
         self._poll_interval = poll_interval
         self._clock = clock
         self._consumers: list[KafkaConsumer] = []
-        self._publisher = KafkaPublisher(
-            bootstrap_servers, client_id=client_id, prefix=topic_prefix, topics=self._topics
-        )
+        self._publisher = KafkaPublisher(self._connection, prefix=topic_prefix, topics=self._topics)
         self.publisher = self._publisher
 
     async def start(self) -> None:
@@ -58,8 +58,7 @@ class KafkaBus:
     async def subscribe(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         """See the port. Raises `DependencyAway` when the broker does not answer."""
         consumer = KafkaConsumer(
-            self._servers,
-            client_id=self._client_id,
+            self._connection,
             group=group,
             topics=topics,
             prefix=self._prefix,
@@ -71,14 +70,18 @@ class KafkaBus:
         self._consumers.append(consumer)
         return consumer
 
+    def read(self, topic: str) -> AsyncGenerator[Record, None]:
+        """See the port."""
+        return kafka_reader.read(self._connection, topic, self._prefix + topic)
+
     async def check(self) -> None:
         """See the port. Raises `DependencyAway`, too."""
-        await kafka_topics.compare(self._servers, self._client_id, self._prefix, self._topics)
+        await kafka_topics.compare(self._connection, self._prefix, self._topics)
 
     async def create_topics(self) -> Sequence[str]:
         """Create the declared topics that are missing; returns their names. Safe to repeat."""
         return await kafka_topics.create_missing(
-            self._servers, self._client_id, self._prefix, self._topics, self._replication
+            self._connection, self._prefix, self._topics, self._replication
         )
 
     async def close(self) -> None:

@@ -8,14 +8,16 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_member import DEADLINE_S, Member
+from shared.bus.kafka_reader import record_of
 from shared.bus.kafka_watch import IDLE_S
 from shared.bus.port import Partition, Progress, Record
 from shared.bus.trail import Trail
@@ -34,9 +36,8 @@ class KafkaConsumer:
 
     def __init__(
         self,
-        servers: str,
+        connection: KafkaConnection,
         *,
-        client_id: str,
         group: str,
         topics: Sequence[str],
         prefix: str,
@@ -49,8 +50,7 @@ class KafkaConsumer:
         self._names = [prefix + topic for topic in topics]
         self._clock = clock
         self._settings: Final[Mapping[str, object]] = {
-            "bootstrap_servers": servers,
-            "client_id": client_id,
+            **connection.options(),
             "group_id": prefix + group,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -108,7 +108,7 @@ class KafkaConsumer:
             if where in self._paused:  # paused while the fetch was under way
                 self._consumer.seek(where, found[0].offset)
                 continue
-            read = [self._record(where, raw) for raw in found]
+            read = [record_of(self._partition(where), raw) for raw in found]
             self._trail.polled(where, [(record.offset, record.at) for record in read])
             records += read
         if records:
@@ -261,16 +261,6 @@ class KafkaConsumer:
 
     def _partition(self, where: TopicPartition) -> Partition:
         return Partition(where.topic.removeprefix(self._prefix), where.partition)
-
-    def _record(self, where: TopicPartition, raw: Any) -> Record:
-        return Record(
-            partition=self._partition(where),
-            offset=raw.offset,
-            key=(raw.key or b"").decode(errors="replace"),
-            value=raw.value or b"",
-            at=datetime.fromtimestamp(raw.timestamp / 1000, UTC),
-            headers=tuple((name, bytes(value)) for name, value in raw.headers),
-        )
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from shared.bus.kafka_batches import Batch, Batches
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.port import Message
 from shared.bus.topics import Topic, refuse_too_large
 from shared.deadlines import Deadlines
@@ -31,9 +32,8 @@ _FALL: Final = 1.0
 class KafkaPublisher:
     """See `shared.bus.port.Publisher`. Connects at the first publish: a start needs no broker."""
 
-    def __init__(self, servers: str, *, client_id: str, prefix: str, topics: Sequence[Topic]):
-        self._servers = servers
-        self._client_id = client_id
+    def __init__(self, connection: KafkaConnection, *, prefix: str, topics: Sequence[Topic]):
+        self._connection = connection
         self._prefix = prefix
         self._topics = {topic.name: topic for topic in topics}
         self._largest = max(topic.max_message_bytes for topic in topics)
@@ -113,8 +113,7 @@ class KafkaPublisher:
         async with self._connecting:
             if self._batches is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._servers,
-                    client_id=self._client_id,
+                    **self._connection.options(),
                     enable_idempotence=True,  # and acks=all
                     linger_ms=0,  # what is handed over has waited for company already
                     max_batch_size=_BATCH_BYTES,

@@ -8,8 +8,14 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.topics import Topic
 from shared.errors import ConfigError, DependencyAway
 
@@ -28,20 +34,29 @@ def wanted_configs(topic: Topic) -> dict[str, str]:
 
 
 def differences(
-    topic: Topic, name: str, partitions: int | None, configs: Mapping[str, str]
+    topic: Topic,
+    name: str,
+    partitions: int | None,
+    configs: Mapping[str, str] | None,
+    *,
+    known: bool = False,
 ) -> list[str]:
     """Compare one topic with its declaration; each line names the difference and the fix. Pure.
 
-    `partitions` is what the broker has, None if there is no such topic; `configs` its settings.
+    `partitions` is what the broker has, None if there is no such topic; `configs` its settings,
+    None if we may not read them. `known`: the broker knows who we are, so rights may be missing.
     """
     if partitions is None:
-        return [f"topic {name} does not exist: create it with `python -m services topics`"]
+        unseen = ", or this user may not see it" if known else ""
+        return [f"topic {name} does not exist{unseen}: create it with `python -m services topics`"]
     lines = []
     if partitions != topic.partitions:
         lines.append(
             f"topic {name} has {partitions} partitions, not {topic.partitions}: add partitions, "
             "or set NPS_KAFKA_PARTITIONS to the number all topics have"
         )
+    if configs is None:
+        return [*lines, f"topic {name}: let this user read its settings (DescribeConfigs)"]
     for key, wanted in wanted_configs(topic).items():
         found = configs.get(key, "")
         if found != wanted:
@@ -53,10 +68,10 @@ def differences(
 
 
 async def create_missing(
-    servers: str, client_id: str, prefix: str, topics: Sequence[Topic], replication: int
+    connection: KafkaConnection, prefix: str, topics: Sequence[Topic], replication: int
 ) -> list[str]:
     """Create the topics that do not exist; returns their names. Raises `DependencyAway`."""
-    async with _admin(servers, client_id) as admin:
+    async with _admin(connection) as admin:
         known = set(await admin.list_topics())
         missing = [topic for topic in topics if prefix + topic.name not in known]
         if not missing:
@@ -83,9 +98,9 @@ async def create_missing(
     return made
 
 
-async def compare(servers: str, client_id: str, prefix: str, topics: Sequence[Topic]) -> None:
+async def compare(connection: KafkaConnection, prefix: str, topics: Sequence[Topic]) -> None:
     """Raise `ConfigError` naming each difference; `DependencyAway` if the broker does not say."""
-    async with _admin(servers, client_id) as admin:
+    async with _admin(connection) as admin:
         described = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
         existing = [topic for topic in topics if prefix + topic.name in described]
         configs = await _configs(admin, [prefix + topic.name for topic in existing])
@@ -93,28 +108,37 @@ async def compare(servers: str, client_id: str, prefix: str, topics: Sequence[To
         line
         for topic in topics
         for name in [prefix + topic.name]
-        for line in differences(topic, name, described.get(name), configs.get(name, {}))
+        for line in differences(
+            topic,
+            name,
+            described.get(name),
+            configs.get(name, {}),
+            known=connection.security.names_us,
+        )
     ]
     if lines:
         raise ConfigError("\n".join(lines))
 
 
-async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str] | None]:
     if not names:
         return {}
     answers = await admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     )
     return {
-        name: {entry[0]: entry[1] for entry in entries}
+        name: None
+        if code == TopicAuthorizationFailedError.errno
+        else {entry[0]: entry[1] for entry in entries}
         for answer in answers
-        for _code, _message, _type, name, entries in answer.resources
+        for code, _message, _type, name, entries in answer.resources
     }
 
 
 @asynccontextmanager
-async def _admin(servers: str, client_id: str) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=client_id)
+async def _admin(connection: KafkaConnection) -> AsyncIterator[Any]:
+    await connection.greet()
+    admin = AIOKafkaAdminClient(**connection.options())
     try:
         async with asyncio.timeout(_DEADLINE):
             await admin.start()

@@ -1,6 +1,6 @@
 """What a service may ask of a bus, as values and small protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -110,6 +110,12 @@ class Bus(Protocol):
 
     async def subscribe(self, group: str, topics: Sequence[str]) -> Consumer:
         """Join `group` on `topics`; a new group starts at the oldest record."""
+
+    def read(self, topic: str) -> AsyncGenerator[Record, None]:
+        """Give the records of a topic of one partition, oldest first, up to its end as it is now.
+
+        Outside of any group: nothing is committed. Raises `DependencyAway`.
+        """
 
     async def check(self) -> None:
         """Compare topics with their declaration; raises `ConfigError` naming each difference."""

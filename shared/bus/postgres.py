@@ -5,7 +5,7 @@ come twice, never not at all: an offset is committed only after the work.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.bus.port import Publisher
+from shared.bus import postgres_reader
+from shared.bus.port import Publisher, Record
 from shared.bus.postgres_consumer import LEASE, PostgresConsumer
 from shared.bus.postgres_publisher import PostgresPublisher
 from shared.bus.topics import Topic, declared
@@ -81,6 +82,10 @@ class PostgresBus:
         await consumer.join()
         self._consumers.append(consumer)
         return consumer
+
+    def read(self, topic: str) -> AsyncGenerator[Record, None]:
+        """See the port."""
+        return postgres_reader.read(self._engine, topic)
 
     async def check(self) -> None:
         """See the port. Raises `DependencyAway`, too."""

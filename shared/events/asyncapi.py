@@ -45,7 +45,7 @@ _CASES: Final = (
     feedback.CaseReopened.TYPE,
 )
 #: Who publishes what, and who reads it: (service, action, topic, the types it publishes itself).
-_OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
+OPERATIONS: Final[tuple[tuple[str, str, str, tuple[str, ...] | None], ...]] = (
     (
         "ingest",
         "send",
@@ -113,7 +113,7 @@ def document(version: str) -> dict[str, Any]:
         "channels": {topic: _channel(topic, about) for topic, about in _TOPICS.items()},
         "operations": {
             f"{service}.{action}.{topic}": _operation(action, topic, types)
-            for service, action, topic, types in _OPERATIONS
+            for service, action, topic, types in OPERATIONS
         },
         "components": {
             "messages": {type_: _message(type_) for type_ in TYPES},

@@ -19,6 +19,7 @@ import orjson
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_publisher import KafkaPublisher
 from shared.bus.port import Message
 from shared.bus.topics import declared
@@ -38,7 +39,7 @@ async def fold(topic: str, prefix: str, handled: list[int], stopping: asyncio.Ev
     kafka = os.environ["NPS_KAFKA_BOOTSTRAP_SERVERS"]
     database = await asyncpg.connect(os.environ["NPS_BENCH_DATABASE"])
     await database.execute(_TABLE)
-    publisher = KafkaPublisher(kafka, client_id="bare", prefix=prefix, topics=declared())
+    publisher = KafkaPublisher(KafkaConnection(kafka, "bare"), prefix=prefix, topics=declared())
     consumer = AIOKafkaConsumer(
         topic,
         bootstrap_servers=kafka,

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_publisher import KafkaPublisher
 from shared.bus.topics import declared
 from tests.bench.decided import fill
@@ -160,7 +161,7 @@ async def open_bench(
         system = stage.system
         engine = create_async_engine(system.database, poolclass=NullPool)
         publisher = KafkaPublisher(
-            system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
+            KafkaConnection(system.kafka, "bench"), prefix=system.prefix, topics=declared()
         )
         process = system.process("services.dispatcher", config=config)
         try:

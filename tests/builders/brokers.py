@@ -69,6 +69,8 @@ class JavaBroker:
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(folder / "data"),
         }
+        #: What the tool that formats the data folder is told beside it.
+        self._formatting: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
@@ -84,6 +86,13 @@ class JavaBroker:
         """See `Broker`."""
         await self._end(signal.SIGKILL)
 
+    async def lose(self) -> None:
+        """Lose it, and everything that was on its disks; then start another on the same port."""
+        await self.kill()  # nothing, if it is down already
+        await asyncio.to_thread(shutil.rmtree, self._folder / "data")
+        (self._folder / "server.properties").unlink()
+        await self.start()
+
     def _spawn(self) -> subprocess.Popen[bytes]:
         """Format the data folder if it is new, and start the broker on it."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +105,9 @@ class JavaBroker:
                 # Begins with an A: the tool would take a leading dash for an option.
                 cluster = base64.urlsafe_b64encode(b"\0" + os.urandom(15)).decode().rstrip("=")
                 tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-                subprocess.run([*java, *tool], stdout=log, stderr=log, check=True)
+                subprocess.run(
+                    [*java, *tool, *self._formatting], stdout=log, stderr=log, check=True
+                )
             process = subprocess.Popen(
                 [*java, "kafka.Kafka", str(properties)],
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """Ingest's stores over a real PostgreSQL, and a bus whose going away the test decides."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from services.ingest.keep.spool_table import Entry, SpoolTable
 from services.ingest.keep.tombstones import Tombstones
 from services.ingest.told import Told
 from shared import identifiers
-from shared.bus.port import Bus, Consumer, Message, Publisher
+from shared.bus.port import Bus, Consumer, Message, Publisher, Record
 from shared.database import connect
 from shared.errors import BusAway, RecordTooLarge
 from shared.events.envelope import FEEDBACK, Event
@@ -91,6 +91,10 @@ class BusWith:
     async def subscribe(self, group: str, topics: Sequence[str]) -> Consumer:
         """Join as the inner bus does."""
         return await self.inner.subscribe(group, topics)
+
+    def read(self, topic: str) -> AsyncGenerator[Record, None]:
+        """Read as the inner bus does."""
+        return self.inner.read(topic)
 
     async def check(self) -> None:
         """Compare as the inner bus does."""

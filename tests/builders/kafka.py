@@ -110,6 +110,16 @@ async def own_kafka(kafka_folder: Path) -> AsyncIterator[Broker]:
         yield broker
 
 
+@pytest.fixture(scope="module")
+def secured_kafka_folder(kafka_folder: Path) -> Path:
+    """Where a broker that asks who is there keeps its data; only Java starts one."""
+    if not java_can():
+        pytest.skip("KAFKA TEST NOT RUN: install Java 17 or newer and Maven")
+    folder = kafka_folder / uuid.uuid4().hex[:10]
+    folder.mkdir()
+    return folder
+
+
 @asynccontextmanager
 async def _running(folder: Path) -> AsyncIterator[str]:
     async with _broker(folder) as broker:

@@ -32,6 +32,12 @@ from tests.builders.waiting import eventually
 
 SHIPPED = ROOT / "deploy" / "config"
 Edit = Callable[[dict[str, Any]], None]
+EnvironOf = Callable[[str], Mapping[str, str]]
+
+
+def _nothing(_service: str) -> Mapping[str, str]:
+    """Tell a service nothing more."""
+    return {}
 
 
 def write_config(folder: Path, **edits: Edit) -> Path:
@@ -74,6 +80,7 @@ class System:
         config: Path,
         prefix: str,
         environ: Mapping[str, str],
+        environ_of: EnvironOf,
     ) -> None:
         self.folder = folder
         self.database = database
@@ -96,6 +103,7 @@ class System:
             "NPS_SECRET_FORMBRICKS_NPS": self.shop_secret,
             **environ,
         }
+        self._environ_of = environ_of
         self.processes: list[Process] = []
         self._make_services()
         self._client = httpx.AsyncClient(
@@ -130,6 +138,7 @@ class System:
             **self._environ,
             "NPS_DATABASE_URL": url.render_as_string(hide_password=False),
             **({"NPS_CONFIG": str(config)} if config else {}),
+            **self._environ_of(name),
         }
         process = Process(module, environ, log, *arguments)
         self.processes.append(process)
@@ -192,6 +201,13 @@ class System:
         response = await self.post(shop(answer, secret=self.shop_secret))
         assert response.status_code == 202, response.text
         return response
+
+    async def operate(self, process: Process, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask a service for something as the operator; it must be done."""
+        response = await self._client.post(f"{process.url}{path}", json=body)
+        assert response.is_success, response.text
+        done: dict[str, Any] = response.json()
+        return done
 
     async def tell(self, event_type: str, data: dict[str, Any], **attributes: Any) -> None:
         """Post one CloudEvent as an outside system would."""
@@ -283,8 +299,12 @@ async def open_system(
     sources: Edit | None = None,
     targets: Edit = to_the_sink,
     environ: Mapping[str, str] | None = None,
+    environ_of: EnvironOf = _nothing,
 ) -> AsyncIterator[System]:
-    """Prepare a system of its own (nothing is started), and stop and drop it afterwards."""
+    """Prepare a system of its own (nothing is started), and stop and drop it afterwards.
+
+    `environ_of` tells what the processes of a service are told beside the rest.
+    """
     name = f"system_{uuid.uuid4().hex[:12]}"
     await run_sql(server, f'CREATE DATABASE "{name}"')
     edits: dict[str, Edit] = {"targets": targets, "playbook": playbook}
@@ -294,7 +314,7 @@ async def open_system(
         edits["sources"] = sources
     config = write_config(folder / "config", **edits)
     url = in_database(server, name)
-    system = System(folder, url, kafka, sink, config, f"{name}.", environ or {})
+    system = System(folder, url, kafka, sink, config, f"{name}.", environ or {}, environ_of)
     try:
         await system.prepare()
         yield system

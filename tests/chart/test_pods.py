@@ -95,7 +95,7 @@ def test_each_variable_is_a_setting(helm: Helm, profile: str) -> None:
     for pod in pods(helm.render(profile)).values():
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
 
-        assert names - passwords - {"DATABASE_PASSWORD"} <= settings
+        assert names - passwords - {"DATABASE_PASSWORD", "NPS_SECRET_KAFKA"} <= settings
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.bus.consume import ConsumeLoop, Received, Rejected
 from shared.bus.kafka import KafkaBus
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_consumer import KafkaConsumer
 from shared.bus.port import Message
 from shared.bus.topics import dead_topic
@@ -283,8 +284,7 @@ async def test_a_consumer_that_is_dead_inside_is_made_anew(
     """What aiokafka does not tell costs no record: reading goes on where it was committed."""
     bus = await bus_place.open()
     consumer = KafkaConsumer(
-        bus_place.url,
-        client_id="dead-inside",
+        KafkaConnection(bus_place.url, "dead-inside"),
         group="g",
         topics=[FEEDBACK],
         prefix=bus_place.prefix,

@@ -11,7 +11,7 @@ send, `sent` between the send and its record.
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -21,7 +21,7 @@ import orjson
 from services.dispatcher.calls.calls import ActionCall, Verdict
 from services.dispatcher.platforms.carrier import PlatformCarrier
 from services.segmenter.store.timers import Timers
-from shared.bus.port import Bus, Consumer, Message, Publisher
+from shared.bus.port import Bus, Consumer, Message, Publisher, Record
 from shared.hosting import Part
 from shared.observe import configure_logging
 from shared.process import Build, Context, read_settings, run_or_explain, serve
@@ -55,6 +55,10 @@ class CrashingBus:
     async def subscribe(self, group: str, topics: Sequence[str]) -> Consumer:
         """Join as the inner bus does."""
         return await self._inner.subscribe(group, topics)
+
+    def read(self, topic: str) -> AsyncGenerator[Record, None]:
+        """Read as the inner bus does."""
+        return self._inner.read(topic)
 
     async def check(self) -> None:
         """Compare as the inner bus does."""

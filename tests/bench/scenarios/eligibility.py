@@ -20,6 +20,7 @@ from services.segmenter.policy.whole import Policy
 from services.segmenter.sweep import progress
 from services.segmenter.sweep.portrait import rules_of
 from shared import identifiers
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_publisher import KafkaPublisher
 from shared.bus.topics import declared
 from shared.database import connect
@@ -107,7 +108,7 @@ async def _coming_in(
         yield
         return
     publisher = KafkaPublisher(
-        system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
+        KafkaConnection(system.kafka, "bench"), prefix=system.prefix, topics=declared()
     )
     task = asyncio.create_task(
         pour(publisher, plan.customers, plan.events_per_s, number + 1, utc_now())

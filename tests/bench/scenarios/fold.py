@@ -11,6 +11,7 @@ from statistics import median
 
 import httpx
 
+from shared.bus.kafka_connection import KafkaConnection
 from shared.bus.kafka_publisher import KafkaPublisher
 from shared.bus.topics import declared
 from shared.events.envelope import FEEDBACK
@@ -50,7 +51,7 @@ async def play(stage: Stage, plan: Plan, tell: Callable[[str], None]) -> Fold:
     tell(f"{plan.customers:,} customers are written")
     await seed(system.database, plan.customers, at)
     publisher = KafkaPublisher(
-        system.kafka, client_id="bench", prefix=system.prefix, topics=declared()
+        KafkaConnection(system.kafka, "bench"), prefix=system.prefix, topics=declared()
     )
     bare = stage.bare_fold(f"{system.prefix}{FEEDBACK}", system.prefix)
     turns: list[Turn] = []

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from shared.bus.dead_letters import DeadLetterCount, DeadLetterPolicy, dead_letter, replay
+from shared.bus.dead_letters import (
+    DeadLetterCount,
+    DeadLetterPolicy,
+    dead_letter,
+    marked,
+    opened,
+    replay,
+    told_again,
+)
 from shared.bus.port import Message, Partition, Record
 from shared.errors import Unprocessable
 
@@ -37,6 +45,40 @@ def test_replaying_gives_the_very_message_back() -> None:
     assert replay(dead_letter(RECORD, "why", NOON).value) == Message(
         "nps.feedback", "route", b"\x00\xff", (("trace", b"\x01"),)
     )
+
+
+def test_a_letter_is_opened_with_all_that_it_tells() -> None:
+    """Where the message came from, why and when it was refused."""
+    letter = opened(dead_letter(RECORD, "why", NOON + timedelta(hours=1)).value)
+
+    assert letter.message.value == RECORD.value
+    assert (letter.origin, letter.offset) == (RECORD.partition, RECORD.offset)
+    assert (letter.reason, letter.at) == ("why", NOON)
+    assert letter.dead_at == NOON + timedelta(hours=1)
+
+
+def test_a_mark_behind_the_letters_names_those_that_were_told_again() -> None:
+    """It lies in their topic, and is no letter itself."""
+    mark = told_again("nps.feedback", (7, 3), NOON)
+
+    assert mark.topic == "nps.feedback.dead"
+    assert marked(mark.value) == {3, 7}
+    with pytest.raises(Unprocessable):
+        opened(mark.value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(dead_letter(RECORD, "why", NOON).value, id="a letter"),
+        pytest.param(b"{", id="no JSON"),
+        pytest.param(b"[1]", id="a list"),
+        pytest.param(b'{"told_again": 3}', id="no list in it"),
+    ],
+)
+def test_what_is_no_mark_marks_nothing(record: bytes) -> None:
+    """Whatever lies in the topic."""
+    assert marked(record) == frozenset()
 
 
 def test_a_long_reason_is_cut() -> None:

@@ -26,16 +26,3 @@
 - name: NPS_DATABASE_URL
   value: {{ printf "postgresql+asyncpg://%s:$(DATABASE_PASSWORD)@%s:%d/%s%s" .user (include "nps.database.host" .root) (int .root.Values.database.port) .root.Values.database.name (ternary (printf "?%s" .root.Values.database.options) "" (ne .root.Values.database.options "")) | quote }}
 {{- end -}}
-
-{{- define "nps.kafka.env" -}}
-- name: NPS_BUS
-  value: kafka
-- name: NPS_KAFKA_BOOTSTRAP_SERVERS
-  value: {{ .Values.kafka.bootstrapServers | quote }}
-- name: NPS_KAFKA_TOPIC_PREFIX
-  value: {{ .Values.kafka.topicPrefix | quote }}
-- name: NPS_KAFKA_PARTITIONS
-  value: {{ .Values.kafka.partitions | quote }}
-- name: NPS_KAFKA_REPLICATION
-  value: {{ .Values.kafka.replication | quote }}
-{{- end -}}

@@ -45,7 +45,7 @@ spec:
       args: [services, {{ .name }}]
       env:
         {{- if eq .name "topics" }}
-        {{- include "nps.kafka.env" .root | nindent 8 }}
+        {{- include "nps.kafka.env" . | nindent 8 }}
         {{- else }}
         {{- include "nps.database.env" (dict "root" .root "user" .root.Values.database.adminUser "secret" (include "nps.database.adminSecret" .root) "key" .root.Values.database.adminPasswordKey) | nindent 8 }}
         {{- end }}
@@ -64,8 +64,18 @@ spec:
       volumeMounts:
         - name: tmp
           mountPath: /tmp
+        {{- if eq .name "topics" }}
+        {{- with include "nps.kafka.mount" .root }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir:
         sizeLimit: 64Mi
+    {{- if eq .name "topics" }}
+    {{- with include "nps.kafka.volume" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- end }}
 {{- end -}}

@@ -84,7 +84,7 @@ spec:
           containerPort: 8080
       env:
         {{- include "nps.database.env" (dict "root" .root "user" (printf "nps_%s" .name) "secret" $service.databaseSecret "key" $service.databasePasswordKey) | nindent 8 }}
-        {{- include "nps.kafka.env" .root | nindent 8 }}
+        {{- include "nps.kafka.env" . | nindent 8 }}
         - name: NPS_LOG_LEVEL
           value: {{ .root.Values.logLevel }}
         - name: NPS_DEFAULT_REGION
@@ -128,6 +128,9 @@ spec:
         # Uploads that are larger than memory should hold are read through a file.
         - name: tmp
           mountPath: /tmp
+        {{- with include "nps.kafka.mount" .root }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range $file, $_ := .root.Values.config.files }}
         - name: config
           mountPath: /etc/nps/{{ $file }}
@@ -147,6 +150,9 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: 64Mi
+    {{- with include "nps.kafka.volume" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- if .root.Values.config.files }}
     - name: config
       configMap:

@@ -1,0 +1,92 @@
+"""All of Kafka lost, disks and all: what docs/operations.md tells to do, and what it promises.
+
+What was handled is not done twice; what was accepted while Kafka was away comes by itself; what lay
+on its disks unhandled is listed by the queries of that page, and comes when it is told again.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from services.ingest.examples import Answer
+from tests.builders.brokers import Broker, JavaBroker
+from tests.builders.commands import sql_in
+from tests.builders.processes import ROOT
+from tests.builders.sink import Sink
+from tests.builders.system import System, open_system
+from tests.builders.waiting import eventually
+
+pytestmark = pytest.mark.kafka
+
+KNOWN, OPEN, UNREAD, SPOOLED = (
+    Answer(response_id=name, score=2, comment="Trop cher.", email=f"{name}@example.com")
+    for name in ("known", "open", "unread", "spooled")
+)
+QUERIES = sql_in((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"))
+
+
+async def unread(system: System) -> set[str]:
+    """Answers that ingest keeps and the segmenter has not handled, by the page's query."""
+    return {row.response_id for row in await system.rows(QUERIES["unread"])}
+
+
+async def unplanned(system: System) -> set[str]:
+    """Customers with a decision that the dispatcher has not seen, by the page's query."""
+    return {str(row.customer_id) for row in await system.rows(QUERIES["unplanned"])}
+
+
+async def kept(system: System, names: set[str]) -> bool:
+    """Tell whether the bodies of these answers are kept: they are written soon after the 202."""
+    rows = await system.rows("SELECT response_id FROM ingest.bodies")
+    return names <= {row.response_id for row in rows}
+
+
+async def decided(system: System, answers: int) -> bool:
+    """Tell whether so many answers are decided."""
+    ((count,),) = await system.rows("SELECT count(*) FROM segmenter.answers")
+    return bool(count == answers)
+
+
+async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
+    tmp_path: Path, server: str, own_kafka: Broker, sink: Sink
+) -> None:
+    """Step by step as the page has it: ingest runs on, the others stop, new topics, all start."""
+    if not isinstance(own_kafka, JavaBroker):
+        pytest.skip("KAFKA TEST NOT RUN: the disks of a container are not ours to empty")
+    await own_kafka.start()
+    async with open_system(tmp_path, server, own_kafka.bootstrap_servers, sink) as system:
+        await system.start()
+        await system.answer(KNOWN)
+        before = await system.settled("known@example.com", 2)
+        await system.dispatcher.stop()
+        await system.answer(OPEN)
+        await eventually(lambda: decided(system, 2), what="a decision that nobody plans")
+        await system.segmenter.stop()
+        await system.answer(UNREAD)
+        await eventually(lambda: kept(system, {"known", "open", "unread"}), what="kept bodies")
+
+        await own_kafka.kill()
+        await system.answer(SPOOLED)
+        await own_kafka.lose()
+        await system.make_topics()
+        await system.segmenter.start()
+        await system.dispatcher.start()
+        await system.ingest.ready()
+
+        await system.settled("spooled@example.com", 2)
+        assert await unread(system) == {"unread"}
+        (hers,) = await system.customers("open@example.com")
+        assert hers["customer_id"] in await unplanned(system)
+        assert await system.deliveries("open@example.com") == []
+
+        for answer in (KNOWN, OPEN, UNREAD):
+            await system.answer(answer)
+        await system.settled("open@example.com", 2)
+        await system.settled("unread@example.com", 2)
+        after = await system.settled("known@example.com", 2)
+
+        assert {one["id"] for one in after} == {one["id"] for one in before}
+        assert await unread(system) == set()
+        assert hers["customer_id"] not in await unplanned(system)
+    assert set(sink.effects.values()) == {1}
+    assert len(sink.effects) == 8
