@@ -35,7 +35,10 @@ _FILES: Final = {
     "github.com/external-secrets/external-secrets": [
         "config/crds/bases/external-secrets.io_externalsecrets.yaml"
     ],
-    "github.com/kedacore/keda/v2": ["config/crd/bases/keda.sh_scaledobjects.yaml"],
+    "github.com/kedacore/keda/v2": [
+        "config/crd/bases/keda.sh_scaledobjects.yaml",
+        "config/crd/bases/keda.sh_triggerauthentications.yaml",
+    ],
     "github.com/prometheus-operator/prometheus-operator": [
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
