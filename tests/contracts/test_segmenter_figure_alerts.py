@@ -69,6 +69,23 @@ async def test_a_real_change_opens_an_alert_and_its_end_is_told(database: str) -
         assert _gauge(figures) == 0
 
 
+async def test_an_alert_on_a_survey_that_ended_is_quiet_in_the_end(database: str) -> None:
+    """Four weeks without answers say nothing any more, one of them with an hour less."""
+    async with figures_on(database, weeks(), now=MONDAY) as figures:
+        await figures.tell(*week(1, GOOD), *week(0, BAD))
+        watch = figures.watch()
+        assert await watch.look() == 1
+        for number in (1, 2, 3, 4):
+            assert _gauge(figures) == 1
+            figures.now = MONDAY + timedelta(weeks=number)
+            await figures.sweep()
+            assert await watch.look() == (number == 4)
+        (alert,) = await figures.alerts()
+        assert (alert["state"], alert["reason"]) == ("quiet", "too_few")
+        assert (alert["before"]["nps"], alert["after"]["nps"]) == (100.0, -100.0)
+        assert _gauge(figures) == 0
+
+
 def _gauge(figures: Figures) -> float | None:
     return figures.registry.get_sample_value(
         "nps_segmenter_figure_alerts_open", {"alert": "weekly"}
