@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from services.segmenter.policy.words import Name, once
 from shared.settings import Strict
@@ -30,12 +30,28 @@ Words = Annotated[Reason, AfterValidator(_words)]
 class Feelings(Strict):
     """Words that praise or complain, whatever the theme; a negation turns them round.
 
-    `otherwise`: phrases in which a word of a theme or a feeling means something else.
+    `otherwise`: phrases in which a word of a theme or a feeling means something else. `asides`:
+    phrases that make the whole part of a sentence one about something else, such as her own job.
     """
 
     praises: tuple[Words, ...] = ()
     pains: tuple[Words, ...] = ()
     otherwise: tuple[Words, ...] = ()
+    asides: tuple[Words, ...] = ()
+
+
+class Reading(Strict):
+    """What a theme's words mean in some company: lateness is the train's, if a train is named.
+
+    Where one of `where` stands anywhere in an answer, and none of `unless`, whatever tells the
+    theme tells `means` instead; with `weak` only the pains and praises that name it weakly (`~`): a
+    courier who is kind.
+    """
+
+    means: Name
+    weak: Annotated[bool, Field(strict=True)] = False
+    where: tuple[Words, ...]
+    unless: tuple[Words, ...] = ()
 
 
 class ThemeRule(Strict):
@@ -45,7 +61,8 @@ class ThemeRule(Strict):
     `pains` and `praises` name it and complain or praise; a negation turns them round. Accents and
     endings do not matter, but for an entry that begins with `=`: that one means itself and nothing
     else. One that begins with `~` names the theme only where nothing else is named. `*` stands for
-    up to three words.
+    up to three words. `readings`: company in which all this means another theme; the first that
+    fits counts.
     """
 
     name: Name
@@ -53,12 +70,20 @@ class ThemeRule(Strict):
     topics: tuple[Words, ...] = ()
     pains: tuple[Words, ...] = ()
     praises: tuple[Words, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 def _themes(themes: tuple[ThemeRule, ...]) -> tuple[ThemeRule, ...]:
     once("theme", [theme.name for theme in themes])
     declared = [{reason.casefold() for reason in theme.declared} for theme in themes]
     once("declared reason", [reason for reasons in declared for reason in reasons])
+    names = {theme.name for theme in themes}
+    for theme in themes:
+        for reading in theme.readings:
+            if reading.means not in names - {theme.name}:
+                raise ValueError(
+                    f"a reading of {theme.name} means {reading.means}: name another theme of these"
+                )
     return themes
 
 

@@ -9,17 +9,17 @@ is a strength), the words around with their negations ("pas cher" is a strength 
 where they leave it open the score: a promoter names strengths, anybody else pains.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.segmenter.policy.whole import Policy
 from services.segmenter.profile.segments import segment_of
 from services.segmenter.profile.state import Profile, Response, once
-from services.segmenter.themes.wording.clauses import Part, Sight, Sign, look
+from services.segmenter.themes.mentions import Mention, hinted, named, told_well
+from services.segmenter.themes.wording.clauses import Seen, Sign, look
 from services.segmenter.themes.wording.phrases import Entry, Phrases
 from services.segmenter.themes.wording.words import fold
 from shared.events.vocabulary import Segment, Value
@@ -31,7 +31,7 @@ DECLARED: Final = "reasons"
 _FAR_FROM_INDIFFERENT: Final = frozenset({"promoter", "detractor"})
 _PAINFUL: Final = frozenset({"liked_least", "improve"})
 _STRONG: Final = frozenset({"liked_most"})
-_OPPOSITE: Final[dict[Sign, Sign]] = {-1: 1, 0: 0, 1: -1}
+_ASKED: Final = _PAINFUL | _STRONG
 #: A comment longer than this says its reason before; it bounds the work for one message.
 _LONGEST: Final = 4000
 #: How many answers' themes are remembered.
@@ -43,19 +43,6 @@ _EACH_FURTHER: Final = 0.15
 _MOST_FURTHER: Final = 2
 _ASKED_WHY: Final = 0.1
 _CLEAR: Final = 0.1
-#: One weak word hints at nothing: on comments that no rule was made for, every third such hint was
-#: wrong (the product: 0.82 of what was found was right with it, 0.87 without).
-_FEWEST_HINTS: Final = 2
-
-
-class Mention(NamedTuple):
-    """One theme told once: where, how it feels, whether words or the question said so, by what."""
-
-    theme: str
-    sign: Sign
-    clear: bool
-    phrase: int
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +70,11 @@ class ThemeFinder:
         for rule in policy.themes:
             for reason in (rule.name, *rule.declared):
                 self._reasons.setdefault(fold(reason), rule.name)
+        self._readings = tuple(
+            (_reading(rule.name, number), rule.name, reading.means, reading.weak)
+            for rule in policy.themes
+            for number, reading in enumerate(rule.readings)
+        )
         self._phrases = Phrases(_entries(policy))
         # Decision, hold and timer of one answer all ask; a batch is some hundred answers. Known by
         # a hash: whoever is forgotten must not be remembered here with her own words.
@@ -114,10 +106,12 @@ class ThemeFinder:
         for source, text in texts:
             seen = look(text, self._phrases)
             raised |= seen.escalations
-            found = _mentions(seen.parts, source, by_score)
+            found = named(seen.parts, source, by_score)
             if not found and segment in _FAR_FROM_INDIFFERENT and not seen.escalations:
-                found = _hinted(seen.parts, source, by_score)
-            mentions += _asked(source, found)
+                found = hinted(seen.parts, source, by_score)
+            found = self._in_company(found, seen) if seen.company else found
+            # A question for it is no place to name a theme in passing.
+            mentions += _asked(source, found if source in _ASKED else told_well(found))
         pains = self._in_order(m for m in mentions if m.sign < 0)
         strengths = self._in_order(m for m in mentions if m.sign > 0)
         theme, sign = _reason(pains, strengths, segment)
@@ -138,6 +132,16 @@ class ThemeFinder:
             parts = look(reason, self._phrases).parts
             mood = next((part.mood for part in parts if part.mood), by_score)
             yield Mention(theme, mood, clear=True, phrase=-1, source=DECLARED)
+
+    def _in_company(self, mentions: list[Mention], seen: Seen) -> list[Mention]:
+        """Read themes as what they mean in the company of what else is named."""
+        meant: dict[tuple[str, bool], str] = {}
+        for name, theme, means, only_weak in self._readings:
+            if name in seen.company and name not in seen.unless:
+                meant.setdefault((theme, True), means)
+                if not only_weak:
+                    meant.setdefault((theme, False), means)
+        return [m._replace(theme=meant.get((m.theme, m.weak), m.theme)) for m in mentions]
 
     def _in_order(self, mentions: Iterable[Mention]) -> tuple[str, ...]:
         """List themes by the answer that told them first, there by how often, then by policy."""
@@ -174,6 +178,8 @@ def of(response: Response, policy: Policy, themes: ThemeFinder) -> Told:
 def _entries(policy: Policy) -> Iterator[Entry]:
     for text in policy.feelings.otherwise:
         yield Entry(text, "otherwise")
+    for text in policy.feelings.asides:
+        yield Entry(text, "aside")
     for text in policy.feelings.praises:
         yield Entry(text, "praise")
     for text in policy.feelings.pains:
@@ -182,8 +188,17 @@ def _entries(policy: Policy) -> Iterator[Entry]:
         yield from (Entry(text, "topic", rule.name) for text in rule.topics)
         yield from (Entry(text, "pain", rule.name) for text in rule.pains)
         yield from (Entry(text, "praise", rule.name) for text in rule.praises)
+        for number, reading in enumerate(rule.readings):
+            name = _reading(rule.name, number)
+            yield from (Entry(text, "company", name) for text in reading.where)
+            yield from (Entry(text, "unless", name) for text in reading.unless)
     for topic in policy.escalations.topics:
         yield from (Entry(text, "escalation", topic.name) for text in topic.phrases)
+
+
+def _reading(theme: str, number: int) -> str:
+    """Name a reading by its theme and its place there."""
+    return f"{theme} {number}"
 
 
 def _reason(
@@ -206,88 +221,6 @@ def _asked(source: str, mentions: list[Mention]) -> Iterator[Mention]:
             yield Mention(mention.theme, 1, clear=True, phrase=mention.phrase, source=source)
         else:
             yield mention
-
-
-def _mentions(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """List what the parts tell; an open mention goes with a clear one of the same theme."""
-    found: list[Mention] = []
-    for place, part in enumerate(parts):
-        for sight, sign in _felt(part):
-            theme = sight.phrase.name or ""
-            felt = sign or _around(parts, place)
-            found.append(Mention(theme, felt or by_score, bool(felt), sight.phrase.number, source))
-    clear = {mention.theme for mention in found if mention.clear}
-    return [mention for mention in found if mention.clear or mention.theme not in clear]
-
-
-def _hinted(parts: tuple[Part, ...], source: str, by_score: Sign) -> list[Mention]:
-    """Take what weak words hint at together where nothing names a theme: most, else the first."""
-    weak = [(place, s) for place, part in enumerate(parts) for s in part.sights if s.phrase.name]
-    counts = Counter(sight.phrase.name for _, sight in weak)
-    if max(counts.values(), default=0) < _FEWEST_HINTS:
-        return []
-    return [
-        Mention(sight.phrase.name or "", felt or by_score, bool(felt), sight.phrase.number, source)
-        for place, sight in weak
-        if sight.phrase.name == counts.most_common(1)[0][0]
-        for felt in (_around(parts, place),)
-    ]
-
-
-def _felt(part: Part) -> Iterator[tuple[Sight, Sign]]:
-    """List the themes that a part names, each with how the part itself feels about it."""
-    themed = [sight for sight in part.sights if sight.phrase.name]
-    strong = {s.phrase.name for s in themed if not s.phrase.weak}
-    spoken = {s.phrase.name for s in themed if s.sign and not s.phrase.weak}
-    for sight in themed:
-        name, weak = sight.phrase.name, sight.phrase.weak
-        if weak and _others(strong, name):
-            continue
-        sign = sight.sign or (_nearest(sight, part) if part.mood else 0)
-        if not sign and (weak or _others(spoken, name)):
-            # "The product is too dear": what bears the price is not what she talks about.
-            continue
-        yield sight, sign
-
-
-def _others(names: set[str | None], name: str | None) -> bool:
-    """Tell whether another name than this one is among them."""
-    return len(names) > (name in names)
-
-
-def _nearest(sight: Sight, part: Part) -> Sign:
-    """Find the feeling next to a topic: of its own theme, else of any.
-
-    Where both are weak, the feeling names the theme: an "offer" that is "affordable" is a price.
-    """
-    theme, weak = sight.phrase.name, sight.phrase.weak
-    told = [s for s in part.sights if s.sign]
-    near = [s for s in told if s.phrase.name == theme] or [
-        s for s in told if s.phrase.name is None or (s.phrase.weak and not weak)
-    ]
-    if len(near) > 1:
-        return min(near, key=lambda s: (abs(s.place - sight.place), -s.place)).sign
-    return near[0].sign if near else 0
-
-
-def _around(parts: tuple[Part, ...], place: int) -> Sign:
-    """Find what the parts around say: those of the same group, else, after a "but", the reverse."""
-    group, turns = parts[place].group, parts[place].turns
-    after, before = parts[place + 1 :], parts[:place][::-1]
-    found = _first(after, group) or _first(before, group)
-    if found or not turns:
-        return found
-    return _OPPOSITE[_first(before) or _first(after)]
-
-
-def _first(parts: Iterable[Part], group: int | None = None) -> Sign:
-    """Give the first feeling; `group`: of those that stand together with it."""
-    for part in parts:
-        if group is not None and part.group != group:
-            return 0
-        if part.mood:
-            return part.mood
-    return 0
 
 
 def _confidence(reason: list[Mention]) -> float:

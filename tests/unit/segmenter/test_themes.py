@@ -1,8 +1,9 @@
 """Themes: the reason she gave, in French and English; unknown stays unknown."""
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from services.segmenter.policy.themes import Feelings, ThemeRule
+from services.segmenter.policy.themes import Feelings, Reading, ThemeRule, Themes
 from services.segmenter.themes.themes import ThemeFinder, Told
 from services.segmenter.themes.wording.words import Stems
 from shared.events.vocabulary import Segment, Value
@@ -206,7 +207,10 @@ def test_how_an_entry_is_meant(entry: str, comment: str, found: bool) -> None:
         pytest.param("detractor", "lent, puis lent", ("one",), (), id="a detractor means it"),
         pytest.param("promoter", "lent, puis lent", (), ("one",), id="a promoter, too"),
         pytest.param("passive", "lent, puis lent", (), (), id="who is indifferent may not"),
-        pytest.param("detractor", "le lent est là", (), (), id="one word is no reason"),
+        pytest.param("detractor", "c'est lent là", (), (), id="one word is no reason"),
+        pytest.param("detractor", "le lent est là", ("one",), (), id="but what it begins with is"),
+        pytest.param("detractor", "le lent", (), (), id="if it says something of it"),
+        pytest.param("passive", "le lent est là", (), (), id="who is indifferent does not, again"),
         pytest.param("detractor", "le lent, puis le vide", (), (), id="nor are two of two themes"),
         pytest.param(
             "detractor", "lent et vide, lent et vide", ("one",), (), id="the first of as many"
@@ -240,6 +244,75 @@ def test_a_word_set_aside_names_nothing_though_it_shares_a_stem() -> None:
     finder = ThemeFinder(policy)
     assert finder.read({"comment": "pour cette raison"}, "promoter").strengths == ()
     assert finder.read({"comment": "un montant raisonnable"}, "promoter").strengths == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("comment", "pains"),
+    [
+        pytest.param("une caisse en retard", ("two",), id="as it is"),
+        pytest.param("le train est en retard", ("three",), id="in other company"),
+        pytest.param("Le train ? En retard", ("three",), id="anywhere in the answer"),
+        pytest.param("un retard de train et du colis", ("two",), id="unless"),
+        pytest.param("le médecin est en retard", ("three",), id="the second fits"),
+        pytest.param("le médecin du train est en retard", ("three",), id="the first that fits"),
+        pytest.param("le facteur est grincheux", ("two",), id="a weak word"),
+        pytest.param("le facteur est impoli", ("three",), id="a strong one stays"),
+    ],
+)
+def test_what_a_theme_means_in_company(comment: str, pains: tuple[str, ...]) -> None:
+    """What else is named in an answer says whose lateness it is."""
+    readings = (
+        Reading(means="three", where=("train",), unless=("colis",)),
+        Reading(means="three", where=("médecin",)),
+    )
+    courier = Reading(means="two", weak=True, where=("facteur",))
+    themes = (
+        ThemeRule(name="two", pains=("retard",), readings=readings),
+        ThemeRule(name="three", pains=("~grincheux", "impoli"), readings=(courier,)),
+    )
+    policy = POLICY.model_copy(update={"themes": themes, "feelings": Feelings()})
+    assert ThemeFinder(policy).read({"comment": comment}, "detractor").pains == pains
+
+
+def test_a_reading_means_another_theme_of_these() -> None:
+    """A theme that nobody has, or the very same, is refused by name."""
+    rule = {"name": "one", "readings": [{"means": "one", "where": ["train"]}]}
+    with pytest.raises(ValidationError, match="a reading of one means one: name another theme"):
+        TypeAdapter(Themes).validate_python([rule])
+
+
+@pytest.mark.parametrize(
+    ("comment", "pains"),
+    [
+        pytest.param("je travaille dans une caisse en retard", (), id="her own work"),
+        pytest.param("je travaille dans une caisse, en retard", ("two",), id="her part only"),
+        pytest.param("je travaille dans une caisse mais retard", ("two",), id="up to a but"),
+    ],
+)
+def test_what_is_said_aside_is_about_something_else(comment: str, pains: tuple[str, ...]) -> None:
+    """The part of a sentence in which it stands tells nothing."""
+    themes = (ThemeRule(name="two", pains=("retard",)),)
+    feelings = Feelings(asides=("je travaille dans",))
+    policy = POLICY.model_copy(update={"themes": themes, "feelings": feelings})
+    assert ThemeFinder(policy).read({"comment": comment}, "detractor").pains == pains
+
+
+@pytest.mark.parametrize(
+    ("answers", "pains"),
+    [
+        pytest.param({"comment": "J'en vois la caisse. Retard"}, ("two",), id="in passing"),
+        pytest.param({"comment": "La caisse, la caisse. Retard"}, ("one", "two"), id="twice"),
+        pytest.param({"comment": "La caisse est là. Rien"}, ("one",), id="nothing else"),
+        pytest.param({"improve": "La caisse. Retard"}, ("one", "two"), id="asked for it"),
+    ],
+)
+def test_a_theme_named_in_passing_is_not_told_beside_one_that_is_felt(
+    answers: dict[str, Value], pains: tuple[str, ...]
+) -> None:
+    """Once and openly is in passing, but not in answer to a question for it."""
+    themes = (ThemeRule(name="one", topics=("caisse",)), ThemeRule(name="two", pains=("retard",)))
+    policy = POLICY.model_copy(update={"themes": themes, "feelings": Feelings()})
+    assert ThemeFinder(policy).read(answers, "detractor").pains == pains
 
 
 def test_a_currency_sign_is_a_word() -> None:

@@ -1,6 +1,7 @@
 """A text taken apart into parts, and what is seen in each: themes, complaints, praise. Pure.
 
-In: a text and the phrases of a policy. Out: its `Part`s in order, and the escalations told. The
+In: a text and the phrases of a policy. Out: its `Part`s in order, and what stands beside them: the
+escalations told, the company that the words are in. The
 longest phrase takes its words: "frais de livraison" is a price and no delivery. Commas and "and"
 part a sentence softly: what one part leaves open the next one tells ("the price, the room, all was
 perfect"). "But" and its kind turn round: "all was fine, but the price".
@@ -10,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from services.segmenter.themes.wording.phrases import NEGATIONS, Openings, Phrase, Phrases, Word
+from services.segmenter.themes.wording.phrases import (
+    NEGATIONS,
+    Kind,
+    Phrase,
+    Phrases,
+    Word,
+)
 from services.segmenter.themes.wording.words import sentences
 
 #: +1 praise, -1 pain, 0 left open.
@@ -54,6 +61,13 @@ _LITTLE: Final = frozenset({"peu", "non", "little", "moins", "less"})
 _A: Final = frozenset({"un", "a"})
 #: No negation reaches over it: "ne vend que du cher".
 _THAN: Final = frozenset({"que", "than"})
+#: What stands before the first noun of a sentence.
+_ARTICLES: Final = frozenset(
+    {"le", "la", "les", "un", "une", "des", "mon", "ma", "mes", "notre", "nos", "votre", "vos"}
+    | {"ce", "cet", "cette", "ces", "the", "a", "an", "my", "our", "your", "this", "these", "those"}
+)
+#: "Beds like concrete": so many words say something of the first.
+_SENTENCE: Final = 3
 #: The few words that matter for a join, and for a negation: nearly every word is none.
 _JOINING: Final = frozenset(_JOINS.keys() | _SECONDS.keys())
 _TURNING: Final = NEGATIONS | _LACKS | _LITTLE | _THAN
@@ -72,27 +86,33 @@ class Part(NamedTuple):
     """What stands between two "and"s, commas or "but"s. `turns`: a "but" stands before it.
 
     `group` numbers the stretches of text that feel alike as long as nothing says otherwise. `mood`
-    is how it feels on the whole.
+    is how it feels on the whole. `subject`: it speaks about the topic that it begins with.
     """
 
     group: int
     turns: bool
     sights: list[Sight]
     mood: Sign
+    subject: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a text shows: the parts in which something is seen, and the names of escalations."""
+    """What a text shows: the parts in which something is seen, and the names of escalations.
+
+    `company` and `unless` name the readings whose words, for and against, stand anywhere in it.
+    """
 
     parts: tuple[Part, ...]
     escalations: frozenset[str]
+    company: frozenset[str] = frozenset()
+    unless: frozenset[str] = frozenset()
 
 
 def look(text: str, phrases: Phrases) -> Seen:
     """Take a text apart."""
     parts: list[Part] = []
-    escalations: set[str] = set()
+    beside: dict[Kind, set[str]] = {"escalation": set(), "company": set(), "unless": set()}
     group = 0
     for sentence in sentences(text):
         group += 1
@@ -100,14 +120,35 @@ def look(text: str, phrases: Phrases) -> Seen:
         for stretch in sentence:
             words = [phrases.word(word) for word in stretch]
             for place, word in enumerate(words):
-                if word.escalations is not None:
-                    escalations.update(_escalations(word.escalations, words, place))
+                if word.beside is not None:
+                    for _, phrase in word.beside.at(words, place):
+                        if _holds(phrase, words, place):
+                            beside[phrase.kind].add(phrase.name or "")
             for begins, sights in _parts(words):
                 if begins == "but":
                     group, turns = group + 1, True
-                if sights:
-                    parts.append(Part(group, turns, sights, _mood(sights)))
-    return Seen(tuple(parts), frozenset(escalations))
+                if sights and not _aside(sights):
+                    parts.append(
+                        Part(group, turns, sights, _mood(sights), _subject(sights[0], words))
+                    )
+    return Seen(
+        tuple(parts),
+        frozenset(beside["escalation"]),
+        frozenset(beside["company"]),
+        frozenset(beside["unless"]),
+    )
+
+
+def _aside(sights: Sequence[Sight]) -> bool:
+    """Tell whether a part is about something else: "I work in delivery myself"."""
+    return "aside" in [sight.phrase.kind for sight in sights]
+
+
+def _subject(first: Sight, words: Sequence[Word]) -> bool:
+    """Tell whether a sentence, and no mere word or two, begins with this topic."""
+    if first.place > 1 or first.phrase.kind != "topic" or len(words) < _SENTENCE:
+        return False
+    return not first.place or words[0].text in _ARTICLES
 
 
 def _mood(sights: Sequence[Sight]) -> Sign:
@@ -118,10 +159,9 @@ def _mood(sights: Sequence[Sight]) -> Sign:
     return next((sign for sign in reversed(signs) if sign), 0)
 
 
-def _escalations(raised: Openings, words: Sequence[Word], place: int) -> Iterator[str]:
-    for _, phrase in raised.at(words, place):
-        if phrase.denies or not _negated(words, place, 0):
-            yield phrase.name or ""
+def _holds(phrase: Phrase, words: Sequence[Word], place: int) -> bool:
+    """Tell whether it counts here: an escalation that is denied is none, company stays company."""
+    return phrase.kind != "escalation" or phrase.denies or not _negated(words, place, 0)
 
 
 def _parts(words: Sequence[Word]) -> Iterator[tuple[Join, list[Sight]]]:

@@ -18,8 +18,11 @@ from services.segmenter.themes.wording.words import (
     unlengthened,
 )
 
-#: `topic` names a theme and feels nothing; `otherwise` takes its words away from every theme.
-Kind = Literal["topic", "pain", "praise", "otherwise", "escalation"]
+#: `topic` names a theme and feels nothing; `otherwise` takes its words away from every theme, and
+#: `aside` its whole part. The others stand beside what is told and take no word away: `company` and
+#: `unless` are the words of a `Reading`, for and against.
+Kind = Literal["topic", "pain", "praise", "otherwise", "aside", "escalation", "company", "unless"]
+_BESIDE: Final = frozenset({"escalation", "company", "unless"})
 
 #: Words that turn round what follows; a phrase that has one of its own is not turned again.
 NEGATIONS: Final = frozenset(
@@ -128,7 +131,11 @@ class Openings:
 
     def at(self, words: "Sequence[Word]", place: int) -> list[tuple[int, Phrase]]:
         """List the phrases that stand here, each with the place behind it."""
-        return [(place + 1, phrase) for phrase in self._single] + self._longer(words, place)
+        found = [(place + 1, phrase) for phrase in self._single]
+        after = words[place + 1].forms if place + 1 < len(words) else ()
+        if self._gapped or not self._second.isdisjoint(after):  # most words end here
+            found += self._longer(words, place)
+        return found
 
     def longest(self, words: "Sequence[Word]", place: int) -> tuple[int, list[Phrase]]:
         """Give those that reach farthest, and the place behind them; without any, the next one."""
@@ -147,10 +154,13 @@ class Openings:
         if place + 1 == len(words):
             return found
         near = words[place + 1 : place + 2 + _GAP] if self._gapped else ()
-        if any(not self._behind.isdisjoint(word.forms) for word in near):
+        for word in near:
+            if self._behind.isdisjoint(word.forms):
+                continue
             for phrase in self._gapped:
                 if (end := phrase.end(words, place)) is not None:
                     found.append((end, phrase))
+            break
         after = words[place + 1].forms
         if not self._second.isdisjoint(after):
             seen: set[int] = set()
@@ -169,12 +179,15 @@ class Openings:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text: folded, its forms, and the phrases that may begin with it (None: none)."""
+    """A word of a text: folded, its forms, and the phrases that may begin with it (None: none).
+
+    `beside`: those that take no word away from the others.
+    """
 
     text: str
     forms: frozenset[str]
     phrases: Openings | None
-    escalations: Openings | None
+    beside: Openings | None
 
 
 class Phrases:
@@ -205,9 +218,9 @@ class Phrases:
         if self._forms.isdisjoint(forms) and (meant := self._spelling.meant(word)):
             forms = self._stems.forms(meant)
         found = {p.number: p for form in sorted(forms) for p in self._phrases.get(form, ())}
-        raised = Openings(p for p in found.values() if p.kind == "escalation")
-        others = Openings(p for p in found.values() if p.kind != "escalation")
-        return Word(fold(word), forms, others or None, raised or None)
+        beside = Openings(p for p in found.values() if p.kind in _BESIDE)
+        others = Openings(p for p in found.values() if p.kind not in _BESIDE)
+        return Word(fold(word), forms, others or None, beside or None)
 
 
 def _one_number(word: str) -> bool:
