@@ -9,6 +9,7 @@ request cannot be written, 2 a setting, a file or an option is wrong, 75 no inst
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -93,9 +94,17 @@ def try_target(
     if isinstance(shown, Verdict):
         _tell_verdict(name, shown, json=json)
         return
+    shown = tuple(replace(one, why=_with_fix(one.why, asked)) for one in shown)
     _tell_shown(name, settings, preset.verified, asked, shown, json=json)
     if any(one.why and not one.passed_over for one in shown):
         raise typer.Exit(1)
+
+
+def _with_fix(why: str, asked: ProfilePush | ActionCall) -> str:
+    """Add to why a request cannot be written what to do about it, where that is known."""
+    if isinstance(asked, ActionCall) and why.endswith("template cannot be written as int"):
+        return f"{why}: add {asked.template} with its number to the target's `templates`"
+    return why
 
 
 def _tell_shown(

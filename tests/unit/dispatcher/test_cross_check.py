@@ -56,7 +56,7 @@ def playbook(**do: Any) -> Loaded[Playbook]:
         pytest.param(
             {"class": "internal"},
             "11: plays.0.do.target: play one: 'adobe' does not carry the class internal "
-            "(only service, marketing, asked_for): name another target",
+            "(only service, marketing, survey, asked_for): name another target",
             id="an alert would reach the customer",
         ),
         pytest.param(

@@ -89,7 +89,7 @@ def test_a_request_that_cannot_be_written_is_a_failure() -> None:
 
     assert code == 1
     assert "template THANKS_FR" in out
-    assert "rejected: template cannot be written as int" in out
+    assert "add THANKS_FR with its number to the target's `templates`" in out
 
 
 def test_what_a_target_does_not_carry_is_said() -> None:
