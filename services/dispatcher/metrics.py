@@ -104,7 +104,8 @@ class Metrics:
         )
         self.failed_share = Gauge(
             "nps_dispatcher_target_failed_share",
-            "Part of the calls of the breaker's time that failed, over all replicas",
+            "Part of the pushes, or of the actions if that is more, of the breaker's time that "
+            "failed, over all replicas",
             ["target"],
             registry=registry,
         )
