@@ -130,9 +130,12 @@ def _walk(account: Account, deal: Deal, at: datetime, seen: list[Shown]) -> Exch
 def _together(account: Account, deal: Deal, batch: Batch, at: datetime) -> Exchange:
     """Make the one request of a batch; what failed of it is told by place."""
     step = Step(id=batch.step, request=batch.request)
-    # Where items are told apart, that comes before whatever a rule makes of an answer for one.
-    told = Rule(status=("2xx",), path=f"{batch.failures.items}[0]", present=True, then="ok")
-    heard = yield from _ask(account, deal, step, dict(deal.names), at, first=(told,))
+    told: tuple[Rule, ...] = ()
+    if batch.failures is not None:
+        # Where items are told apart, that comes before whatever a rule makes of an answer for one.
+        path = f"{batch.failures.items}[0]"
+        told = (Rule(status=("2xx",), path=path, present=True, then="ok"),)
+    heard = yield from _ask(account, deal, step, dict(deal.names), at, first=told)
     if isinstance(heard, Verdict):
         return heard
     ruling, response = heard
@@ -140,6 +143,8 @@ def _together(account: Account, deal: Deal, batch: Batch, at: datetime) -> Excha
         refused = _detour(step, ruling, set())
         return refused if isinstance(refused, Verdict) else Verdict("reject", ruling.reason)
     success = Verdict(deal.operation.success, ruling.reason)
+    if batch.failures is None:
+        return success
     return partly(batch.failures, response, deal.members, success, step=step.id)
 
 

@@ -155,13 +155,18 @@ class Failures(Strict):
         default_factory=dict,
         description="or a name of the item → in each: a text, or a list of them, that equals it",
     )
+    status: Path | None = Field(
+        None,
+        description="or, where the list tells of every item, in their order: in each its HTTP "
+        "status; none, or 2xx: taken",
+    )
     rules: tuple[ItemRule, ...] = ()
     otherwise: str = Field(description="why any other is rejected, in our words")
 
     @model_validator(mode="after")
     def _says_which(self) -> "Failures":
-        if (self.index is None) == (not self.names):
-            raise ValueError("give `index` or `names`")
+        if sum((self.index is not None, bool(self.names), self.status is not None)) != 1:
+            raise ValueError("give one of `index`, `names` and `status`")
         return self
 
 
@@ -177,7 +182,9 @@ class Batch(Strict):
     step: str = Field(description="whose needs and rules hold for the batch, too")
     request: Request = Field(description="`{{items}}` stands for the list")
     item: Any = Field(description="one of them, by the names of a push")
-    failures: Failures
+    failures: Failures | None = Field(
+        None, description="null: a good answer says that all were taken, and tells of nobody else"
+    )
 
 
 class Key(Strict):

@@ -251,13 +251,16 @@ def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]
     here = (label, "batch")
     if label != "push_profile":
         raise Misplaced("only pushes are harmless enough to go together: remove it", *here)
-    if batch.request.url is not None or batch.request.base_url is not None:
-        raise Misplaced("give a `path` below the preset's base_url, and no other", *here, "request")
+    operation = preset.push_profile
+    own_url = operation.step(batch.step).request.base_url if operation is not None else None
+    if batch.request.url is not None or batch.request.base_url != own_url:
+        raise Misplaced("give a `path` below the base_url of its step", *here, "request")
     common, own = given | {"sent_at", "items"}, PUSH | given
+    told = () if batch.failures is None else tuple(batch.failures.names)
     for place, template, known in (
         (("request",), [batch.request.templates, preset.headers], common),
         (("item",), batch.item, own),
-        (("failures", "names"), [_as_name(name) for name in batch.failures.names], own),
+        (("failures", "names"), [_as_name(name) for name in told], own),
     ):
         try:
             unknown = render.names(template) - known

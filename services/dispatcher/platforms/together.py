@@ -4,6 +4,7 @@ In: pushes and a preset's `batch`. Out: groups that fit one request; of a good a
 of those that failed alone. What the platform says of all of them at once is `exchange`'s to read.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -81,6 +82,8 @@ def groups(batch: Batch, found: Sequence[Member]) -> list[list[Member]]:
     return made
 
 
+#: Statuses of what was done.
+_GOOD = re.compile(r"2\d\d")
 #: Bytes that a body has beside its items, with plenty to spare.
 _AROUND = 512
 
@@ -114,8 +117,15 @@ def partly(
     A failure that names none of them refuses the whole: who it was shows when they are fewer.
     """
     told = pick(parse(response.content), failures.items)
+    listed = told if isinstance(told, list) else []
     found: dict[int, Verdict] = {}
-    for failure in told if isinstance(told, list) else []:
+    if failures.status is not None:
+        if len(listed) != len(asked):
+            return Verdict("reject", f"{step}: the answer does not tell of each of the batch")
+        failed = [n for n, one in enumerate(listed) if not _taken(failures.status, one)]
+        found = {n: _verdict(failures, listed[n]) for n in failed}
+        return Partly(success.outcome, success.reason, failed=found) if found else success
+    for failure in listed:
         places = _places(failures, failure, asked)
         if not places:
             return Verdict("reject", f"{step}: something of the batch was refused")
@@ -123,6 +133,12 @@ def partly(
     if not found:
         return success
     return Partly(success.outcome, success.reason, failed=found)
+
+
+def _taken(status: str, told: object) -> bool:
+    """Tell whether what is told of one item, in its place, says that it was taken."""
+    said = pick(told, status)
+    return told is not None and (said is None or _GOOD.fullmatch(str(said)) is not None)
 
 
 def _places(

@@ -84,6 +84,8 @@ class Case:
     fake: Callable[[], Fake]
     acting: str = ""
     pushing: str = ""
+    #: A part of the path of a batch of pushes, where that is another.
+    batching: str = ""
     repeat: Literal["none", "key", "look"] = "none"
     channel: Channel = "email"
     contact_class: ContactClass = "service"

@@ -11,6 +11,7 @@ from tests.builders.ims import CREDENTIALS, ENVIRON, FakeBehindIms
 
 _LIST = "/ajo/config/suppression/addresses/"
 _TRIGGER, _INLET = "/ajo/im/executions/unitary", "/collection/example-inlet"
+_BATCH = "/collection/batch/example-inlet"
 _CAMPAIGN = "7c1f0c1e-3d2b-4a53-9c55-0d2f4c6b8a11"
 
 
@@ -31,6 +32,8 @@ class FakeJourneyOptimizer(FakeBehindIms):
         said = json.loads(request.content)
         if path == _INLET:
             return self._streamed(said)
+        if path == _BATCH:
+            return self._streamed_together(said["messages"])
         if path == _TRIGGER:
             return self._executed(said)
         if path == "/data/core/privacy/jobs":
@@ -45,11 +48,25 @@ class FakeJourneyOptimizer(FakeBehindIms):
         return listed(email)
 
     def _streamed(self, said: dict[str, Any]) -> httpx.Response:
+        self._record(said)
+        said = {"inletId": "example-inlet", "xactionId": "1:1:0", "receivedTimeMs": 1795291200000}
+        return httpx.Response(200, json=said)
+
+    def _streamed_together(self, messages: list[dict[str, Any]]) -> httpx.Response:
+        responses: list[dict[str, Any]] = []
+        for place, message in enumerate(messages):
+            if message["body"]["xdmEntity"]["_example"]["nps"].get("firstName") == self.poison:
+                responses.append({"statusCode": 400, "message": "inletId: [example-inlet] no"})
+                continue
+            self._record(message)
+            responses.append({"xactionId": f"1:1:0:{place}"})
+        said = {"inletId": "example-inlet", "batchId": "1:1:0", "responses": responses}
+        return httpx.Response(207, json=said)
+
+    def _record(self, said: dict[str, Any]) -> None:
         entity = said["body"]["xdmEntity"]
         # A record is the whole fragment: what it leaves out is gone.
         self.profiles[entity["identityMap"]["Email"][0]["id"]] = entity["_example"]["nps"]
-        said = {"inletId": "example-inlet", "xactionId": "1:1:0", "receivedTimeMs": 1795291200000}
-        return httpx.Response(200, json=said)
 
     def _executed(self, said: dict[str, Any]) -> httpx.Response:
         if said["campaignId"] != _CAMPAIGN or len(said["recipients"]) != 1:
@@ -119,6 +136,7 @@ CASE = Case(
     fake=FakeJourneyOptimizer,
     acting=_TRIGGER,
     pushing=_INLET,
+    batching=_BATCH,
     sees_opt_out=True,
     errors=(
         Error("token refused", "act", _TRIGGER, _EXPIRED, "disable_target"),

@@ -11,6 +11,7 @@ from tests.builders.platforms import Fake
 
 KEY = "bWFkZS11cDpkaXR0b2ZlZWQta2V5"
 _IDENTIFY, _TRACK = "/api/public/apps/identify", "/api/public/apps/track"
+_BATCH = "/api/public/apps/batch"
 
 
 class FakeDittofeed(Fake):
@@ -28,6 +29,10 @@ class FakeDittofeed(Fake):
         if request.headers.get("Authorization") != f"Basic {KEY}":
             return refused(401)
         body = json.loads(request.content)
+        if request.url.path == _BATCH:
+            return self._take_all(body["batch"])
+        if body.get("traits", {}).get("firstName") == self.poison:
+            return refused(400)
         user = self.users.setdefault(body["userId"], {"groups": {}})
         if request.url.path == _IDENTIFY:
             user.update(body["traits"])
@@ -35,6 +40,15 @@ class FakeDittofeed(Fake):
             self.messages.add(body["messageId"])
         else:
             return refused(404)
+        return httpx.Response(204)
+
+    def _take_all(self, items: list[dict[str, Any]]) -> httpx.Response:
+        """Take all or, where one does not fit the schema of messages, none."""
+        if any(item["traits"].get("firstName") == self.poison for item in items):
+            return refused(400)
+        for item in items:
+            assert item["type"] == "identify"
+            self.users.setdefault(item["userId"], {"groups": {}}).update(item["traits"])
         return httpx.Response(204)
 
     def consent(self) -> Any:
@@ -71,6 +85,7 @@ CASE = Case(
     fake=FakeDittofeed,
     acting=_TRACK,
     pushing=_IDENTIFY,
+    batching=_BATCH,
     repeat="key",
     errors=(
         Error("bad key", "push", _IDENTIFY, refused(401), "disable_target"),

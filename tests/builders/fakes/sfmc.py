@@ -34,9 +34,7 @@ class FakeSfmc(Fake):
         if request.headers.get("Authorization") != "Bearer made-up-token":
             return failed(401, 0)
         if request.url.path == _ROWS:
-            for row in body:
-                self.rows.setdefault(row["keys"]["SubscriberKey"], {}).update(row["values"])
-            return httpx.Response(200, json=body)
+            return self._write(body)
         if request.url.path == _FORGET:
             for key in body["values"]:
                 self.contacts.pop(key, None)
@@ -47,6 +45,14 @@ class FakeSfmc(Fake):
             self.entries.append(body)
             return httpx.Response(201, json={"eventInstanceId": f"e-{len(self.entries)}"})
         return failed(404, 0)
+
+    def _write(self, rows: list[dict[str, Any]]) -> httpx.Response:
+        for row in rows:
+            if row["values"].get("FirstName") == self.poison:
+                # What stands before it is written, what stands behind it is not.
+                return failed(400, 10006, "a value of the rows is refused")
+            self.rows.setdefault(row["keys"]["SubscriberKey"], {}).update(row["values"])
+        return httpx.Response(200, json=rows)
 
     def _token(self, request: httpx.Request, body: dict[str, str]) -> httpx.Response:
         assert request.url.host == "mc0example.auth.marketingcloudapis.com"

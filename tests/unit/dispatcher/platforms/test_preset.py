@@ -178,11 +178,9 @@ def batched(where: str = "", value: object = None, label: str = "push_profile") 
         pytest.param("item", "{{items}}", "item", "unknown name items", id="the list in an item"),
         pytest.param("item", "{{play}}", "item", "unknown name play", id="an action's name"),
         pytest.param(
-            "failures.index", "$.index", "failures", "give `index` or `names`", id="named twice"
+            "failures.index", "$.index", "failures", "give one of `index`", id="named twice"
         ),
-        pytest.param(
-            "failures.names", None, "failures", "give `index` or `names`", id="names nobody"
-        ),
+        pytest.param("failures.names", None, "failures", "give one of `index`", id="names nobody"),
         pytest.param(
             "failures.names", {"who": "$.id"}, "failures.names", "unknown name who", id="a stranger"
         ),

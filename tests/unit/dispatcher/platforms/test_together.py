@@ -101,6 +101,41 @@ def test_a_failure_that_names_nobody_refuses_the_whole(
         assert verdict == Verdict("reject", "track: something of the batch was refused")
 
 
+BY_PLACE = {"items": "$.each", "status": "$.code", "rules": RULES, "otherwise": "refused"}
+BARE = {"items": "$.codes", "status": "$", "rules": [], "otherwise": "refused"}
+
+
+@pytest.mark.parametrize(
+    ("failures", "said", "failed"),
+    [
+        pytest.param(BY_PLACE, [{"id": 1}, {"id": 2}, {"code": 200}], {}, id="all were taken"),
+        pytest.param(BY_PLACE, [{"id": 1}, {"code": 400}, {}], {1: "reject"}, id="the second"),
+        pytest.param(BY_PLACE, [{"code": 423}, {}, {"code": "no"}], {0: "retry", 2: "reject"},
+                     id="by its code"),
+        pytest.param(BY_PLACE, [{}, None, {}], {1: "reject"}, id="nothing is told of one"),
+        pytest.param(BARE, [201, 500, 200], {1: "reject"}, id="codes alone"),
+        pytest.param(BARE, [201, 2000, "200"], {1: "reject"}, id="a number that is no status"),
+    ],
+)  # fmt: skip
+def test_a_list_of_all_tells_of_each_in_its_place(
+    failures: dict[str, Any], said: list[Any], failed: dict[int, Outcome]
+) -> None:
+    """Where the platform tells of every item, taken is what has no status, or a good one."""
+    verdict = read(failures, {"each": said, "codes": said})
+    assert verdict.outcome == "ok"
+    own = verdict.failed if isinstance(verdict, Partly) else {}
+    assert {at: one.outcome for at, one in own.items()} == failed
+
+
+@pytest.mark.parametrize(
+    "said", [None, [], "no", {"0": {}}, [{}, {}], [{}, {}, {}, {}], [{"code": 400}]]
+)
+def test_a_list_that_tells_of_others_than_were_asked_for_refuses_the_whole(said: object) -> None:
+    """Nobody's place is guessed: who it was shows when they are fewer."""
+    told = "track: the answer does not tell of each of the batch"
+    assert read(BY_PLACE, {"each": said}) == Verdict("reject", told)
+
+
 def member(place: int, size: int | None) -> Member:
     """Make a push that is so many bytes, or one that cannot go with others."""
     push: ProfilePush = PUSH
