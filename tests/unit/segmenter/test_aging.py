@@ -99,6 +99,12 @@ def test_when_she_is_another_thing_to_the_house(
             [answered("r1", 3), answered("r2", 9, at=day(40))], 41, day(365), id="was a detractor"
         ),
         pytest.param(
+            [answered("r1", 3), answered("r2", 6, at=day(30)), answered("r3", 9, at=day(40))],
+            41,
+            day(395),
+            id="was one twice: the last time counts",
+        ),
+        pytest.param(
             [
                 answered("r1", 9),
                 case(
@@ -109,6 +115,16 @@ def test_when_she_is_another_thing_to_the_house(
             3,
             day(32),
             id="a case just closed",
+        ),
+        pytest.param(
+            [
+                answered("r1", 9),
+                case("resolved", "helpdesk/1", at=day(2)),
+                case("resolved", "helpdesk/2", at=day(9)),
+            ],
+            10,
+            day(39),
+            id="two of them: the last one closed counts",
         ),
     ],
 )

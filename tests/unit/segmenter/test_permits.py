@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.segmenter.decide.permits import permits
+from services.segmenter.decide.permits import permits, permits_of
 from services.segmenter.profile.profile import rebuild
 from shared.events import outcomes
 from shared.events.envelope import Event
@@ -164,7 +164,10 @@ def test_a_permit_names_its_basis_or_its_reason(
     told: list[Event], asked: tuple[str, str], allowed: bool, why: str
 ) -> None:
     """Every class and channel of the shipped policy has exactly one answer."""
-    stated = permits(rebuild(map(fact, told)), shipped_policy().value)
-    (permit,) = [p for p in stated if (p.contact_class, p.channel) == asked]
+    seen, policy = rebuild(map(fact, told)), shipped_policy().value
+    stated = permits(seen, policy)
+    of_class = tuple(permit for permit in stated if permit.contact_class == asked[0])
+    (permit,) = [permit for permit in of_class if permit.channel == asked[1]]
     assert permit.allowed is allowed
     assert (permit.basis if allowed else permit.reason) == why
+    assert permits_of(seen, policy, permit.contact_class) == of_class

@@ -76,6 +76,22 @@ def test_what_joins_no_cases(made: Event) -> None:
     assert set(found) == {OURS, "helpdesk/4711"}
 
 
+def test_a_number_told_of_two_cases_is_that_of_the_first() -> None:
+    """A helpdesk that joins two tickets answers one number twice."""
+    second = f"nps/{ids.name_id('a second case')}"
+    told = (
+        *(ANSWER, OPENED, SOLVED, case("opened", second, at=day(0.2))),
+        *(ticket(), ticket(at=day(1), case_id=second, change=2)),
+    )
+    for one in permutations(told):
+        seen = profile(*one)
+        assert cases.named(seen, "helpdesk/4711") == OURS
+        assert {case_id: found.open for case_id, found in cases.counting(seen)} == {
+            OURS: False,
+            second: True,
+        }
+
+
 def test_the_decision_about_a_step_names_our_case_and_its_number() -> None:
     """The cause is our case's, so what a play did about it is not done again."""
     before = profile(ANSWER, OPENED, ticket())
