@@ -12,7 +12,7 @@ from shared.events.outcomes import DeliverySettled
 from shared.events.vocabulary import Segment
 from tests.builders.auditing import pen
 from tests.builders.carrier import OK, ScriptedCarrier
-from tests.builders.decisions import NOW, decision, later, rolling
+from tests.builders.decisions import NOW, decision, later, open_permits, rolling
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 
 HER = uuid.UUID(int=77)
@@ -170,3 +170,42 @@ async def test_what_a_revision_ended_during_its_call_is_asked_when_it_comes_back
         assert await sent(d) == []
         row = await d.row()
         assert row.reason == "her answer was revised: it is 8 now, the play wants at most 6"
+
+
+GIFT = play("gift", "passive", "gift")
+THANKS = {**play("thanks", "passive", "thanks", **SERVICE), "alone": True}
+
+
+@pytest.mark.parametrize("first", [GIFT, THANKS], ids=["gift first", "thanks first"])
+async def test_one_answer_brings_one_message_however_it_is_revised(
+    database: str, first: dict[str, Any]
+) -> None:
+    """The thanks leave the word to the gift, wherever they stand in the file; told again, too."""
+    last = THANKS if first is GIFT else GIFT
+    async with dispatching(database, rules(first, last)) as d:
+        await d.tell(said(1, 8))
+        assert (
+            await d.row(play="thanks")
+        ).reason == "goes alone: play gift writes to her of the same"
+        assert await sent(d) == ["gift"]
+        await d.tell(said(2, 8, "delivery"))
+        await d.tell(said(3, 7))
+        assert await sent(d) == ["gift"]
+
+
+NO_ROOM = rolling(1, 24 * 9, foreign=(NOW,)).model_copy(update={"classes": ("marketing",)})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param({"permits": open_permits(refused=["marketing"])}, id="no yes to offers"),
+        pytest.param({"budgets": (NO_ROOM,)}, id="no room for an offer"),
+    ],
+)
+async def test_whom_no_offer_may_reach_is_thanked(database: str, told: dict[str, Any]) -> None:
+    """Her permits and budgets keep the gift silent: the thanks have the word."""
+    async with dispatching(database, rules(THANKS, GIFT)) as d:
+        await d.tell(said(1, 8, **told))
+        assert await sent(d) == ["thanks"]
+        assert (await d.row(play="gift")).state == "suppressed"

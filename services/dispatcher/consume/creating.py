@@ -11,12 +11,15 @@ from services.dispatcher.slots.book import contact_of
 from services.dispatcher.slots.slots import take
 
 
-def create(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook) -> None:
-    """Give a new delivery its slot, or its refusal."""
+def create(
+    plans: Plans, delivery: Delivery, recipient: Recipient, rules: Rulebook, *, anew: bool = False
+) -> None:
+    """Give a new delivery, or one that is planned anew, its slot, or its refusal."""
     target = rules.targets[delivery.target]
     taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
-    if delivery.state == "planned" and (why := beside(delivery, rules.playbook, taken.person)):
-        delivery = delivery.to("suppressed", why)
+    if delivery.state == "planned":
+        why = beside(delivery, rules.playbook, taken.person, anew=anew)
+        delivery = delivery.to("suppressed", why) if why else delivery
     if delivery.state == "planned":
         delivery = standing(delivery, recipient, target, rules.playbook) or delivery
     if delivery.state == "planned":
@@ -42,7 +45,7 @@ def renew(plans: Plans, delivery: Delivery, recipient: Recipient, rules: Ruleboo
     again = None if before is None else right_again(before, delivery)
     if before is None or again is None:
         return
-    create(plans, again, recipient, rules)
+    create(plans, again, recipient, rules, anew=True)
     if plans.created[mine].state not in SLOT_STATES:
         # Refused for another reason now: it stays as it ended.
         del plans.created[mine]

@@ -19,10 +19,13 @@ from shared.events.ids import delivery_id
 ALONE: Final = "goes alone: "
 
 
-def beside(delivery: Delivery, playbook: Playbook, history: Iterable[Contact]) -> str | None:
+def beside(
+    delivery: Delivery, playbook: Playbook, history: Iterable[Contact], *, anew: bool = False
+) -> str | None:
     """Say why a delivery does not go beside what else stands of its cause.
 
-    `history`: her contacts, as far as they count for the delivery's target.
+    `history`: her contacts, as far as they count for the delivery's target; `anew`: it was planned
+    before and ended without a call.
     """
     play = playbook.named(delivery.play)
     if play is None or CORRECTS in delivery.context:
@@ -34,7 +37,7 @@ def beside(delivery: Delivery, playbook: Playbook, history: Iterable[Contact]) -
             return NO_REVIEW
         if play.do.coupon and other.do.review_site:
             return f"no coupon: play {other.name} asked for a review in the same answer"
-        if play.alone and _speaks(delivery, contact):
+        if play.alone and _speaks(delivery, contact, anew=anew):
             return f"{ALONE}play {other.name} writes to her of the same"
     return None
 
@@ -51,11 +54,12 @@ def _others(
     return ((plays[c.delivery_id], c) for c in history if c.delivery_id in plays)
 
 
-def _speaks(delivery: Delivery, contact: Contact) -> bool:
+def _speaks(delivery: Delivery, contact: Contact, *, anew: bool) -> bool:
     """Tell whether a contact says it to her by the same channel, and has still to go.
 
-    What went before does not: a comment that came after it is another word of hers.
+    What went before does not: a comment that came after it is another word of hers. But what had
+    left it the word, and went, has said it.
     """
     to_go = contact.pending or contact.state == "parked"
     to_her = contact.contact_class != "internal"
-    return to_go and to_her and contact.channel == delivery.channel
+    return (to_go or anew) and to_her and contact.channel == delivery.channel

@@ -91,6 +91,13 @@ def test_what_does_not_go_beside(name: str, stands: list[Contact], reason: str |
     assert beside(delivery(cause_id=CAUSE, play=name), BOOK, stands) == reason
 
 
+def test_who_left_the_word_to_another_has_nothing_to_say_once_it_went() -> None:
+    """A revision of the same answer plans it anew: the gift thanked her already."""
+    one, went = delivery(cause_id=CAUSE, play="thanks"), [_stands("gift", state="accepted")]
+    assert beside(one, BOOK, went, anew=True) == "goes alone: play gift writes to her of the same"
+    assert beside(one, BOOK, [], anew=True) is None
+
+
 def test_a_correction_stands_beside_what_it_corrects() -> None:
     """It is no message of its own."""
     one = delivery(cause_id=CAUSE, play="club", context={CORRECTS: "an alert"})
