@@ -5,7 +5,7 @@ Beside that it has the plain listener of every broker of the tests, on which eve
 by it topics are made and rights given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,9 @@ from tests.builders.brokers import JavaBroker
 from tests.builders.ports import free_ports
 
 #: Numbers of Kafka's protocol.
-_TOPIC, _GROUP, _LITERAL, _ALLOW = 2, 3, 3, 3
-_OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+_KINDS: Final = {"topic": 2, "group": 3}
+_OPERATIONS: Final = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
+_LITERAL, _ALLOW = 3, 3
 _PLAIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SCRAM: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
@@ -76,27 +77,31 @@ class SecuredBroker(JavaBroker):
         self, acls: Mapping[str, Mapping[str, Any]], topics: Sequence[str], prefix: str
     ) -> None:
         """Let each user `nps-<service>` do what `acls` says of its service, below a prefix."""
+        for service, mine in acls.items():
+            rights = [("group", mine["group"], "Read")]
+            for topic in topics:
+                rights += [("topic", topic, "Describe"), ("topic", topic, "DescribeConfigs")]
+            rights += [("topic", topic, "Read") for topic in mine["reads"]]
+            rights += [("topic", topic, "Write") for topic in mine["writes"]]
+            await self.give(f"nps-{service}", rights, prefix)
+
+    async def give(self, user: str, rights: Iterable[tuple[str, str, str]], prefix: str) -> None:
+        """Give a user rights: (kind of resource, its name behind the prefix, what it may)."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         await admin.start()
         try:
-            for service, mine in acls.items():
-                rights = [(_GROUP, mine["group"], "Read")]
-                for topic in topics:
-                    rights += [(_TOPIC, topic, "Describe"), (_TOPIC, topic, "DescribeConfigs")]
-                rights += [(_TOPIC, topic, "Read") for topic in mine["reads"]]
-                rights += [(_TOPIC, topic, "Write") for topic in mine["writes"]]
-                for kind, name, operation in rights:
-                    answer = await admin._send_request(
-                        CreateAclsRequest(
-                            kind,
-                            f"{prefix}{name}",
-                            _LITERAL,
-                            f"User:nps-{service}",
-                            "*",
-                            _OPERATIONS[operation],
-                            _ALLOW,
-                        )
+            for kind, name, operation in rights:
+                answer = await admin._send_request(
+                    CreateAclsRequest(
+                        _KINDS[kind],
+                        f"{prefix}{name}",
+                        _LITERAL,
+                        f"User:{user}",
+                        "*",
+                        _OPERATIONS[operation],
+                        _ALLOW,
                     )
-                    assert not any(code for code, _ in answer.creation_responses), answer
+                )
+                assert not any(code for code, _ in answer.creation_responses), answer
         finally:
             await admin.close()

@@ -15,7 +15,7 @@ import pytest
 from shared.bus.kafka import KafkaBus
 from shared.bus.kafka_security import security_of
 from shared.bus.port import Message
-from shared.bus.topics import dead_topic
+from shared.bus.topics import dead_topic, declared
 from shared.errors import BusAway, ConfigError, DependencyAway
 from shared.events.envelope import FEEDBACK
 from shared.process import read_settings
@@ -29,12 +29,14 @@ pytestmark = pytest.mark.kafka
 
 PASSWORD = "made-up-password-of-admin"
 NOBODY = "made-up-password-of-nobody"
+MAKER = "made-up-password-of-maker"
 
 
 @pytest.fixture(scope="module")
 async def broker(secured_kafka_folder: Path) -> AsyncIterator[SecuredBroker]:
-    """One for all tests here; `admin` may do everything, `nobody` nothing."""
-    made = SecuredBroker(secured_kafka_folder, {"admin": PASSWORD, "nobody": NOBODY})
+    """One for all tests here; `admin` may do everything, the others what they are given."""
+    users = {"admin": PASSWORD, "nobody": NOBODY, "maker": MAKER}
+    made = SecuredBroker(secured_kafka_folder, users)
     await made.start()
     try:
         yield made
@@ -154,6 +156,22 @@ async def test_a_refusal_names_the_setting_and_never_the_password(
         assert "wrong-password" not in text
 
 
+async def test_to_a_process_that_runs_a_refusal_is_a_broker_that_is_away(
+    broker: SecuredBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ingest spools and consumers wait: the password may have been changed there first."""
+    bus = bus_of(broker.signed_in, password="wrong-password", **with_password(broker))
+
+    with caplog.at_level(logging.INFO):
+        with pytest.raises(BusAway):
+            await bus.publisher.publish([Message(FEEDBACK, "route", b"told")])
+        with pytest.raises(DependencyAway):
+            await bus.subscribe("g", [FEEDBACK])
+        await bus.close()
+
+    assert "wrong-password" not in caplog.text
+
+
 async def test_an_authority_that_signed_something_else_is_told(
     broker: SecuredBroker, tmp_path: Path
 ) -> None:
@@ -208,6 +226,24 @@ async def test_who_may_do_nothing_hears_that_too(broker: SecuredBroker) -> None:
     assert f"topic {prefix}{FEEDBACK} does not exist, or this user may not see it" in str(
         error.value
     )
+
+
+async def test_whoever_makes_the_topics_needs_three_rights_on_their_names(
+    broker: SecuredBroker,
+) -> None:
+    """As docs/operations.md says of the job `topics`."""
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    known = with_password(broker, kafka_sasl_user="maker")
+    bus = bus_of(broker.signed_in, prefix=prefix, password=MAKER, **known)
+    with pytest.raises(ConfigError, match="TopicAuthorizationFailed"):
+        await bus.create_topics()
+
+    names = [topic.name for topic in declared()]
+    for right in ("Create", "Describe", "DescribeConfigs"):
+        await broker.give("maker", [("topic", name, right) for name in names], prefix)
+
+    assert await bus.create_topics() == [f"{prefix}{name}" for name in names]
+    await bus.check()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from services.ingest.examples import Answer
 from tests.builders.brokers import Broker, JavaBroker
 from tests.builders.commands import sql_in
+from tests.builders.postgres import run_sql
 from tests.builders.processes import ROOT
 from tests.builders.sink import Sink
 from tests.builders.system import System, open_system
@@ -18,10 +19,12 @@ from tests.builders.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
-KNOWN, OPEN, UNREAD, SPOOLED = (
+KNOWN, GONE, OPEN, UNREAD, SPOOLED = (
     Answer(response_id=name, score=2, comment="Trop cher.", email=f"{name}@example.com")
-    for name in ("known", "open", "unread", "spooled")
+    for name in ("known", "gone", "open", "unread", "spooled")
 )
+#: A request to forget somebody that was told ten minutes ago and is not confirmed is told again.
+LATER = "UPDATE segmenter.erasures SET told_at = told_at - interval '11 minutes'"
 QUERIES = sql_in((ROOT / "docs" / "operations.md").read_text(encoding="utf-8"))
 
 
@@ -47,6 +50,17 @@ async def decided(system: System, answers: int) -> bool:
     return bool(count == answers)
 
 
+async def planned(system: System, customer_id: str) -> bool:
+    """Tell whether the dispatcher has seen every decision about a customer."""
+    return customer_id not in await unplanned(system)
+
+
+async def forgotten(system: System, where: str) -> bool:
+    """Tell whether a service has done the one erasure that was asked for."""
+    ((at,),) = await system.rows(f"SELECT {where} FROM segmenter.erasures")
+    return at is not None
+
+
 async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
     tmp_path: Path, server: str, own_kafka: Broker, sink: Sink
 ) -> None:
@@ -58,7 +72,11 @@ async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
         await system.start()
         await system.answer(KNOWN)
         before = await system.settled("known@example.com", 2)
+        await system.answer(GONE)
+        await system.settled("gone@example.com", 2)
         await system.dispatcher.stop()
+        await system.operate(system.segmenter, "/v1/customers/erase", {"email": "gone@example.com"})
+        await eventually(lambda: forgotten(system, "done_at"), what="she is forgotten here")
         await system.answer(OPEN)
         await eventually(lambda: decided(system, 2), what="a decision that nobody plans")
         await system.segmenter.stop()
@@ -74,6 +92,9 @@ async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
         await system.ingest.ready()
 
         await system.settled("spooled@example.com", 2)
+        assert not await forgotten(system, "dispatcher_at")
+        await run_sql(system.database, LATER)
+        await eventually(lambda: forgotten(system, "dispatcher_at"), what="and there")
         assert await unread(system) == {"unread"}
         (hers,) = await system.customers("open@example.com")
         assert hers["customer_id"] in await unplanned(system)
@@ -87,6 +108,7 @@ async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
 
         assert {one["id"] for one in after} == {one["id"] for one in before}
         assert await unread(system) == set()
-        assert hers["customer_id"] not in await unplanned(system)
+        # What became of her deliveries is decided, too, and on its way for a moment.
+        await eventually(lambda: planned(system, hers["customer_id"]), what="nothing unplanned")
     assert set(sink.effects.values()) == {1}
-    assert len(sink.effects) == 8
+    assert len(sink.effects) == 10
