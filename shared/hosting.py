@@ -29,6 +29,8 @@ from shared.http.protocol import limited
 from shared.http.room import room_for
 from shared.meters import HostMeters
 from shared.shutdown import House, Stop, end
+from shared.traces.requests import TracedRequests
+from shared.traces.traces import Traces
 
 _log = structlog.get_logger(__name__)
 
@@ -180,6 +182,7 @@ async def host(
     drain_s: float = 0.0,
     stop: Stop | None = None,
     on_started: Callable[[int], None] | None = None,
+    traces: Traces | None = None,
 ) -> None:
     """Run the parts until SIGINT or SIGTERM. Raises what a failed task raised.
 
@@ -189,7 +192,8 @@ async def host(
     At most `connections` are open at a time; further ones hear 503. A client's address and scheme
     are those of the connection, or what one of the `trusted_proxies` (networks, comma separated)
     says in its headers.
-    `on_started` is called once with the port really bound, when requests are answered.
+    `on_started` is called once with the port really bound, when requests are answered. With
+    `traces` each request is told.
     """
     try:
         listener = listen(address, port)
@@ -199,12 +203,15 @@ async def host(
         raise
     bound_port: int = listener.getsockname()[1]
     app = make_app(parts, registry)
+    served = with_fronts(app, parts)
+    if traces is not None:
+        served = TracedRequests(served, traces, [prefix for p in parts for prefix in p.fronts])
     meters = HostMeters(registry)
     meters.hosts((part.name, part.alive) for part in parts)
     protocol = limited(Limits(connections=room_for(connections)), meters.refused)
     server = _Server(
         uvicorn.Config(
-            with_fronts(app, parts),
+            served,
             host=address,
             port=port,
             http=protocol,

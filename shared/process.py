@@ -40,6 +40,8 @@ from shared.observe import configure_logging
 from shared.settings import Secrets, Settings, fix_of, load_yaml
 from shared.shutdown import BUS_S, BY_SIGNAL, ENDING_S, Stop, bounded
 from shared.times import utc_now
+from shared.traces.opening import Opened, open_traces
+from shared.traces.traces import Traces
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +50,8 @@ _log = structlog.get_logger(__name__)
 class Context:
     """What a service's `build` may use. Engines are made by the service, for its schema only.
 
-    `bus_meters` are those of all consumers of the process, made once.
+    `bus_meters` are those of all consumers of the process, made once. `traces`: None where they are
+    off, as they are unless the settings turn them on.
     """
 
     settings: Settings
@@ -59,6 +62,7 @@ class Context:
     clock: Callable[[], datetime]
     member: str
     bus_meters: BusMeters
+    traces: Traces | None = None
 
     def engine(self, schema: str, *, connections: int = 10) -> AsyncEngine:
         """Build the engine of one schema; the part's `close` disposes of it."""
@@ -109,9 +113,9 @@ def read_access(path: Path, secrets: Secrets) -> Access:
 
 @asynccontextmanager
 async def open_context(
-    settings: Settings, environ: Mapping[str, str] | None = None
+    settings: Settings, environ: Mapping[str, str] | None = None, *, name: str = "nps"
 ) -> AsyncIterator[Context]:
-    """Connect what all services share; closes it again."""
+    """Connect what all services share; closes it again. `name` is the process's in traces."""
     if not settings.database_url:
         raise ConfigError("NPS_DATABASE_URL is not set: give the PostgreSQL of this installation")
     secrets = Secrets(os.environ if environ is None else environ)
@@ -123,16 +127,23 @@ async def open_context(
     member = f"{socket.gethostname()}-{os.getpid()}-{random.token_hex(3)}"
     bus, close = await _open_bus(settings, secrets, member)
     failed = False
+    sight: Opened | None = None
     try:
+        sight = open_traces(settings.traces, name, member)
         await bus.check()
         meters = BusMeters(registry)
-        yield Context(settings, secrets, access, registry, bus, utc_now, member, meters)
+        traces = None if sight is None else sight.traces
+        yield Context(settings, secrets, access, registry, bus, utc_now, member, meters, traces)
     except Exception:
         failed = True
         raise
     finally:
         # Who starts it with something wrong reads one line, the one with the fix.
-        await bounded("bus", BUS_S, close(), told=not failed)
+        closing = bounded("bus", BUS_S, close(), told=not failed)
+        if sight is None:
+            await closing
+        else:
+            await asyncio.gather(closing, bounded("traces", BUS_S, sight.send(), told=not failed))
 
 
 async def _open_bus(
@@ -172,9 +183,10 @@ async def serve(
     environ: Mapping[str, str] | None = None,
     stop: Stop | None = None,
     on_started: Callable[[int], None] | None = None,
+    name: str = "nps",
 ) -> None:
-    """Build the parts and host them until told to stop; `stop` is `host`'s."""
-    async with open_context(settings, environ) as context:
+    """Build the parts and host them until told to stop; `stop` is `host`'s, `name` the process."""
+    async with open_context(settings, environ, name=name) as context:
         parts: list[Part] = []
         try:
             for build in builds:
@@ -195,6 +207,7 @@ async def serve(
             drain_s=settings.drain_s,
             stop=stop,
             on_started=on_started,
+            traces=context.traces,
         )
 
 
@@ -222,7 +235,8 @@ async def _main(name: str, build: Build, arguments: Sequence[str]) -> None:
     elif arguments:
         raise ConfigError(f"usage: python -m services.{name} [migrate]")
     else:
-        await serve(settings, [build], stop=Stop(settings.drain_s + ENDING_S))
+        stop = Stop(settings.drain_s + ENDING_S)
+        await serve(settings, [build], stop=stop, name=f"nps-{name}")
 
 
 def run_or_explain(run: Callable[[], Awaitable[None]]) -> None:

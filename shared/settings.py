@@ -106,6 +106,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="JSON lines on standard error"
     )
+    traces: Literal["off", "otlp"] = Field(
+        default="off",
+        description="`otlp`: traces by OpenTelemetry, to where `OTEL_EXPORTER_OTLP_ENDPOINT` says",
+    )
 
     default_region: str = Field(
         default="",

@@ -119,6 +119,7 @@ async def build(context: Context) -> Part:
         context.secrets,
         clock=context.clock,
         route_key=context.settings.route_key,
+        traces=context.traces,
     )
     try:
         check_plays(playbook, targets)
@@ -157,7 +158,7 @@ async def _part(
     rates = {name: known.rates for name, known in rules.targets.items()}
     await add_rates(engine, rates, context.clock())
     metrics, bell = _metrics(context, rules), Bell()
-    around = Surroundings(bell=bell, metrics=metrics, clock=context.clock)
+    around = Surroundings(bell, metrics, context.clock, traces=context.traces)
     desks = {
         name: Desk(
             engine=engine,
@@ -167,6 +168,7 @@ async def _part(
             idempotency=target.carrier.action_idempotency,
             lease=LEASE,
             shadows=rules.shadows,
+            traced=around.traces is not None,
         )
         for name, target in targets.items()
     }
@@ -179,7 +181,9 @@ async def _part(
     herald = Herald(engine, readers, metrics, context.clock, BUDGET)
     consumer = await context.bus.subscribe("dispatcher", [DECISIONS, OUTCOMES])
     person = partial(hashed, context.route_key()) if rules.shadows else None
-    handler = Handler(engine, rules, bell, metrics, context.clock, person=person)
+    handler = Handler(
+        engine, rules, bell, metrics, context.clock, person=person, traces=around.traces
+    )
     loop = ConsumeLoop(
         consumer,
         context.bus.publisher,
@@ -189,7 +193,7 @@ async def _part(
         # What we have told comes back, and would be decoded for nothing.
         wanted=not_told_by_us,
     )
-    teller = Teller(engine, context.bus.publisher, bell, context.clock)
+    teller = Teller(engine, context.bus.publisher, bell, context.clock, traces=around.traces)
 
     audit = auditing(context, engine, "dispatcher", FILES)
     preflights = Preflights(engine, targets, metrics, context.clock)

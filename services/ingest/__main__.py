@@ -104,6 +104,7 @@ async def build(context: Context) -> Part:
         clock=context.clock,
         spool=spool,
         breaker=breaker,
+        traces=context.traces,
     )
     fetching = FetchParts(
         [one.recipe for one in catalogue.sources.values() if one.recipe is not None],

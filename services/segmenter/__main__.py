@@ -67,6 +67,7 @@ async def build(context: process.Context) -> Part:
         metrics=metrics,
         route_key=context.route_key(),
         trail=audit.trail,
+        traces=context.traces,
     )
     backlog = Backlog(_BATCH)
     loop = ConsumeLoop(

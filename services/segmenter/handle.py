@@ -29,6 +29,7 @@ from services.segmenter.profile.facts import Fact, fact_of
 from services.segmenter.recorded import recorded
 from services.segmenter.store import key_owners, merge_store, saving, store
 from services.segmenter.store.rows import Changes, Decision, Gathered
+from services.segmenter.traced import BatchSpans
 from shared import identifiers
 from shared.audit.trail import Trail
 from shared.bus.consume import Received, Rejected
@@ -39,6 +40,7 @@ from shared.events import feedback, outcomes
 from shared.events.envelope import DECISIONS, topic_of
 from shared.events.outcomes import ErasureConfirmed as Confirmed
 from shared.observe import Lines
+from shared.traces.traces import Traces
 
 #: What a batch holds.
 Told = Fact | Due | Command | Erasure
@@ -84,6 +86,7 @@ class Handler:
         route_key: bytes,
         trail: Trail,
         new_id: Callable[[], UUID] = uuid4,
+        traces: Traces | None = None,
     ) -> None:
         self._engine = engine
         self._publisher = publisher
@@ -95,17 +98,23 @@ class Handler:
         self._route_key = route_key
         self._trail = trail
         self._new_id = new_id
+        self._traces = traces
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
         """Handle a batch wholly; return what can never be handled. Raises `DependencyAway`."""
         started = time.perf_counter()
+        spans = None if self._traces is None else BatchSpans(self._traces, batch)
         confirmed = [e.event.data for e in batch if isinstance(e.event.data, Confirmed)]
         await erase_open.confirm(self._engine, confirmed)
         groups, rejected = _read([e for e in batch if not isinstance(e.event.data, Confirmed)])
         for events in groups:
             changes = await self._decided(events)
-            await self._publisher.publish(_messages(changes))
+            await self._publisher.publish(_messages(changes, spans))
             self._tell(changes, events, time.perf_counter() - started)
+            if spans is not None:
+                spans.tell(changes, [event.event_id for event in events], self._rulebook.version)
+        if spans is not None:
+            spans.tell_batch()
         self._metrics.refused(len(rejected))
         return rejected
 
@@ -327,10 +336,15 @@ def _read(batch: Sequence[Received]) -> tuple[list[Sequence[Told]], list[Rejecte
     return [*together, *([command] for command in commands.values())], rejected
 
 
-def _messages(changes: Changes) -> list[Message]:
+def _messages(changes: Changes, spans: BatchSpans | None) -> list[Message]:
     """Make the records to publish, each customer's in the order of her versions."""
     return [
-        Message(topic=topic, key=str(decision.customer_id), value=line.encode())
+        Message(
+            topic=topic,
+            key=str(decision.customer_id),
+            value=line.encode(),
+            headers=() if spans is None else spans.headers(decision.event_id),
+        )
         for decision in sorted(changes.answers.values(), key=_version)
         if decision.payload
         for topic, line in _lines(decision.payload)

@@ -31,6 +31,7 @@ from shared.errors import BusAway
 from shared.events.decisions import CustomerDecided
 from shared.events.envelope import DECISIONS, FEEDBACK, Event, decode
 from shared.identifiers import hashed
+from shared.traces.traces import Traces
 from tests.builders.carrier import ScriptedCarrier
 from tests.builders.decisions import NOW, told
 
@@ -107,6 +108,7 @@ class Dispatching:
     carriers: dict[str, ScriptedCarrier]
     lease: timedelta = timedelta(minutes=5)
     now: datetime = NOW
+    traces: Traces | None = None
 
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -119,8 +121,9 @@ class Dispatching:
             self.metrics,
             lambda: self.now,
             person=person,
+            traces=self.traces,
         )
-        self.teller = Teller(self.engine, self.bag, self.bell, lambda: self.now)
+        self.teller = Teller(self.engine, self.bag, self.bell, lambda: self.now, traces=self.traces)
         self.lanes = {name: self.lane(name) for name in self.rulebook.targets}
 
     def desk(self, target: str) -> Desk:
@@ -134,6 +137,7 @@ class Dispatching:
             idempotency=chosen.action_idempotency,
             lease=self.lease,
             shadows=self.rulebook.shadows,
+            traced=self.traces is not None,
         )
 
     def lane(
@@ -147,7 +151,8 @@ class Dispatching:
         chosen = self.carriers.setdefault(target, ScriptedCarrier(target))
         desk = self.desk(target)
         told = clock or (lambda: self.now)
-        return Lane(desk, chosen, Surroundings(self.bell, self.metrics, told, budget))
+        around = Surroundings(self.bell, self.metrics, told, budget, self.traces)
+        return Lane(desk, chosen, around)
 
     async def tell(self, *decisions: CustomerDecided | Event) -> None:
         """Hand events to the handler as one batch."""
@@ -219,6 +224,7 @@ async def dispatching(
     *,
     carriers: dict[str, ScriptedCarrier] | None = None,
     connections: int = 12,
+    traces: Traces | None = None,
 ) -> AsyncIterator[Dispatching]:
     """Open a dispatcher on a database."""
     engine = connect(database, "dispatcher", connections=connections)
@@ -226,7 +232,7 @@ async def dispatching(
     try:
         await add_targets(engine, list(book.targets))
         await add_rates(engine, {name: t.rates for name, t in book.targets.items()}, NOW)
-        yield Dispatching(engine, book, dict(carriers or {}))
+        yield Dispatching(engine, book, dict(carriers or {}), traces=traces)
     finally:
         await engine.dispose()
 

@@ -33,6 +33,7 @@ from shared.events.vocabulary import (
     Value,
 )
 from shared.settings import Loaded, load_yaml, read_yaml
+from shared.traces.traces import Traces
 from tests.builders.auditing import trail
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "deploy" / "config" / "policy.yaml"
@@ -320,6 +321,7 @@ def handler(
     book: Rulebook | None = None,
     new_id: Callable[[], UUID] = uuid4,
     registry: CollectorRegistry | None = None,
+    traces: Traces | None = None,
 ) -> Handler:
     """A segmenter's handler whose clock stands at `now`; its metrics on `registry`.
 
@@ -335,4 +337,5 @@ def handler(
         route_key=ROUTE_KEY,
         trail=trail("segmenter"),
         new_id=new_id,
+        traces=traces,
     )

@@ -186,6 +186,23 @@ def test_the_ports_of_kafka_are_those_of_its_brokers(helm: Helm) -> None:
     assert [port["port"] for port in said["egress"][2]["ports"]] == [19092]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://a.svc:4318", 4318), ("https://a.example", 443), ("http://a.svc/", 80)],
+)
+@pytest.mark.parametrize("name", SERVICES)
+def test_traces_are_told_to_the_collector_alone(
+    helm: Helm, name: str, endpoint: str, port: int
+) -> None:
+    """At the port of its address; without an address nobody is called."""
+    peer = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "collector"}}}
+    values = {"tracing.endpoint": endpoint, "networkPolicy.tracingPeers": [peer]}
+    found = policies(helm, values)[name]["egress"]
+
+    assert {"to": [peer], "ports": [{"protocol": "TCP", "port": port}]} in found
+    assert len(found) == len(policies(helm)[name]["egress"]) + 1
+
+
 def test_only_ingest_is_called_by_the_world(helm: Helm) -> None:
     """The APIs are for operators' tools, metrics for Prometheus; jobs are called by nobody."""
     found = policies(helm, profile="standard")

@@ -112,6 +112,11 @@ def test_every_part_of_the_schema_is_closed() -> None:
         pytest.param(
             "networkPolicy.ingressPeers", [], "networkPolicy.ingressPeers", id="who-calls"
         ),
+        pytest.param("tracing.endpoint", "collector:4318", "/tracing/endpoint", id="no-address"),
+        pytest.param("tracing.ratio", 2, "/tracing/ratio", id="more-than-all"),
+        pytest.param(
+            "tracing.endpoint", "http://a:4318", "say where the collector", id="who-takes-traces"
+        ),
         pytest.param("serviceMonitor.enabled", True, "say where Prometheus is", id="who-reads"),
         pytest.param("ingress.host", "", "ingress.host: give", id="no-host"),
         pytest.param("gateway.enabled", True, "give parentRefs and hostnames", id="no-gateway"),

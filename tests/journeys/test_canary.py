@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer
 
 from services.ingest.examples import Answer, shop
 from tests.builders.system import System
+from tests.builders.traced import Collector
+from tests.builders.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -22,7 +24,9 @@ CANARIES = (
 )
 
 
-async def test_a_canary_appears_in_no_log_metric_kafka_key_or_header(system: System) -> None:
+async def test_a_canary_appears_in_no_log_metric_span_kafka_key_or_header(
+    system: System, collector: Collector
+) -> None:
     """Personal data lives in event bodies and tables, and is never what we sort or shout by."""
     hidden = {
         "first_name": "Zazoulina",
@@ -38,7 +42,7 @@ async def test_a_canary_appears_in_no_log_metric_kafka_key_or_header(system: Sys
         comment="plumage-hors-de-prix",
         hidden=hidden,
     )
-    await system.answer(good)
+    accepted = await system.answer(good)
     unmappable = Answer(response_id=uuid.uuid4().hex, score="eleven", email=email, hidden=hidden)
     await system.answer(unmappable)
     forged = shop(good, secret="whsec_Zm9yZ2Vk")
@@ -49,6 +53,7 @@ async def test_a_canary_appears_in_no_log_metric_kafka_key_or_header(system: Sys
         "logs": system.logs(),
         "metrics": await metrics(system),
         "kafka": await keys_and_headers(system),
+        "spans": await spans(collector, accepted.json()["event_id"]),
     }
 
     found = [
@@ -58,6 +63,18 @@ async def test_a_canary_appears_in_no_log_metric_kafka_key_or_header(system: Sys
     # Nor an id, which would make a line for each person: labels are words.
     assert re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}|[0-9a-f]{32}|@", places["metrics"]) == []
     assert good.response_id not in places["metrics"]
+
+
+async def spans(collector: Collector, event_id: str) -> str:
+    """Wait for the spans of an answer up to its two messages, and give all there are."""
+
+    async def told() -> bool:
+        about = collector.about(event_id)
+        assert about, "nothing yet"
+        return sum(span.name == "act" for span in collector.of(about[0].trace)) >= 2
+
+    await eventually(told, what="spans of the calls")
+    return collector.text()
 
 
 async def metrics(system: System) -> str:

@@ -23,6 +23,7 @@ from services.dispatcher.consume.erase import erase_customer
 from services.dispatcher.consume.merge import merge_customers
 from services.dispatcher.consume.planning import plan_decisions
 from services.dispatcher.consume.plans import Told
+from services.dispatcher.consume.traced import PlanSpans
 from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger import ledger, messages, store
 from services.dispatcher.metrics import Metrics
@@ -49,6 +50,7 @@ from shared.events.outcomes import (
 )
 from shared.events.vocabulary import Identifier
 from shared.observe import Lines
+from shared.traces.traces import Traces
 
 _log = structlog.get_logger(__name__)
 #: What is told of every decision.
@@ -98,6 +100,7 @@ class Handler:
         clock: Callable[[], datetime],
         *,
         person: Callable[[Identifier], str] | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """`person` makes an HMAC of an identifier; needed where a target is in shadow alone."""
         self._engine = engine
@@ -106,13 +109,17 @@ class Handler:
         self._metrics = metrics
         self._clock = clock
         self._person = person
+        self._traces = traces
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejected]:
         """Handle a batch of the bus. Refuses nothing; raises `DependencyAway`."""
-        await self.apply([item.event for item in batch])
+        spans = None if self._traces is None else PlanSpans(self._traces, batch)
+        await self.apply([item.event for item in batch], spans)
+        if spans is not None:
+            spans.tell_batch()
         return ()
 
-    async def apply(self, events: Sequence[Event]) -> None:
+    async def apply(self, events: Sequence[Event], spans: PlanSpans | None = None) -> None:
         """Handle events. Raises `DependencyAway`; then all of it may be repeated."""
         with away_as_dependency():
             run: list[Told] = []
@@ -120,15 +127,15 @@ class Handler:
                 if isinstance(event.data, CustomerDecided):
                     run.append(Told(event.id, event.data))
                 elif isinstance(event.data, CustomerMerged | CustomerUnmerged):
-                    await self._plan(run)
+                    await self._plan(run, spans)
                     run = []
                     await merge_customers(self._engine, event.data, self._clock())
                     _log.info("dispatcher.merged", event_id=str(event.id), type=event.type)
                 elif isinstance(event.data, CustomerErased):
-                    await self._plan(run)
+                    await self._plan(run, spans)
                     run = []
                     await self._erase(event.data)
-            await self._plan(run)
+            await self._plan(run, spans)
             await self._reports(
                 [e.data for e in events if isinstance(e.data, MessageReport | ActionCompleted)]
             )
@@ -153,7 +160,7 @@ class Handler:
             self._bell.ring(target)
         _log.info("dispatcher.erased", erasure_id=str(event.erasure_id), **counts)
 
-    async def _plan(self, run: Sequence[Told]) -> None:
+    async def _plan(self, run: Sequence[Told], spans: PlanSpans | None) -> None:
         if not run:
             return
         plans = await plan_decisions(self._engine, self._rules, run, self._clock())
@@ -178,6 +185,8 @@ class Handler:
                     "deliveries": created.get(item.event_id, {}),
                 },
             )
+        if spans is not None:
+            spans.tell(run, created)
 
     async def _reports(self, reports: Sequence[MessageReport | ActionCompleted]) -> None:
         """Note what became of our messages; a report settles what was unsure: it was sent.

@@ -50,7 +50,7 @@ _FREE = """
          WHERE c.target = :target AND c.merged_into = {0}.customer_id) = 0
 """
 # Her row is held, so that a merge either sees this call in flight or comes before it.
-_PUSHES = text(f"""
+_DUE_PUSHES: Final = f"""
     WITH due AS MATERIALIZED (
         SELECT p.customer_id, p.wanted, p.wanted_hash, p.wanted_version, p.attempts, p.due
         FROM pushes p
@@ -60,10 +60,18 @@ _PUSHES = text(f"""
             AND {_FREE.format("p")}
         ORDER BY p.due, p.customer_id LIMIT :most FOR UPDATE OF p SKIP LOCKED
     )
-    SELECT due.*, r.state->'identifiers' AS identifiers
+    SELECT due.*, r.state->'identifiers' AS identifiers{{about}}
     FROM due JOIN recipients r ON r.customer_id = due.customer_id
     FOR KEY SHARE OF r SKIP LOCKED
-""")  # noqa: S608
+"""  # noqa: S608
+_PUSHES = text(_DUE_PUSHES.format(about=""))
+# Each word of her state is unpacked from all of it, so only who asks for these pays for them.
+_TRACED_PUSHES = text(
+    _DUE_PUSHES.format(
+        about=", CAST(r.state->>'cause' AS uuid) AS cause,"
+        " CAST(r.state->>'decision_id' AS uuid) AS decision_id"
+    )
+)
 # One whose profile push is about to go is not looked at: its turn comes right after the push. Both
 # queues have the same order, so these are not many. It is, once it has waited long enough (since
 # `waited`): pushes may be kept back longer, by a rate or a breaker of their own. `taken`: customers
@@ -238,28 +246,31 @@ async def _claim_pushes(
     await connection.execute(_WALK)
     most = most_rows(calls, batch)
     values = {"target": name, "sandbox": desk.rules.sandbox, "now": now, "most": most}
-    found = await connection.execute(_PUSHES, values)
+    found = await connection.execute(_TRACED_PUSHES if desk.traced else _PUSHES, values)
     due = [(row.attempts + 1, row) for row in sorted(found, key=lambda found: found.due)]
     groups = grouped(due, batch, calls)
     tokens = await _call(connection, desk, {row.customer_id: None for g in groups for row in g})
     if tokens:
         await connection.execute(_SENDING, {"target": name, "customers": list(tokens)})
     claimed = (
-        tuple(_claimed_push(r, name, tokens[r.customer_id]) for r in g if r.customer_id in tokens)
+        tuple(_claimed_push(r, desk, tokens[r.customer_id]) for r in g if r.customer_id in tokens)
         for g in groups
     )
     return tuple(group for group in claimed if group)
 
 
-def _claimed_push(row: Any, target: str, token: UUID) -> ClaimedPush:
+def _claimed_push(row: Any, desk: Desk, token: UUID) -> ClaimedPush:
     wanted = pushes.Wanted(
         customer_id=row.customer_id,
-        target=target,
+        target=desk.rules.name,
         version=row.wanted_version,
         attributes=row.wanted,
         hash=row.wanted_hash,
     )
-    return ClaimedPush(token, wanted, read_identifiers(row.identifiers), row.attempts + 1)
+    claimed = ClaimedPush(token, wanted, read_identifiers(row.identifiers), row.attempts + 1)
+    if desk.traced:
+        return replace(claimed, cause=row.cause, decision_id=row.decision_id)
+    return claimed
 
 
 async def _first_of_each(

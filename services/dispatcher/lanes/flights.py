@@ -26,6 +26,7 @@ from services.dispatcher.lanes.batches import said_of_target
 from services.dispatcher.lanes.doubts import alert_doubts
 from services.dispatcher.lanes.pace import Pace
 from services.dispatcher.lanes.record import EndedDeletion, EndedDelivery, EndedPush, Recorder
+from services.dispatcher.lanes.traced import CallSpans
 from services.dispatcher.ledger.attributes import chosen
 from services.dispatcher.ledger.deletion import judge_deletion
 from services.dispatcher.ledger.desk import (
@@ -41,6 +42,7 @@ from services.dispatcher.status.questions import Questions
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
 from shared.observe import Lines
+from shared.traces.traces import Traces
 
 _log = structlog.get_logger(__name__)
 #: What is told of every call.
@@ -69,6 +71,7 @@ class Surroundings:
     metrics: Metrics
     clock: Callable[[], datetime]
     budget: timedelta = BUDGET
+    traces: Traces | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class Flights:
         self._target = desk.rules.name
         self._carrier = carrier
         self._around = around
+        traces = around.traces
+        self._spans = None if traces is None else CallSpans(traces, self._target)
         #: A call may begin this long after its claim began, and still end before its lease.
         self._spare = (desk.lease - around.budget).total_seconds()
         self._recorder = Recorder(desk, around.clock, self._spare)
@@ -188,6 +193,7 @@ class Flights:
     async def _push(self, group: tuple[ClaimedPush, ...], probing: bool, turn: Turn) -> None:
         (claimed,) = group
         wanted, push = claimed.wanted, _call_of(claimed)
+        begun = None if self._spans is None else self._spans.push(claimed)
         clock, budget = self._around.clock, self._around.budget
         verdict, called = await self._asked(
             turn,
@@ -200,12 +206,15 @@ class Flights:
         result = EndedPush(claimed, after, ended, _outcome(verdict, called), verdict.shown)
         self._pushed(result, verdict, await self._recorder.record(result))
         self._log_push(result, verdict)
+        if self._spans is not None and begun is not None:
+            self._spans.pushed(begun, result, verdict)
 
     async def _push_together(
         self, group: tuple[ClaimedPush, ...], probing: bool, turn: Turn
     ) -> None:
         """Push for several customers by one call; each goes on from there by herself."""
         calls = [_call_of(claimed) for claimed in group]
+        begun = None if self._spans is None else self._spans.pushes(group)
         clock, budget = self._around.clock, self._around.budget
         verdicts, called = await self._all_asked(
             turn,
@@ -236,6 +245,11 @@ class Flights:
             pushes=len(group),
             reached=sum(result.after.state == "reached" for result in results),
         )
+        if self._spans is not None and begun is not None:
+            whole, each = begun
+            for one, result, verdict in zip(each, results, verdicts, strict=True):
+                self._spans.pushed(one, result, verdict, by=whole)
+            self._spans.pushed_together(whole, each)
 
     def _pushed(self, result: EndedPush, verdict: Verdict, seconds: float | None) -> None:
         metrics = self._around.metrics
@@ -260,6 +274,7 @@ class Flights:
 
     async def _act(self, claimed: ClaimedDelivery, probing: bool, turn: Turn) -> None:
         delivery, state = claimed.delivery, claimed.state
+        begun = None if self._spans is None else self._spans.act(delivery)
         call = ActionCall(
             delivery_id=delivery.id,
             customer_id=delivery.customer_id,
@@ -308,6 +323,8 @@ class Flights:
                 "reason": after.reason,
             },
         )
+        if self._spans is not None and begun is not None:
+            self._spans.acted(begun, after, verdict, after.state if ours else "lease lost")
 
     async def _ask(self, claimed: ClaimedInquiry, turn: Turn) -> None:
         """Ask what became of a message. What the answer says of the target holds for questions."""

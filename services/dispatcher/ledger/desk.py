@@ -28,16 +28,23 @@ class Desk:
     lease: timedelta
     #: All targets that are rehearsed and never called.
     shadows: frozenset[str] = frozenset()
+    #: Whether a claim reads, of each push, what it is about.
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedPush:
-    """A profile push that is ours until its lease ends. `attempt` counts from 1."""
+    """A profile push that is ours until its lease ends. `attempt` counts from 1.
+
+    `cause`, `decision_id`: of her newest decision, where the desk is traced.
+    """
 
     token: UUID
     wanted: Wanted
     identifiers: tuple[Identifier, ...]
     attempt: int
+    cause: UUID | None = None
+    decision_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class State(Fact):
     highest_segment: Segment | None = None
     #: What an answer said when it was told last; None: nothing was told since this is kept.
     said: Said | None = None
+    #: Of the decision that last changed what platforms are told: the trace of her profile pushes.
+    cause: UUID | None = None
+    decision_id: UUID | None = None
 
 
 _STATE: TypeAdapter[State] = TypeAdapter(State)
@@ -75,6 +78,8 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
     if decision.version <= before.version:
         return before
     answer, highest, highest_segment = _highest(before.state, decision)
+    attributes = attributes_of(decision, before.attributes)
+    cause, decision_id = _brought_by(before.state, decision, attributes)
     state = State(
         decided_at=decision.decided_at,
         segment=decision.snapshot.segment,
@@ -83,11 +88,13 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         permits=decision.permits,
         budgets=decision.budgets,
         holds=decision.holds,
-        attributes=attributes_of(decision, before.attributes),
+        attributes=attributes,
         answer=answer,
         highest=highest,
         highest_segment=highest_segment,
         said=said_by(decision, before.state.said if before.state else None),
+        cause=cause,
+        decision_id=decision_id,
     )
     return Recipient(
         customer_id=before.customer_id,
@@ -97,6 +104,18 @@ def decided(before: Recipient, decision: CustomerDecided) -> Recipient:
         merged_into=before.merged_into,
         test=decision.test,
     )
+
+
+def _brought_by(
+    before: State | None, decision: CustomerDecided, attributes: Mapping[str, Value]
+) -> tuple[UUID, UUID]:
+    """Name the cause and the decision that brought what platforms are told of her now."""
+    if before is None or before.cause is None or before.decision_id is None:
+        return decision.cause.id, decision.decision_id
+    # An answer that opens a case is followed at once by the case's own decision.
+    if before.attributes == attributes and before.identifiers == decision.identifiers:
+        return before.cause, before.decision_id
+    return decision.cause.id, decision.decision_id
 
 
 def _highest(

@@ -35,6 +35,8 @@ from shared.errors import ConfigError
 from shared.http.outward import Outward
 from shared.settings import ROUTE_KEY, Loaded, Secrets, load_yaml
 from shared.stop_links import StopLinks
+from shared.traces.calls import TracedTransport
+from shared.traces.traces import Traces
 
 #: Bytes. The fields of a grown account, described with all their options, pass 1 MiB.
 _MOST_ANSWERED: Final = 4 << 20
@@ -106,11 +108,13 @@ async def open_targets(
     clock: Callable[[], datetime],
     transport_factory: TransportFactory | None = None,
     route_key: str = ROUTE_KEY,
+    traces: Traces | None = None,
 ) -> Targets:
     """Make every enabled target of the file callable. Call inside the running loop; then `close`.
 
     `route_key` refers to the key that signs links to unsubscribe, where a target has some.
     `transport_factory` (target name, its settings → transport) replaces the connector, for tests.
+    With `traces` every request of a call is told.
     """
     loaded = load_yaml(path, TargetsConfig)
     accounts: dict[str, Account] = {}
@@ -152,20 +156,21 @@ async def open_targets(
             shadow = ShadowCarrier(name, account, names, kept)
             opened[name] = Target(name, account.preset, settings, shadow, concurrency)
             continue
+        transport = (
+            transport_factory(name, settings)
+            if transport_factory
+            else Outward(
+                connections=concurrency,
+                allow_private=settings.allow_private,
+                allow_http=settings.allow_http,
+                max_answer=_MOST_ANSWERED,
+            )
+        )
         carrier = PlatformCarrier(
             name,
             account,
             names_of(account.preset, settings),
-            transport=(
-                transport_factory(name, settings)
-                if transport_factory
-                else Outward(
-                    connections=concurrency,
-                    allow_private=settings.allow_private,
-                    allow_http=settings.allow_http,
-                    max_answer=_MOST_ANSWERED,
-                )
-            ),
+            transport=transport if traces is None else TracedTransport(transport, traces),
             idempotency=idempotency(account.preset, settings),
             clock=clock,
         )

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dispatcher.bell import Bell
+from services.dispatcher.tell.traced import ToldSpans
 from shared.bus.port import Message, Publisher
 from shared.database import away_as_dependency
 from shared.errors import DependencyAway
@@ -20,6 +21,7 @@ from shared.events.envelope import OUTCOMES, Event, encode
 from shared.events.ids import outcome_event
 from shared.events.outcomes import DeliverySettled
 from shared.observe import Lines
+from shared.traces.traces import Traces
 
 _log = Lines(__name__)
 
@@ -37,9 +39,9 @@ _SLOWEST_RETRY_S: Final = 2.0
 # Locked while they are published, so that replicas do not tell the same; nobody else writes these.
 # A delivery's next change waits until the one before is acknowledged, whoever tells that: in order.
 _UNTOLD = text("""
-    SELECT c.delivery_id, c.change, c.state, c.reason, c.at, d.customer_id, d.cause_id, d.play,
-        d.action, d.channel, d.contact_class, d.target, d.message, d.reference,
-        d.context->>'case_id' AS case_id
+    SELECT c.delivery_id, c.change, c.state, c.reason, c.at, d.customer_id, d.cause_id,
+        d.decision_id, d.play, d.action, d.channel, d.contact_class, d.target, d.message,
+        d.reference, d.context->>'case_id' AS case_id
     FROM delivery_changes c JOIN deliveries d ON d.id = c.delivery_id
     WHERE c.untold AND NOT EXISTS (
         SELECT 1 FROM delivery_changes earlier
@@ -58,12 +60,19 @@ class Teller:
     """Publishes untold changes; `run` is a task of the host."""
 
     def __init__(
-        self, engine: AsyncEngine, publisher: Publisher, bell: Bell, clock: Callable[[], datetime]
+        self,
+        engine: AsyncEngine,
+        publisher: Publisher,
+        bell: Bell,
+        clock: Callable[[], datetime],
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._bell = bell
         self._clock = clock
+        self._traces = traces
         #: What the teller waits for, in words; None while it works.
         self.waiting_for: str | None = None
         self.moved_at = clock()
@@ -93,7 +102,13 @@ class Teller:
                 rows = (await connection.execute(_UNTOLD, {"most": _MOST})).all()
                 if not rows:
                     return 0
-                await self._publisher.publish([_message(row) for row in rows])
+                messages = [_message(row) for row in rows]
+                spans = None if self._traces is None else ToldSpans(self._traces, rows)
+                if spans is not None:
+                    messages = spans.marked(messages)
+                await self._publisher.publish(messages)
+                if spans is not None:
+                    spans.tell()
                 told = {
                     "ids": [row.delivery_id for row in rows],
                     "changes": [row.change for row in rows],

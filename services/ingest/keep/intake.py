@@ -17,6 +17,7 @@ from services.ingest.keep.breaker import Breaker
 from services.ingest.keep.people import people
 from services.ingest.keep.spool import Spool, SpoolFull
 from services.ingest.keep.spool_table import Entry
+from services.ingest.keep.traced import store_traced
 from services.ingest.receive.asgi import read_body
 from services.ingest.receive.inbound import SentHeaders
 from services.ingest.told import Told, message
@@ -24,6 +25,7 @@ from shared.bus.port import Message, Publisher
 from shared.deadlines import Deadlines
 from shared.errors import DependencyAway
 from shared.http.problems import Problem
+from shared.traces.traces import Traces
 
 #: Below the publisher's own 5 s: our answer must be out by then.
 _STORE_DEADLINE_S: Final = 4.5
@@ -42,7 +44,7 @@ class Intake:
     """The way onto durable storage. `ping` asks the database for a sign of life.
 
     Without a `spool` (the bus is the database already) the bus alone takes events. `breaker` is
-    shared with the drain loop.
+    shared with the drain loop. `traces`: where they are on.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Intake:
         breaker: Breaker | None = None,
         bus_deadline_s: float = _BUS_DEADLINE_S,
         store_deadline_s: float = _STORE_DEADLINE_S,
+        traces: Traces | None = None,
     ) -> None:
         self._publisher = publisher
         self._ping = ping
@@ -70,6 +73,7 @@ class Intake:
         self.request_deadline_s = store_deadline_s + _MARGIN_S
         self._failed_at: float | None = None
         self._left_behind: set[asyncio.Future[Any]] = set()
+        self._traces = traces
         self.clock = clock
 
     async def body(self, request: Request) -> bytes:
@@ -83,6 +87,12 @@ class Intake:
     async def publish(self, told: Sequence[Told]) -> None:
         """Return when every event is durable. Raises `RecordTooLarge`, and the 503 problem."""
         messages = [message(item, self._route_key) for item in told]
+        if self._traces is None:
+            await self._store(told, messages)
+        else:
+            await store_traced(self._traces, told, messages, self._store)
+
+    async def _store(self, told: Sequence[Told], messages: Sequence[Message]) -> None:
         spool, away = self._spool, self._breaker.open
         if (spool is None or not away) and await self._on_the_bus(messages):
             return

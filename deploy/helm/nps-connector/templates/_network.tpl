@@ -44,6 +44,16 @@
     {{- include "nps.network.ports" (uniq $ports) | nindent 4 }}
 {{- end -}}
 
+{{/* The collector of traces, at the port of its address. */}}
+{{- define "nps.network.tracing" -}}
+{{- $known := regexFind ":[0-9]+" (trimPrefix "https:" .Values.tracing.endpoint | trimPrefix "http:") | trimPrefix ":" -}}
+{{- $usual := ternary 443 80 (hasPrefix "https:" .Values.tracing.endpoint) -}}
+- to:
+    {{- toYaml .Values.networkPolicy.tracingPeers | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: {{ $known | default $usual | int }}}
+{{- end -}}
+
 {{/* The internet without what is private. In: root, ports. */}}
 {{- define "nps.network.internet" -}}
 {{- $six := list -}}

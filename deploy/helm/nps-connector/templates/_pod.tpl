@@ -87,6 +87,18 @@ spec:
         {{- include "nps.kafka.env" . | nindent 8 }}
         - name: NPS_LOG_LEVEL
           value: {{ .root.Values.logLevel }}
+        {{- with .root.Values.tracing }}
+        {{- if .endpoint }}
+        - name: NPS_TRACES
+          value: otlp
+        - name: OTEL_EXPORTER_OTLP_ENDPOINT
+          value: {{ .endpoint }}
+        - name: OTEL_TRACES_SAMPLER
+          value: parentbased_traceidratio
+        - name: OTEL_TRACES_SAMPLER_ARG
+          value: {{ .ratio | quote }}
+        {{- end }}
+        {{- end }}
         - name: NPS_DEFAULT_REGION
           value: {{ .root.Values.defaultRegion | quote }}
         - name: NPS_PLUS_ADDRESSES
