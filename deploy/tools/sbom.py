@@ -29,6 +29,9 @@ CLASSIFIERS: Final = {
     "License :: OSI Approved :: MIT License",
     "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)",
 }
+#: Whose declaration is in words of its own, which the generator leaves out: those words, and what
+#: they mean.
+IN_WORDS: Final = {"protobuf": ("3-Clause BSD License", "BSD-3-Clause")}
 
 
 def describe(python: Path, generator: Path, *, validated: bool = True) -> str:
@@ -51,7 +54,10 @@ def describe(python: Path, generator: Path, *, validated: bool = True) -> str:
 
 def unwelcome(bill: dict[str, Any]) -> list[str]:
     """Name each component with a licence that is not allowed, or with none."""
-    found = {f"{c['name']} {c['version']}": list(_licences(c)) for c in bill["components"]}
+    found = {
+        f"{c['name']} {c['version']}": list(_licences(c)) or list(IN_WORDS.get(c["name"], ())[1:])
+        for c in bill["components"]
+    }
     return [
         f"{component}: {', '.join(told) or 'no licence declared'}"
         for component, told in found.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.tools.sbom import unwelcome
+from deploy.tools.sbom import IN_WORDS, unwelcome
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
@@ -40,6 +40,15 @@ def test_a_licence_is_welcome_or_named(licences: list[dict[str, Any]], told: lis
     component = {"name": "some", "version": "1.0", "licenses": licences}
 
     assert unwelcome({"components": [component]}) == told
+
+
+def test_what_is_declared_in_words_says_what_was_read() -> None:
+    """Another release may have another licence; then somebody reads it again."""
+    declared = {name: distribution(name).metadata["License"] for name in IN_WORDS}
+    unread = {"name": "protobuf", "version": "1.0"}
+
+    assert declared == {name: words for name, (words, _) in IN_WORDS.items()}
+    assert unwelcome({"components": [unread]}) == []
 
 
 def test_what_the_tests_run_on_is_what_the_image_holds() -> None:
