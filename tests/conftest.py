@@ -5,12 +5,12 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = [
     "tests.builders.workers",
     "tests.builders.postgres",
+    "tests.builders.tools",
     "tests.builders.kafka",
     "tests.builders.promtool",
     "tests.builders.buses",
     "tests.builders.emptied",
     "tests.builders.segmenting",
-    "tests.builders.tools",
     "tests.builders.charts",
     "tests.builders.definitions",
 ]

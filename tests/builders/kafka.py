@@ -18,6 +18,7 @@ import pytest
 
 from tests.builders.brokers import Broker, DockerBroker, JavaBroker, docker_can, java_can
 from tests.builders.sharing import shared
+from tests.builders.tools import missing
 from tests.builders.workers import is_worker, run_folder
 
 INSTALL: Final = (
@@ -114,7 +115,7 @@ async def own_kafka(kafka_folder: Path) -> AsyncIterator[Broker]:
 def secured_kafka_folder(kafka_folder: Path) -> Path:
     """Where a broker that asks who is there keeps its data; only Java starts one."""
     if not java_can():
-        pytest.skip("KAFKA TEST NOT RUN: install Java 17 or newer and Maven")
+        missing("KAFKA TEST NOT RUN: install Java 17 or newer and Maven")
     folder = kafka_folder / uuid.uuid4().hex[:10]
     folder.mkdir()
     return folder

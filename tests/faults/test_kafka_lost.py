@@ -15,6 +15,7 @@ from tests.builders.postgres import run_sql
 from tests.builders.processes import ROOT
 from tests.builders.sink import Sink
 from tests.builders.system import System, open_system
+from tests.builders.tools import missing
 from tests.builders.waiting import eventually
 
 pytestmark = pytest.mark.kafka
@@ -66,7 +67,7 @@ async def test_what_a_lost_cluster_held_is_listed_and_comes_when_told_again(
 ) -> None:
     """Step by step as the page has it: ingest runs on, the others stop, new topics, all start."""
     if not isinstance(own_kafka, JavaBroker):
-        pytest.skip("KAFKA TEST NOT RUN: the disks of a container are not ours to empty")
+        missing("KAFKA TEST NOT RUN: install Java 17 or newer and Maven (it empties the disks)")
     await own_kafka.start()
     async with open_system(tmp_path, server, own_kafka.bootstrap_servers, sink) as system:
         await system.start()
