@@ -93,12 +93,11 @@ def asked_for(case: Case, fake: Fake) -> list[httpx.Request]:
 
 
 def items(call: httpx.Request) -> list[Any]:
-    """Read the list that a batch's body is, or holds."""
+    """Read the list that a batch's body is, or the only one that it holds."""
     body = json.loads(call.content)
     if isinstance(body, list):
         return body
-    (held,) = body.values()
-    assert isinstance(held, list)
+    (held,) = (value for value in body.values() if isinstance(value, list))
     return held
 
 
@@ -251,6 +250,18 @@ async def test_a_batch_changes_no_consent(case: Case) -> None:
     before = fake.consent()
     await push_all(case, fake, pushes(2))
     assert fake.consent() == before
+
+
+@every
+async def test_her_consent_is_seen_in_a_batch_as_it_is_alone(case: Case) -> None:
+    """Where the push of one passes by it; also beside one that failed."""
+    asked = [*pushes(2), replace(pushes(3)[2], attributes={"first_name": POISON})]
+    alone = [(await push_all(case, case.fake(), [one]))[0].shown for one in asked[:2]]
+    fake = case.fake()
+    fake.poison = POISON
+    verdicts = await push_all(case, fake, [asked[2], *asked[:2]])
+    assert [verdict.shown for verdict in verdicts] == [None, *alone]
+    assert outcomes(verdicts) == ["reject", "ok", "ok"]
 
 
 @naming

@@ -164,9 +164,12 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Partly(Verdict):
-    """A request for several that was taken, but for `failed`: verdicts by place in it."""
+    """A request for several that was taken; `own` are verdicts by place in it.
 
-    failed: Mapping[int, Verdict] = field(default_factory=dict)
+    Of those that failed, and of those whose consent the answer shows.
+    """
+
+    own: Mapping[int, Verdict] = field(default_factory=dict)
 
 
 class Carrier(Protocol):

@@ -18,9 +18,9 @@ from services.dispatcher.platforms.auth import ClientCredentials
 from services.dispatcher.platforms.compose import write_request
 from services.dispatcher.platforms.deals import Account, Deal
 from services.dispatcher.platforms.operation import Batch, Step
-from services.dispatcher.platforms.reading import onward
+from services.dispatcher.platforms.reading import onward, shown_each
 from services.dispatcher.platforms.render import Unrenderable
-from services.dispatcher.platforms.together import partly
+from services.dispatcher.platforms.together import partly, with_shown
 from services.dispatcher.platforms.verdict import Failure, Rule, Ruling, classify
 
 #: References are for people and status calls: cut off they are worth nothing, and a novel does not
@@ -142,10 +142,14 @@ def _together(account: Account, deal: Deal, batch: Batch, at: datetime) -> Excha
     if response is None:
         refused = _detour(step, ruling, set())
         return refused if isinstance(refused, Verdict) else Verdict("reject", ruling.reason)
-    success = Verdict(deal.operation.success, ruling.reason)
-    if batch.failures is None:
-        return success
-    return partly(batch.failures, response, deal.members, success, step=step.id)
+    verdict = success = Verdict(deal.operation.success, ruling.reason)
+    if batch.failures is not None:
+        verdict = partly(batch.failures, response, deal.members, success, step=step.id)
+    shows = deal.operation.step(batch.step).shows
+    if batch.sees is None or shows is None or verdict.outcome != success.outcome:
+        return verdict
+    seen = shown_each(batch.sees, shows, response, deal.members)
+    return with_shown(verdict, success, seen)
 
 
 def _ask(

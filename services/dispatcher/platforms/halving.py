@@ -41,8 +41,8 @@ class Halving:
             middle = len(group) // 2
             self._waiting.extendleft((group[middle:], group[:middle]))
             return
-        failed = verdict.failed if isinstance(verdict, Partly) else {}
-        self._told.update((one.place, failed.get(n, verdict)) for n, one in enumerate(group))
+        own = verdict.own if isinstance(verdict, Partly) else {}
+        self._told.update((one.place, own.get(n, verdict)) for n, one in enumerate(group))
         if verdict.outcome in _OF_THE_TARGET:
             self._told.update((one.place, verdict) for others in self._waiting for one in others)
             self._waiting.clear()

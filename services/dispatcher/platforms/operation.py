@@ -170,6 +170,15 @@ class Failures(Strict):
         return self
 
 
+class Sees(Strict):
+    """Whose consent a good answer to a batch shows by the way, where its step says how."""
+
+    select: Select = Field(description="the people in the answer, and the name that tells them")
+    held_as: str | None = Field(
+        None, description="the key under which the step's own answer holds her; null: it is she"
+    )
+
+
 class Batch(Strict):
     """One request for several profile pushes.
 
@@ -184,6 +193,9 @@ class Batch(Strict):
     item: Any = Field(description="one of them, by the names of a push")
     failures: Failures | None = Field(
         None, description="null: a good answer says that all were taken, and tells of nobody else"
+    )
+    sees: Sees | None = Field(
+        None, description="consent that a good answer shows, read as the step `shows` it"
     )
 
 
@@ -243,6 +255,8 @@ class Operation(Strict):
         if self.batch is not None and self.batch.step not in ids:
             known = ", ".join(ids)
             raise Misplaced(f"there is no step {self.batch.step}: one of {known}", "batch", "step")
+        if self.batch is not None and self.batch.sees and not self.step(self.batch.step).shows:
+            raise Misplaced("its step `shows` nothing: remove it", "batch", "sees")
         return self
 
     @property

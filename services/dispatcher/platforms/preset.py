@@ -256,11 +256,13 @@ def _check_batch(label: str, preset: Preset, batch: Batch, given: frozenset[str]
     if batch.request.url is not None or batch.request.base_url != own_url:
         raise Misplaced("give a `path` below the base_url of its step", *here, "request")
     common, own = given | {"sent_at", "items"}, PUSH | given
-    told = () if batch.failures is None else tuple(batch.failures.names)
+    told = [] if batch.failures is None else [_as_name(name) for name in batch.failures.names]
+    seen = [] if batch.sees is None else [_as_name(batch.sees.select.equal)]
     for place, template, known in (
         (("request",), [batch.request.templates, preset.headers], common),
         (("item",), batch.item, own),
-        (("failures", "names"), [_as_name(name) for name in told], own),
+        (("failures", "names"), told, own),
+        (("sees", "select"), seen, own),
     ):
         try:
             unknown = render.names(template) - known

@@ -1,7 +1,7 @@
 """Reading a good answer of one step: who was found, may she be written to, where to go. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -9,9 +9,9 @@ import httpx
 from services.dispatcher.calls.calls import Shown, Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Deal
-from services.dispatcher.platforms.operation import Refusal, Step
+from services.dispatcher.platforms.operation import Refusal, Sees, Step
 from services.dispatcher.platforms.pick import parse, pick
-from services.dispatcher.platforms.shown import read_shown
+from services.dispatcher.platforms.shown import Shows, read_shown
 from services.dispatcher.platforms.verdict import TEXT_LIMIT
 from shared import identifiers
 
@@ -60,6 +60,32 @@ def onward(
     return None if to == "done" else to
 
 
+def shown_each(
+    sees: Sees, shows: Shows, response: httpx.Response, asked: Sequence[Mapping[str, Any]]
+) -> list[Shown | None]:
+    """Read of a batch's good answer what it shows of each one's consent, in their order."""
+    found = pick(parse(response.content), sees.select.items)
+    items = list(found.values()) if isinstance(found, dict) else found
+    mail = sees.select.equal == "email"
+    theirs: dict[str, list[Any]] = {}
+    # Each address is read once: comparing all with all would be the square of a large batch.
+    for item in items if isinstance(items, list) else []:
+        held = item if sees.held_as is None else {sees.held_as: item}
+        theirs.setdefault(_known_as(pick(item, sees.select.field), email=mail), []).append(held)
+    theirs.pop("", None)
+    ours = [_known_as(names.get(sees.select.equal), email=mail) for names in asked]
+    hers = zip(ours, asked, strict=True)
+    return [read_shown(shows, theirs.get(name, []), names) for name, names in hers]
+
+
+def _known_as(said: object, *, email: bool) -> str:
+    """Write a name as two that are equal are written; no name is empty."""
+    if not isinstance(said, str) or not email:
+        return said if isinstance(said, str) else ""
+    normal = identifiers.AS_SAID.email(said)
+    return "" if normal is None else normal.value
+
+
 def _seen(response: httpx.Response, pattern: str) -> str | None:
     """Find what an answer that is no JSON says: the first group of a pattern."""
     found = re.search(pattern, response.content[:TEXT_LIMIT].decode(errors="replace"))
@@ -98,9 +124,4 @@ def _equal(theirs: object, ours: str, *, email: bool) -> bool:
     """
     if isinstance(theirs, list):
         return any(_equal(one, ours, email=email) for one in theirs if isinstance(one, str))
-    if not isinstance(theirs, str):
-        return False
-    if not email:
-        return theirs == ours
-    normal = identifiers.AS_SAID.email(theirs)
-    return normal is not None and normal.value == ours
+    return isinstance(theirs, str) and _known_as(theirs, email=email) == ours

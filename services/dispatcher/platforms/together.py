@@ -6,14 +6,14 @@ of those that failed alone. What the platform says of all of them at once is `ex
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import httpx
 import orjson
 
-from services.dispatcher.calls.calls import Partly, ProfilePush, Verdict
+from services.dispatcher.calls.calls import Partly, ProfilePush, Shown, Verdict
 from services.dispatcher.platforms import render
 from services.dispatcher.platforms.deals import Account, Deal, Names, push_deal
 from services.dispatcher.platforms.operation import Batch, Failures, Operation
@@ -124,7 +124,7 @@ def partly(
             return Verdict("reject", f"{step}: the answer does not tell of each of the batch")
         failed = [n for n, one in enumerate(listed) if not _taken(failures.status, one)]
         found = {n: _verdict(failures, listed[n]) for n in failed}
-        return Partly(success.outcome, success.reason, failed=found) if found else success
+        return Partly(success.outcome, success.reason, own=found) if found else success
     for failure in listed:
         places = _places(failures, failure, asked)
         if not places:
@@ -132,7 +132,15 @@ def partly(
         found.update(dict.fromkeys(places, _verdict(failures, failure)))
     if not found:
         return success
-    return Partly(success.outcome, success.reason, failed=found)
+    return Partly(success.outcome, success.reason, own=found)
+
+
+def with_shown(verdict: Verdict, success: Verdict, seen: Sequence[Shown | None]) -> Verdict:
+    """Add what a good answer shows of each one's consent, in her place: to her own verdict."""
+    own = dict(verdict.own) if isinstance(verdict, Partly) else {}
+    shown = {place: one for place, one in enumerate(seen) if one is not None}
+    own |= {n: replace(own.get(n, success), shown=one) for n, one in shown.items()}
+    return Partly(success.outcome, success.reason, own=own) if own else success
 
 
 def _taken(status: str, told: object) -> bool:

@@ -27,12 +27,12 @@ class FakeFormbricks(Fake):
         if request.headers.get("x-api-key") != KEY:
             return error(401)
         body = json.loads(request.content)
-        for contact in body["contacts"]:
-            attributes: dict[str, str] = {}
-            for one in contact["attributes"]:
-                if not one["attributeKey"]["name"] or not isinstance(one["value"], str):
-                    return error(400)
-                attributes[one["attributeKey"]["key"]] = one["value"]
+        assert len(body["contacts"]) <= 250
+        told = [_attributes(contact) for contact in body["contacts"]]
+        # One transaction: a value that is refused refuses all.
+        if any(one is None or one.get("firstName") == self.poison for one in told):
+            return error(400)
+        for attributes in filter(None, told):
             self.contacts.setdefault(attributes.pop("email"), {}).update(attributes)
         return httpx.Response(200, json={"data": {"status": "success"}})
 
@@ -47,6 +47,16 @@ class FakeFormbricks(Fake):
     @property
     def effects(self) -> int:
         return 0
+
+
+def _attributes(contact: dict[str, Any]) -> dict[str, str] | None:
+    """Read the attributes of one contact; None: one of them is not as it must be."""
+    attributes: dict[str, str] = {}
+    for one in contact["attributes"]:
+        if not one["attributeKey"]["name"] or not isinstance(one["value"], str):
+            return None
+        attributes[one["attributeKey"]["key"]] = one["value"]
+    return attributes
 
 
 def error(status: int, **headers: str) -> httpx.Response:

@@ -10,6 +10,7 @@ import httpx
 from tests.builders.fakes import Case, Error
 from tests.builders.platforms import Fake
 
+_BATCH = "/api/contacts/batch/new"
 _NEW, _MAIL, _DELETE = "/api/contacts/new", "/api/emails/12/contact/", "/delete"
 
 
@@ -53,6 +54,8 @@ class FakeMautic(Fake):
             contact = self._upsert(json.loads(request.content))
             status = 201 if len(self.contacts) > known else 200
             return httpx.Response(status, json={"contact": contact})
+        if path == _BATCH:
+            return self._upsert_all(json.loads(request.content))
         if path == "/api/contacts":
             return self._find(request.url.params["where[0][val]"])
         if path.startswith(_MAIL):
@@ -61,6 +64,23 @@ class FakeMautic(Fake):
             gone = self.contacts.pop(int(path.split("/")[3]), None)
             return failed(404) if gone is None else httpx.Response(200, json={"contact": gone})
         return failed(404)
+
+    def _upsert_all(self, items: list[dict[str, Any]]) -> httpx.Response:
+        """Take one after the other; a PHP array with a gap is written as an object."""
+        assert len(items) <= 200
+        contacts: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        codes = []
+        for place, said in enumerate(items):
+            if said.get("firstname") == self.poison:
+                errors[str(place)] = {"message": "firstname: no", "code": 400, "details": {}}
+                codes.append(400)
+                continue
+            known = len(self.contacts)
+            contacts[str(place)] = self._upsert(said)
+            codes.append(201 if len(self.contacts) > known else 200)
+        told = {"contacts": contacts if errors else list(contacts.values()), "statusCodes": codes}
+        return httpx.Response(201, json={**told, "errors": errors} if errors else told)
 
     def _find(self, email: str) -> httpx.Response:
         found = {
@@ -121,6 +141,7 @@ CASE = Case(
     fake=FakeMautic,
     acting=_MAIL,
     pushing=_NEW,
+    batching=_BATCH,
     sees_opt_out=True,
     errors=(
         Error("token refused", "push", _NEW, failed(401), "disable_target"),

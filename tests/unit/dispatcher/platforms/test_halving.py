@@ -71,7 +71,7 @@ def test_what_is_said_of_the_target_ends_it_for_all(outcome: Outcome) -> None:
 def test_who_is_named_fails_alone() -> None:
     """By the place in the request, which is not that among all pushes."""
     halving = Halving([group(0), group(1, 2, 3)])
-    named = Partly("ok", "HTTP 207", failed={1: Verdict("reject", "refused")})
+    named = Partly("ok", "HTTP 207", own={1: Verdict("reject", "refused")})
     assert asked(halving, lambda who: named if len(who) > 1 else OK) == [[0], [1, 2, 3]]
     assert [v.outcome for v in halving.verdicts(4)] == ["ok", "ok", "reject", "ok"]
 

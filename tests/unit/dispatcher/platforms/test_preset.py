@@ -184,6 +184,13 @@ def batched(where: str = "", value: object = None, label: str = "push_profile") 
         pytest.param(
             "failures.names", {"who": "$.id"}, "failures.names", "unknown name who", id="a stranger"
         ),
+        pytest.param(
+            "sees",
+            {"select": {"items": "$.all", "field": "$.id", "equal": "email"}},
+            "sees",
+            "`shows` nothing",
+            id="consent that is not shown",
+        ),
         pytest.param("failures.items", "errors", "failures.items", "$", id="no path"),
         pytest.param("failures.otherwise", None, "failures", "missing: add it", id="no reason"),
         pytest.param(

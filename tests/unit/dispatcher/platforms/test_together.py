@@ -1,14 +1,18 @@
 """Several pushes in one request: who goes into it, and whom a good answer names as failed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Verdict
-from services.dispatcher.platforms.operation import Batch, Failures
-from services.dispatcher.platforms.together import Member, groups, partly
+from services.dispatcher.calls.calls import Outcome, Partly, ProfilePush, Shown, Verdict
+from services.dispatcher.platforms.operation import Batch, Failures, Sees
+from services.dispatcher.platforms.reading import shown_each
+from services.dispatcher.platforms.shown import Shows
+from services.dispatcher.platforms.together import Member, groups, partly, with_shown
+from shared.events.vocabulary import Identifier
 from tests.builders.platforms import PUSH
 
 TAKEN = Verdict("ok", "HTTP 200")
@@ -71,8 +75,8 @@ def test_a_failure_is_told_of_whom_it_names(
     verdict = read(failures, {"errors": errors})
     assert isinstance(verdict, Partly)
     assert verdict.outcome == "ok"
-    assert {at: one.outcome for at, one in verdict.failed.items()} == failed
-    reasons = {one.reason for one in verdict.failed.values()}
+    assert {at: one.outcome for at, one in verdict.own.items()} == failed
+    reasons = {one.reason for one in verdict.own.values()}
     assert reasons <= {"refused", "asked to slow down", "written by another"}
 
 
@@ -123,7 +127,7 @@ def test_a_list_of_all_tells_of_each_in_its_place(
     """Where the platform tells of every item, taken is what has no status, or a good one."""
     verdict = read(failures, {"each": said, "codes": said})
     assert verdict.outcome == "ok"
-    own = verdict.failed if isinstance(verdict, Partly) else {}
+    own = verdict.own if isinstance(verdict, Partly) else {}
     assert {at: one.outcome for at, one in own.items()} == failed
 
 
@@ -134,6 +138,48 @@ def test_a_list_that_tells_of_others_than_were_asked_for_refuses_the_whole(said:
     """Nobody's place is guessed: who it was shows when they are fewer."""
     told = "track: the answer does not tell of each of the batch"
     assert read(BY_PLACE, {"each": said}) == Verdict("reject", told)
+
+
+SEES = {"select": {"items": "$.people", "field": "$.mail", "equal": "email"}, "held_as": "one"}
+SHOWS = {"by": "email", "refused": {"email": ["$.one.left"]}}
+
+
+@pytest.mark.parametrize(
+    ("people", "left"),
+    [
+        pytest.param([{"mail": "c@example.com", "left": True}], [None, None, True], id="by name"),
+        pytest.param(
+            {"2": {"mail": "A@Example.com", "left": False}, "0": {"mail": "b@example.com"}},
+            [False, None, None],
+            id="an object of them, and one who shows nothing",
+        ),
+        pytest.param(
+            [{"mail": "b@example.com", "left": False}, {"mail": "b@example.com", "left": True}],
+            [None, True, None],
+            id="of two the strictest",
+        ),
+        pytest.param([{"mail": "d@example.com", "left": True}], [None] * 3, id="a stranger"),
+        pytest.param([None, 1, {"mail": None, "left": True}], [None] * 3, id="nobody"),
+        pytest.param("no", [None] * 3, id="no list"),
+        pytest.param(None, [None] * 3, id="nothing"),
+    ],
+)
+def test_consent_is_hers_whose_name_it_stands_by(people: object, left: list[bool | None]) -> None:
+    """What an answer shows of several is told apart by name, not by place."""
+    answer = httpx.Response(200, json={"people": people})
+    seen = shown_each(Sees.model_validate(SEES), Shows.model_validate(SHOWS), answer, ASKED)
+    assert [None if one is None else bool(one.refused["email"]) for one in seen] == left
+
+
+def test_what_was_seen_goes_with_her_own_verdict() -> None:
+    """The others keep theirs; where nothing was seen, nothing changes."""
+    hers = Shown(Identifier(kind="email", value="b@example.com"), {"email": "left"})
+    refused = Verdict("reject", "refused")
+    both = with_shown(Partly("ok", "HTTP 200", own={0: refused}), TAKEN, [None, hers, None])
+    assert both == Partly("ok", "HTTP 200", own={0: refused, 1: replace(TAKEN, shown=hers)})
+    failed = with_shown(Partly("ok", "HTTP 200", own={1: refused}), TAKEN, [None, hers, None])
+    assert failed == Partly("ok", "HTTP 200", own={1: replace(refused, shown=hers)})
+    assert with_shown(TAKEN, TAKEN, [None, None, None]) is TAKEN
 
 
 def member(place: int, size: int | None) -> Member:
