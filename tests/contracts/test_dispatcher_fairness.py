@@ -10,7 +10,7 @@ from sqlalchemy import text
 from services.dispatcher.delivery import TargetRules
 from services.dispatcher.lanes import claim
 from services.dispatcher.plan.plan import Rulebook
-from tests.builders.decisions import NOW, decision
+from tests.builders.decisions import NOW, decision, later
 from tests.builders.dispatching import Dispatching, dispatching, play, rules
 
 TELL = play(
@@ -88,6 +88,7 @@ async def test_a_claim_walks_the_queue_in_order_and_sorts_nothing(database: str)
         await fill(d, heavy=5, each=20, light=300)
         await d.execute("ANALYZE deliveries")
         values = {"target": "alerts", "now": NOW, "most": 64, "taken": people(5, start=1)}
+        values |= {"waited": later(minutes=-10)}
         async with d.engine.begin() as connection:
             await connection.execute(claim._WALK)
             explain = text(f"EXPLAIN {claim._DELIVERIES.text}")

@@ -147,6 +147,7 @@ async def _explained(desk: Desk, most: int, now: datetime) -> tuple[float, int]:
         await connection.execute(claim._WALK)
         statement = text(f"{_EXPLAIN}{claim._DELIVERIES.text}")
         values = {"target": desk.rules.name, "now": now, "most": most, "taken": []}
+        values |= {"waited": now - desk.playbook.profile_wait}
         found: Any = None
         # The second time the pages are in memory and the planner knows the tables.
         for _ in range(2):
