@@ -4,6 +4,7 @@ The cases are those of the suite of all presets; `NPS_WRITE_GOLDEN=1` writes the
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ from tests.contracts.test_every_preset import JANE, JOE, golden
 from tests.contracts.test_every_preset_hostile import HOSTILE, shape
 
 BUDGET = timedelta(seconds=20)
+WORD = re.compile(r"`(\w+)`").findall
 POISON = "a name that it cannot write"
 
 
@@ -289,3 +291,14 @@ def test_a_target_may_ask_for_smaller_batches_or_none(case: Case) -> None:
             {"preset": case.preset, **case.settings, "batch": asked}
         )
         assert batch_of(preset, settings) == most
+
+
+def test_the_page_on_targets_says_how_every_profile_goes() -> None:
+    """A row with its number for whoever has a batch, a reason for whoever has none."""
+    page = (platforms.SHIPPED.parents[2] / "docs/targets/README.md").read_text("utf-8")
+    part = page.partition("## Several pushes in one request")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+)", part, re.MULTILINE))
+    assert rows == {case.preset: str(_batch(case).max_items) for case in CASES}
+    pushed = {case.preset for case in cases() if case.pushing}
+    named = {name for line in part.splitlines() if line.startswith("- `") for name in WORD(line)}
+    assert pushed - set(rows) <= named
