@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from opentelemetry.sdk import environment_variables
 
 from shared.settings import Settings
 from shared.shutdown import ENDING_S
@@ -92,10 +93,12 @@ def test_each_variable_is_a_setting(helm: Helm, profile: str) -> None:
     """A misspelt one would be ignored without a word."""
     settings = {f"NPS_{name.upper()}" for name in Settings.model_fields}
     passwords = {f"NPS_PASSWORD_{name.upper()}" for name in SERVICES}
+    tracing = {name for name in vars(environment_variables) if name.startswith("OTEL_")}
     for pod in pods(helm.render(profile)).values():
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
 
-        assert names - passwords - {"DATABASE_PASSWORD", "NPS_SECRET_KAFKA"} <= settings
+        secrets = {*passwords, "DATABASE_PASSWORD", "NPS_SECRET_KAFKA"}
+        assert names - secrets - tracing <= settings
 
 
 @pytest.mark.parametrize("name", SERVICES)
