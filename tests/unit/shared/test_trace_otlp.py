@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
 from uuid import UUID
 
 import pytest
 
 from shared.errors import ConfigError
 from shared.events.ids import name_id
-from shared.traces.opening import open_traces
+from shared.shutdown import bounded
+from shared.traces.opening import Opened, open_traces
 from shared.traces.places import Place
 from shared.traces.traces import MOST_LINKS, Span, sampled
 from tests.builders.processes import ROOT
@@ -111,6 +113,31 @@ def test_a_batch_links_to_so_many_as_the_sdk_keeps() -> None:
     members = [Place(number, number, sampled=True) for number in range(1, 500)]
 
     assert sampled(members) == members[:MOST_LINKS]
+
+
+async def test_a_collector_that_hangs_keeps_no_process_from_ending() -> None:
+    """What waits is sent for as long as its phase lasts, by a thread that ends with the process."""
+    hangs, asked = threading.Event(), threading.Event()
+
+    def close() -> None:
+        asked.set()
+        hangs.wait()
+
+    await bounded("traces", 0.01, Opened(Memory().traces, close).send())
+    sending = [one for one in threading.enumerate() if "closing" in one.name]
+    hangs.set()
+
+    assert asked.is_set()
+    assert [one.daemon for one in sending] == [True]
+
+
+async def test_what_waits_is_sent_at_the_end() -> None:
+    """The last spans of a process tell how it ended."""
+    closed: list[str] = []
+
+    await Opened(Memory().traces, lambda: closed.append("sent")).send()
+
+    assert closed == ["sent"]
 
 
 def test_a_protocol_that_is_not_spoken_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
