@@ -1,16 +1,19 @@
 """Custom resources against the definitions of their operators: schemas, as a server reads them.
 
-What a schema does not say (rules in CEL, values that depend on each other) is not asked here.
+What a schema does not say (rules in CEL, values that depend on each other) a real server says:
+`make apiserver`.
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
 import pytest
 
-from tests.builders.charts import OWN, PROFILES, Document, Helm
+from tests.builders.charts import CHART, OWN, PROFILES, Document, Helm
+from tests.builders.definitions import PLACE
 
 #: Every flag whose resources have a definition.
 _ALL = {"prometheusRule.enabled": True}
@@ -79,3 +82,19 @@ def test_every_kind_is_held_against_its_definition(
 
     assert found == {kind: [True] for _, kind in validators if kind in found}
     assert len(found) >= 7
+
+
+def test_the_readme_names_the_versions_that_it_is_held_against() -> None:
+    """Where a version is raised the page is, too."""
+    strimzi = (PLACE / "pom.xml").read_text(encoding="utf-8")
+    server = (PLACE.parent / "kube-apiserver" / "go.mod").read_text(encoding="utf-8")
+    wanted = [
+        *re.findall(r"^\t\S+ v(\d+\.\d+)", (PLACE / "go.mod").read_text("utf-8"), re.MULTILINE),
+        *re.findall(r"<artifactId>api</artifactId>\s*<version>(\d+\.\d+)", strimzi),
+        *re.findall(r"^\tk8s.io/kubernetes v(\d+\.\d+)", server, re.MULTILINE),
+    ]
+    _, _, told = (CHART / "README.md").read_text(encoding="utf-8").partition("## Held against")
+    named = re.findall(r" (\d+\.\d+)(?=[, ])", told.partition("\n## ")[0])
+
+    assert set(wanted) <= set(named)
+    assert len(wanted) == 7
