@@ -16,9 +16,10 @@ def create(
 ) -> None:
     """Give a new delivery, or one that is planned anew, its slot, or its refusal."""
     target = rules.targets[delivery.target]
-    taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
     if delivery.state == "planned":
-        why = beside(delivery, rules.playbook, taken.person, anew=anew)
+        hers = plans.book.history(delivery.customer_id)
+        counting = [one for one in hers if one.counts_for(target.name, rules.shadows)]
+        why = beside(delivery, rules.playbook, counting, anew=anew)
         delivery = delivery.to("suppressed", why) if why else delivery
     if delivery.state == "planned":
         delivery = standing(delivery, recipient, target, rules.playbook) or delivery
@@ -28,6 +29,7 @@ def create(
     if delivery.state == "planned":
         budgets = recipient.state.budgets if recipient.state else ()
         released = release(delivery, recipient, rules.playbook, target)
+        taken = plans.book.taken(delivery.customer_id, recipient.group, target.name)
         delivery = take(delivery, budgets, taken, released)
     plans.created[delivery.id] = delivery
     if delivery.state in SLOT_STATES:

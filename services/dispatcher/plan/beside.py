@@ -5,7 +5,7 @@ or None. Planning chooses between plays that one decision matches; here are thos
 decision of the same cause brought: a revision, a person who sends on what had been refused.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from services.dispatcher.alerts.alerting import CORRECTS
@@ -20,7 +20,7 @@ ALONE: Final = "goes alone: "
 
 
 def beside(
-    delivery: Delivery, playbook: Playbook, history: Iterable[Contact], *, anew: bool = False
+    delivery: Delivery, playbook: Playbook, history: Sequence[Contact], *, anew: bool = False
 ) -> str | None:
     """Say why a delivery does not go beside what else stands of its cause.
 
@@ -30,26 +30,36 @@ def beside(
     play = playbook.named(delivery.play)
     if play is None or CORRECTS in delivery.context:
         return None
-    for other, contact in _others(delivery, play, playbook, history):
-        if play.only_one_of and other.only_one_of == play.only_one_of:
-            return f"{ONLY_ONE}'{play.only_one_of}': play {other.name} went first"
-        if play.do.review_site and other.do.coupon:
-            return NO_REVIEW
-        if play.do.coupon and other.do.review_site:
-            return f"no coupon: play {other.name} asked for a review in the same answer"
-        if play.alone and _speaks(delivery, contact, anew=anew):
-            return f"{ALONE}play {other.name} writes to her of the same"
+    if not (play.only_one_of or play.alone or play.do.coupon or play.do.review_site):
+        return None
+    found = _others(delivery, play, playbook, history)
+    return next(filter(None, (_against(delivery, play, *each, anew=anew) for each in found)), None)
+
+
+def _against(
+    delivery: Delivery, play: Play, other: Play, contact: Contact, *, anew: bool
+) -> str | None:
+    """Say what one other contact of the same cause has against it."""
+    if play.only_one_of and other.only_one_of == play.only_one_of:
+        return f"{ONLY_ONE}'{play.only_one_of}': play {other.name} went first"
+    if play.do.review_site and other.do.coupon:
+        return NO_REVIEW
+    if play.do.coupon and other.do.review_site:
+        return f"no coupon: play {other.name} asked for a review in the same answer"
+    if play.alone and _speaks(delivery, contact, anew=anew):
+        return f"{ALONE}play {other.name} writes to her of the same"
     return None
 
 
 def _others(
-    delivery: Delivery, play: Play, playbook: Playbook, history: Iterable[Contact]
+    delivery: Delivery, play: Play, playbook: Playbook, history: Sequence[Contact]
 ) -> Iterator[tuple[Play, Contact]]:
     """Find the contacts of the same cause, with their plays."""
+    names = {contact.play for contact in history}
     plays = {
         delivery_id(delivery.cause_id, other.name, other.do.action): other
         for other in playbook.plays
-        if other is not play
+        if other is not play and other.name in names
     }
     return ((plays[c.delivery_id], c) for c in history if c.delivery_id in plays)
 

@@ -196,7 +196,9 @@ def test_nothing_is_sent_on_beside_what_another_play_brought_meanwhile() -> None
     )
     before = delivery(state="rejected")
     went = replace(
-        contact(NOW, action="gift"), delivery_id=delivery_id(before.cause_id, "gift", "gift")
+        contact(NOW, action="gift"),
+        play="gift",
+        delivery_id=delivery_id(before.cause_id, "gift", "gift"),
     )
     after = sent_on(before, _known(went), book, ASK)
     assert isinstance(after, Delivery)
