@@ -84,6 +84,15 @@ def test_an_open_alert_is_judged_by_what_was_before_the_change(
     assert (found.since == opened().since) == (state == "open")
 
 
+def test_an_open_alert_is_judged_by_its_baseline_as_it_is_counted_now() -> None:
+    """Answers with an older date came late: the week before the change was no better."""
+    told = Compared(week(2), week(1), BAD, BAD)
+    at = week(2).end
+    found = judge("weekly", "", opened(), told, then=BAD, minimum_n=30, at=at)
+    assert found is not None
+    assert (found.state, found.reason, found.then) == ("quiet", "back", BAD)
+
+
 def test_after_some_periods_the_new_level_is_no_news() -> None:
     """It is quiet with its reason, and opens again only on a new change."""
     found: Standing | None = opened()
