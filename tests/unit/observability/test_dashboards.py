@@ -10,6 +10,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from services.metrics_page import Metric, gather
 from shared.process import read_settings
@@ -84,6 +87,44 @@ def test_a_dashboard_fits_any_grafana(name: str) -> None:
             assert panel["datasource"]["uid"] == "${datasource}"
             assert all(one["datasource"]["uid"] == "${datasource}" for one in panel["targets"])
     assert not re.search(r"https?://|localhost|\d+\.\d+\.\d+\.\d+", json.dumps(board))
+
+
+def through_grafana(board: dict[str, Any]) -> dict[str, Any]:
+    """Read a dashboard into Grafana's own types, and write them: what they do not know is gone."""
+    register_default_plugins()
+    written: dict[str, Any] = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+    return written
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grafana_s_own_types_know_all_that_a_dashboard_says(name: str) -> None:
+    """Each key of each panel, its fields and queries; what is left out gets its default."""
+
+    def assert_kept(said: Any, kept: Any, at: str) -> None:
+        if isinstance(said, dict):
+            assert said.keys() <= kept.keys(), f"{at}: {said.keys() - kept.keys()}"
+            for key, value in said.items():
+                assert_kept(value, kept[key], f"{at}.{key}")
+        elif isinstance(said, list):
+            assert len(said) == len(kept), at
+            for number, (one, other) in enumerate(zip(said, kept, strict=True)):
+                assert_kept(one, other, f"{at}[{number}]")
+        else:
+            assert said == kept, at
+
+    assert_kept(made(name), through_grafana(made(name)), name)
+
+
+@pytest.mark.parametrize("part", ["fieldConfig", "targets", "gridPos"])
+def test_a_key_that_grafana_does_not_know_would_be_seen(part: str) -> None:
+    """The types drop it."""
+    board = made("operators")
+    panel = next(one for one in board["panels"] if one["type"] == "timeseries")
+    place = panel[part][0] if part == "targets" else panel[part]
+    place["colour"] = "red"
+
+    assert '"colour"' in json.dumps(board)
+    assert '"colour"' not in json.dumps(through_grafana(board))
 
 
 def test_every_query_is_one_for_prometheus(promtool: Path, tmp_path: Path) -> None:
