@@ -23,6 +23,10 @@ and 0.83. It was measured three times, the product first to 0.88 and 0.64, befor
 praise and complaint and names of goods were added by the hundred. So the product's recall falls
 short on what the rules never met, and no test says otherwise. Its pains are right to 0.77 and
 complete to 0.65, its strengths to 0.82 and 0.76: short of the same bar.
+`everyday` was written when all that was done, by somebody else again, of ordinary companies in
+ordinary words, a third of it hard; it was measured once, and nothing was changed for it: the price
+to 0.97 and 0.92, the delivery to 0.94 and 0.83, the product to 0.93 and 0.89, the service to 0.92
+and 0.92; its pains to 0.87 and 0.80, its strengths to 0.84 and 0.86.
 """
 
 import json
@@ -47,10 +51,12 @@ SETS = ("known", "held_out", "strangers", "newcomers", "passers_by")
 ESCALATING = SETS[:2]
 #: Its "mixed" themes are labelled as both; their polarity is not measured.
 OUTSIDERS = "outsiders"
-UNSEEN = "unseen"
-#: What is found of it as completely as is asked, see above.
-COMPLETE = ("price", "delivery", "service")
+UNSEEN = ("unseen", "everyday")
 THEMES = ("price", "delivery", "product", "service")
+#: What is found of them as completely as is asked, see above.
+COMPLETE = [
+    (name, theme) for name in UNSEEN for theme in THEMES if (name, theme) != ("unseen", "product")
+]
 
 
 @dataclass
@@ -120,7 +126,7 @@ def test_there_are_enough_comments_and_no_two_alike() -> None:
             for theme in {*comment.get("pains", ()), *comment.get("strengths", ())}
         )
         assert min(told[theme] for theme in THEMES) >= 40
-    every = (known, held_out, *others, labelled(UNSEEN))
+    every = (known, held_out, *others, *map(labelled, UNSEEN))
     texts = Counter(comment["text"].casefold() for one in every for comment in one)
     assert [text for text, times in texts.items() if times > 1] == []
 
@@ -137,24 +143,27 @@ def test_themes_are_found_and_few_are_found_wrongly(name: str) -> None:
         assert count.recall(theme) >= 0.70, count.table()
 
 
-def unseen() -> Count:
+def unseen(name: str) -> Count:
     count = Count()
-    for wanted, found in measured(labelled(UNSEEN)):
+    for wanted, found in measured(labelled(name)):
         themes = {*wanted.get("pains", ()), *wanted.get("strengths", ())}
         count.add(themes, found["pains"] | found["strengths"])
     return count
 
 
+@pytest.mark.parametrize("name", UNSEEN)
 @pytest.mark.parametrize("theme", THEMES)
-def test_few_themes_are_found_wrongly_in_comments_that_no_rule_was_made_from(theme: str) -> None:
+def test_few_themes_are_found_wrongly_in_comments_that_no_rule_was_made_from(
+    name: str, theme: str
+) -> None:
     """Precision at least 0.85."""
-    assert unseen().precision(theme) >= 0.85, unseen().table()
+    assert unseen(name).precision(theme) >= 0.85, unseen(name).table()
 
 
-@pytest.mark.parametrize("theme", COMPLETE)
-def test_themes_are_found_in_comments_that_no_rule_was_made_from(theme: str) -> None:
+@pytest.mark.parametrize(("name", "theme"), COMPLETE)
+def test_themes_are_found_in_comments_that_no_rule_was_made_from(name: str, theme: str) -> None:
     """Recall at least 0.70."""
-    assert unseen().recall(theme) >= 0.70, unseen().table()
+    assert unseen(name).recall(theme) >= 0.70, unseen(name).table()
 
 
 @pytest.mark.parametrize("theme", THEMES)
