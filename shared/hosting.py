@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import ConfigError
@@ -119,8 +119,14 @@ def listen(address: str, port: int) -> socket.socket:
     return bound
 
 
-def make_app(parts: Sequence[Part], registry: CollectorRegistry) -> FastAPI:
-    """Put the parts' routes and the three open routes of every process into one app."""
+def make_app(
+    parts: Sequence[Part], registry: CollectorRegistry, *, exemplars: bool = False
+) -> FastAPI:
+    """Put the parts' routes and the three open routes of every process into one app.
+
+    With `exemplars` the metrics are told as OpenMetrics to whoever asks for that: only there is
+    room for them.
+    """
     app = FastAPI(title="NPS connector", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     problems.install(app)
     for part in parts:
@@ -145,9 +151,10 @@ def make_app(parts: Sequence[Part], registry: CollectorRegistry) -> FastAPI:
         return JSONResponse({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
     @app.get("/metrics", tags=["sight"])
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         """Prometheus text; labels are bounded and hold nothing personal."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        encode, media_type = choose_encoder(request.headers.get("accept", "") if exemplars else "")
+        return Response(encode(registry), media_type=media_type)
 
     app.state.stopping = False
     return app
@@ -202,7 +209,7 @@ async def host(
             await part.close()
         raise
     bound_port: int = listener.getsockname()[1]
-    app = make_app(parts, registry)
+    app = make_app(parts, registry, exemplars=traces is not None)
     served = with_fronts(app, parts)
     if traces is not None:
         served = TracedRequests(served, traces, [prefix for p in parts for prefix in p.fronts])

@@ -139,7 +139,7 @@ async def build(context: Context) -> Part:
 
 
 def _metrics(context: Context, rules: Rulebook) -> Metrics:
-    metrics = Metrics(context.registry)
+    metrics = Metrics(context.registry, exemplars=context.traces is not None)
     metrics.begin(((play.name, play.do.target) for play in rules.playbook.plays), rules.targets)
     return metrics
 

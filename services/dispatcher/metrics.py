@@ -10,6 +10,7 @@ from services.dispatcher.delivery import Delivery
 from services.dispatcher.ledger.reason_kinds import kind_of
 from services.dispatcher.plan.parking import SURGE, TRIAL
 from shared.events.outcomes import DeliveryState
+from shared.traces.exemplars import exemplar
 
 #: From 5 ms (a local sink) to an hour (a target that was away).
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
@@ -25,9 +26,13 @@ _BRAKES: Final = {"surge": SURGE, "trial": TRIAL}
 
 
 class Metrics:
-    """The dispatcher's metrics, on one registry."""
+    """The dispatcher's metrics, on one registry.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    With `exemplars` what took a time names its trace and event.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, exemplars: bool = False) -> None:
+        self._exemplars = exemplars
         self.deliveries = Counter(
             "nps_dispatcher_deliveries",
             "Changes of deliveries into each state, by the kind of reason",
@@ -233,7 +238,8 @@ class Metrics:
         """Observe how long an accepted delivery took since its cause (None: not known)."""
         if waited is not None:
             seconds = max(0.0, waited.total_seconds())
-            self.delivery_seconds.labels(delivery.contact_class).observe(seconds)
+            of = exemplar(delivery.cause_id, delivery.event_id) if self._exemplars else None
+            self.delivery_seconds.labels(delivery.contact_class).observe(seconds, of)
 
     def failing(self, target: str, level: int) -> bool:
         """Set the level of failed calls; True if it is higher than it was."""

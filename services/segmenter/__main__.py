@@ -52,7 +52,7 @@ async def build(context: process.Context) -> Part:
     """Build the segmenter: consumer loop, timers, progress, API."""
     loaded = load_yaml(context.config_file("policy.yaml"), Policy)
     rulebook = Rulebook(loaded.value, loaded.version, finder(loaded.value))
-    metrics = Metrics(context.registry)
+    metrics = Metrics(context.registry, exemplars=context.traces is not None)
     engine = context.engine("segmenter")
     publisher, clock = context.bus.publisher, context.clock
     rules = context.identifier_rules()

@@ -272,7 +272,7 @@ class Handler:
         for event in events:
             decided = changes.decided.get(event.event_id)
             if isinstance(event, Fact) and decided is not None:
-                self._metrics.answered(event.data, decided, now)
+                self._metrics.answered(event.event_id, event.data, decided, now)
 
 
 def _named(event: Told) -> UUID | None:

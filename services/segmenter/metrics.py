@@ -3,12 +3,14 @@
 import collections
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.segmenter.profile.facts import FactData
 from shared.events.decisions import CustomerDecided
 from shared.events.feedback import ResponseReceived
+from shared.traces.exemplars import exemplar
 
 #: From the speed promised to the week after which an answer is old: survey tools keep answers back
 #: for hours, and a phone without a network for days.
@@ -18,9 +20,13 @@ _SINCE_RECEIPT = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 216
 
 
 class Metrics:
-    """The segmenter's meters, on the registry of the process."""
+    """The segmenter's meters, on the registry of the process.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    With `exemplars` what took a time names its trace and event.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, exemplars: bool = False) -> None:
+        self._exemplars = exemplars
         self._events = Counter(
             "nps_segmenter_events_total", "Events handled", ["type", "fate"], registry=registry
         )
@@ -154,14 +160,17 @@ class Metrics:
         for rule, count in holds.items():
             self._holds.labels(rule).inc(count)
 
-    def answered(self, fact: FactData, decided: CustomerDecided, now: datetime) -> None:
+    def answered(
+        self, event_id: UUID, fact: FactData, decided: CustomerDecided, now: datetime
+    ) -> None:
         """Count an answer, and how long its decision took; one told by an import took no time."""
         if not isinstance(fact, ResponseReceived) or fact.history:
             return
-        self._since_receipt.observe(max(0.0, (now - fact.received_at).total_seconds()))
+        of = exemplar(decided.cause.id, event_id) if self._exemplars else None
+        self._since_receipt.observe(max(0.0, (now - fact.received_at).total_seconds()), of)
         if "received" in decided.cause.triggers:
             self._answers.labels(decided.snapshot.segment or "none").inc()
-            self._since_answer.observe(max(0.0, (now - fact.answered_at).total_seconds()))
+            self._since_answer.observe(max(0.0, (now - fact.answered_at).total_seconds()), of)
 
     def overdue(self, since: datetime | None, now: datetime) -> None:
         """Set since when the oldest due timer waits (None: none is due)."""

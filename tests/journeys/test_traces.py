@@ -5,7 +5,9 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 
+import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from services.ingest.examples import Answer, shop
 from tests.builders.system import System
@@ -82,6 +84,36 @@ async def test_spans_and_log_lines_share_the_event_id(
         found = {span.event_id for span in spans if span.name == name}
         assert found, name
         assert found <= named, name
+
+
+async def test_metrics_name_the_event_and_the_trace_of_an_example(
+    system: System, collector: Collector, someone: Callable[[], str]
+) -> None:
+    """From a moment that took long to what took long: by the ids of spans and lines of the log."""
+    accepted = await system.answer(Answer(response_id=uuid.uuid4().hex, score=0, email=someone()))
+    spans = await whole(collector, accepted.json()["event_id"])
+    known = {(span.trace, span.event_id) for span in spans}
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    found: dict[str, set[tuple[str, str]]] = {}
+    async with httpx.AsyncClient(headers=accept) as client:
+        for process in (system.ingest, system.segmenter, system.dispatcher):
+            answer = await client.get(f"{process.url}/metrics")
+            assert answer.headers["content-type"].startswith("application/openmetrics-text")
+            families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+            for family in families:
+                for sample in family.samples:
+                    if sample.exemplar is not None:
+                        labels = sample.exemplar.labels
+                        example = (labels["trace_id"], labels["event_id"])
+                        found.setdefault(family.name, set()).add(example)
+
+    assert set(found) == {
+        "nps_segmenter_answer_to_decision_seconds",
+        "nps_segmenter_receipt_to_decision_seconds",
+        "nps_dispatcher_answer_to_delivery_seconds",
+    }
+    for name, examples in found.items():
+        assert examples & known, name
 
 
 async def test_batches_have_traces_of_their_own_and_link_to_what_told_them(
