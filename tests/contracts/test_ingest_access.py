@@ -26,7 +26,7 @@ HARMLESS = {
     "customer_id", "delivery_id", "source", "limit", "after", "state",
     "target", "play", "cause", "quarantine_id", "import_id", "rule", "since", "cursor",
     "survey", "erasure_id", "from", "to", "by", "compare", "show", "kind", "least",
-    "days", "pool", "action", "actor", "preview",
+    "days", "pool", "action", "actor", "preview", "topic", "reason",
 }  # fmt: skip
 SCOPES = ("events", "read", "operate", "erase")
 TOKENS = {f"NPS_ONLY_{scope.upper()}": f"token for {scope}" for scope in SCOPES}
