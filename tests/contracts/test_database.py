@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -177,6 +178,38 @@ async def test_a_killed_server_is_a_dependency_away_until_it_is_back(
             await execute(engine, "SELECT 1")
         await own_postgres.start()
         await execute(engine, "SELECT 1")
+
+
+def ask_for_the_password(rules: Path, role: str) -> None:
+    """Have the server ask this role; the embedded one asks nobody."""
+    rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+
+
+async def test_a_new_password_is_set_at_once_and_open_connections_stay(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    """As docs/operations.md says of changing it: only new connections need the new one."""
+    url = await own_postgres.start()
+    await provision(url, {"ingest": "old"})
+    found = await read_sql(url, "SHOW hba_file")
+    ask_for_the_password(Path(str(found[0][0])), role_of("ingest"))
+    await run_sql(url, "SELECT pg_reload_conf()")
+
+    def login(password: str) -> str:
+        known = make_url(url).set(username=role_of("ingest"), password=password)
+        return known.render_as_string(hide_password=False)
+
+    async def open_with(password: str) -> None:
+        async with engine_of(login(password), "ingest") as engine:
+            await execute(engine, "SELECT 1")
+
+    async with engine_of(login("old"), "ingest") as engine, engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        await provision(url, {"ingest": "new"})
+        await connection.execute(text("SELECT 1"))
+        await open_with("new")
+        with pytest.raises(DBAPIError, match="password authentication failed"):
+            await open_with("old")
 
 
 async def until_it_fails(connection: AsyncConnection) -> None:
