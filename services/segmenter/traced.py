@@ -9,8 +9,8 @@ from uuid import UUID
 from services.segmenter.store.rows import Changes
 from shared.bus.consume import Received
 from shared.traces.causes import cause_of
-from shared.traces.places import Place, told_in
-from shared.traces.traces import Span, Traces, sampled
+from shared.traces.places import told_in
+from shared.traces.traces import Span, Traces
 
 
 class BatchSpans:
@@ -67,18 +67,5 @@ class BatchSpans:
 
     def tell_batch(self) -> None:
         """Tell the batch itself."""
-        found: list[Place] = [place for place in self._told_by.values() if place is not None]
-        self._traces.tell(
-            Span(
-                "decide batch",
-                self._batch,
-                self._began,
-                self._traces.now(),
-                links=sampled(found),
-                kind="consumer",
-                attributes={
-                    "messaging.operation.type": "process",
-                    "messaging.batch.message_count": self._size,
-                },
-            )
-        )
+        told = self._told_by.values()
+        self._traces.tell_batch("decide batch", self._batch, self._began, told, self._size)

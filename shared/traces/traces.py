@@ -84,6 +84,27 @@ class Traces:
         trace = self._chance.getrandbits(127) + 1
         return Place(trace, self.number(), any(member.sampled for member in members))
 
+    def tell_batch(
+        self, name: str, batch: Place, began: int, told: Iterable[Place | None], size: int
+    ) -> None:
+        """Tell a batch of so many records, which links to the spans that told them."""
+        attributes: dict[str, Attribute | None] = {
+            "messaging.operation.type": "process",
+            "messaging.batch.message_count": size,
+        }
+        links = sampled(place for place in told if place is not None)
+        self.tell(
+            Span(
+                name,
+                batch,
+                began,
+                self.now(),
+                links=links,
+                kind="consumer",
+                attributes=attributes,
+            )
+        )
+
     def number(self) -> int:
         """Number a new span."""
         return self._chance.getrandbits(63) + 1

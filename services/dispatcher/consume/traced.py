@@ -11,7 +11,7 @@ from services.dispatcher.consume.plans import Told
 from shared.bus.consume import Received
 from shared.events.decisions import CustomerDecided
 from shared.traces.places import Place, span_of, told_in
-from shared.traces.traces import Span, Traces, sampled
+from shared.traces.traces import Span, Traces
 
 
 class PlanSpans:
@@ -70,18 +70,5 @@ class PlanSpans:
 
     def tell_batch(self) -> None:
         """Tell the batch itself."""
-        found = [place for place in self._told_by.values() if place is not None]
-        self._traces.tell(
-            Span(
-                "plan batch",
-                self._batch,
-                self._began,
-                self._traces.now(),
-                links=sampled(found),
-                kind="consumer",
-                attributes={
-                    "messaging.operation.type": "process",
-                    "messaging.batch.message_count": self._size,
-                },
-            )
-        )
+        told = self._told_by.values()
+        self._traces.tell_batch("plan batch", self._batch, self._began, told, self._size)
