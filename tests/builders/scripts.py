@@ -218,7 +218,7 @@ class Skips:
         try:
             yield self
         finally:
-            # Back to the class's own: what was scheduled ahead comes later, and nothing is left.
+            # Back to the class's own. What was scheduled ahead comes late: a loop of one's own.
             del loop.time
 
     def skip(self, seconds: float) -> None:
