@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.ingest.examples import Answer
+from services.ingest.examples import Answer, SignedRequest, shop
 from shared.events import envelope
 from shared.events.decisions import CustomerDecided
 from shared.events.vocabulary import Segment, Value
@@ -76,6 +76,10 @@ class Crowd:
             updated_at=answered_at + timedelta(minutes=1) if later else answered_at,
             hidden={"plan": f"plan {response} {later}"},
         )
+
+    def requests(self, numbers: Iterable[int], secret: str) -> list[SignedRequest]:
+        """Sign the messages of these numbers."""
+        return [shop(self.message(number), secret=secret) for number in numbers]
 
     def identity(self, number: int) -> tuple[int, int, bool]:
         """Tell which of all messages this is: customer, response, whether it is the second."""

@@ -183,6 +183,21 @@ class System:
 
         await eventually(check, within=120, what="no lag")
 
+    async def handled(self, answers: int, customers: int) -> None:
+        """Wait until so many answers are facts, so many profiles were pushed, and nothing waits."""
+
+        async def check() -> bool:
+            ((facts,),) = await self.rows(
+                "SELECT count(*) FROM segmenter.facts WHERE kind = 'survey.response.received'"
+            )
+            assert facts == answers, f"{facts} facts of {answers}"
+            pushed = len(self.sink.profiles)
+            assert pushed == customers, f"{pushed} profiles of {customers}"
+            return True
+
+        await eventually(check, within=120, what="every answer decided, every profile pushed")
+        await self.caught_up()
+
     async def close(self) -> None:
         """Stop what runs, for good."""
         await self._client.aclose()

@@ -5,24 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.examples import SignedRequest, shop
 from shared.times import utc_now
 from tests.builders.brokers import Broker
 from tests.builders.crowd import MESSAGES, Crowd
 from tests.builders.sink import Sink
 from tests.builders.survey_tool import send_all
-from tests.builders.system import System, open_system
-from tests.builders.waiting import eventually
+from tests.builders.system import open_system
 
 pytestmark = pytest.mark.kafka
 
 CUSTOMERS = 30
 COUNT = CUSTOMERS * MESSAGES
-
-
-def requests_of(crowd: Crowd, system: System) -> list[SignedRequest]:
-    """Sign everything that a crowd says."""
-    return [shop(crowd.message(number), secret=system.shop_secret) for number in range(COUNT)]
 
 
 async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
@@ -33,7 +26,7 @@ async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
     async with open_system(tmp_path, server, own_kafka.bootstrap_servers, sink) as system:
         await system.start()
         storm, calm = (Crowd(name, CUSTOMERS, utc_now()) for name in ("storm", "calm"))
-        requests = requests_of(storm, system)
+        requests = storm.requests(range(COUNT), system.shop_secret)
 
         async def away_for_a_while() -> None:
             await own_kafka.kill()
@@ -45,17 +38,11 @@ async def test_kafka_away_then_back_loses_nothing_that_was_acknowledged(
         refused = await send_all(
             system.ingest.url, requests, milestones={COUNT // 3: away_for_a_while}
         )
-        refused += await send_all(system.ingest.url, requests_of(calm, system))
+        refused += await send_all(
+            system.ingest.url, calm.requests(range(COUNT), system.shop_secret)
+        )
 
-        async def all_told() -> bool:
-            ((handled,),) = await system.rows(
-                "SELECT count(*) FROM segmenter.facts WHERE kind = 'survey.response.received'"
-            )
-            assert handled == 2 * COUNT, f"{handled} facts"
-            assert len(sink.profiles) == 2 * CUSTOMERS, f"{len(sink.profiles)} profiles"
-            return True
-
-        await eventually(all_told, within=120, what="every answer decided, every profile pushed")
+        await system.handled(2 * COUNT, 2 * CUSTOMERS)
 
         assert refused == []
         assert await storm.found(system) == storm.endings(range(COUNT))

@@ -4,32 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.examples import SignedRequest, shop
 from shared.times import utc_now
 from tests.builders.crowd import MESSAGES, Crowd
 from tests.builders.sink import Sink
 from tests.builders.survey_tool import send_all
-from tests.builders.system import System, open_system
-from tests.builders.waiting import eventually
+from tests.builders.system import open_system
 
 pytestmark = pytest.mark.kafka
 CUSTOMERS = 12
 COUNT = CUSTOMERS * MESSAGES
-
-
-async def handled(system: System, count: int) -> None:
-    """Wait until so many answers are facts, nothing waits, and every profile is pushed."""
-
-    async def check() -> bool:
-        ((facts,),) = await system.rows(
-            "SELECT count(*) FROM segmenter.facts WHERE kind = 'survey.response.received'"
-        )
-        assert facts == count, f"{facts} facts of {count}"
-        assert len(system.sink.profiles) == CUSTOMERS
-        return True
-
-    await eventually(check, within=120, what="every answer decided")
-    await system.caught_up()
 
 
 async def test_what_was_said_in_the_old_topics_and_the_new_ends_as_if_there_were_one(
@@ -39,13 +22,10 @@ async def test_what_was_said_in_the_old_topics_and_the_new_ends_as_if_there_were
     async with open_system(tmp_path, server, kafka, sink) as system:
         crowd = Crowd("mover", CUSTOMERS, utc_now())
 
-        def requests(numbers: range) -> list[SignedRequest]:
-            return [shop(crowd.message(n), secret=system.shop_secret) for n in numbers]
-
         await system.start()
-        await send_all(system.ingest.url, requests(range(COUNT // 2)))
+        await send_all(system.ingest.url, crowd.requests(range(COUNT // 2), system.shop_secret))
         await system.ingest.stop()
-        await handled(system, COUNT // 2)
+        await system.handled(COUNT // 2, CUSTOMERS)
         await system.stop()
         pushed = dict(sink.calls)
 
@@ -54,8 +34,10 @@ async def test_what_was_said_in_the_old_topics_and_the_new_ends_as_if_there_were
         topics.spawn()
         assert await topics.ended(60) == 0, topics.log.read_text()
         await system.start()
-        await send_all(system.ingest.url, requests(range(COUNT // 2, COUNT)))
-        await handled(system, COUNT)
+        await send_all(
+            system.ingest.url, crowd.requests(range(COUNT // 2, COUNT), system.shop_secret)
+        )
+        await system.handled(COUNT, CUSTOMERS)
 
         assert await crowd.found(system) == crowd.endings(range(COUNT))
         assert set(sink.effects.values()) == {1}

@@ -8,14 +8,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.engine import make_url
 
-from services.ingest.examples import SignedRequest, shop
 from shared.times import utc_now
 from tests.builders.crowd import MESSAGES, Crowd
 from tests.builders.postgres import run_sql
 from tests.builders.sink import Sink
 from tests.builders.survey_tool import send_all
-from tests.builders.system import System, open_system
-from tests.builders.waiting import eventually
+from tests.builders.system import open_system
 
 pytestmark = pytest.mark.kafka
 CUSTOMERS = 12
@@ -65,20 +63,6 @@ async def set_back(kafka: str, prefix: str, moment: datetime) -> int:
     return again
 
 
-async def settled(system: System, count: int) -> None:
-    """Wait until so many answers are facts, nothing waits, and nothing is left to deliver."""
-
-    async def check() -> bool:
-        ((facts,),) = await system.rows(
-            "SELECT count(*) FROM segmenter.facts WHERE kind = 'survey.response.received'"
-        )
-        assert facts == count, f"{facts} facts of {count}"
-        return True
-
-    await eventually(check, within=120, what="every answer decided")
-    await system.caught_up()
-
-
 async def test_what_came_after_the_copy_comes_back_from_the_topics_and_reaches_nobody_twice(
     tmp_path: Path, server: str, kafka: str, sink: Sink
 ) -> None:
@@ -88,26 +72,25 @@ async def test_what_came_after_the_copy_comes_back_from_the_topics_and_reaches_n
         name = make_url(system.database).database
         assert name is not None
 
-        def requests(numbers: range) -> list[SignedRequest]:
-            return [shop(crowd.message(n), secret=system.shop_secret) for n in numbers]
-
         await system.start()
-        await send_all(system.ingest.url, requests(range(COUNT // 2)))
-        await settled(system, COUNT // 2)
+        await send_all(system.ingest.url, crowd.requests(range(COUNT // 2), system.shop_secret))
+        await system.handled(COUNT // 2, CUSTOMERS)
         await system.stop()
         moment = utc_now()
         await copied(server, name, f"{name}_copy")
 
         await system.start()
-        await send_all(system.ingest.url, requests(range(COUNT // 2, COUNT)))
-        await settled(system, COUNT)
+        await send_all(
+            system.ingest.url, crowd.requests(range(COUNT // 2, COUNT), system.shop_secret)
+        )
+        await system.handled(COUNT, CUSTOMERS)
         await system.stop()
 
         await run_sql(server, f'DROP DATABASE "{name}"')
         await run_sql(server, f'ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
         assert await set_back(kafka, system.prefix, moment) >= COUNT // 2
         await system.start()
-        await settled(system, COUNT)
+        await system.handled(COUNT, CUSTOMERS)
 
         assert await crowd.found(system) == crowd.endings(range(COUNT))
         assert len(sink.profiles) == CUSTOMERS

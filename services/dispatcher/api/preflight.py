@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel
 
-from services.dispatcher.api.target_path import NO_SUCH_TARGET
+from services.dispatcher.api.target_path import NO_SUCH_TARGET, TargetName
 from services.dispatcher.platforms.findings import Reason
 from services.dispatcher.targets.preflight import Preflights
 from shared.audit.trail import Trail
@@ -52,7 +52,7 @@ def build_preflight_router(
 
     @router.post("/{target}/check", responses=NO_SUCH_TARGET)
     async def check_target(
-        target: Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,63}$")],
+        target: TargetName,
         token: Annotated[Token, Depends(access.require("operate"))],
         wish: Look | None = None,
     ) -> ReportShown:
